@@ -1,0 +1,77 @@
+"""Kaggle baseline kit: from a competition's files to an honest score and a submission.
+
+import kit
+run = kit.run("mnist", data="digit-recognizer", preset="fast", epochs=3)
+run.scores, run.submission
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.config import Config
+from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
+from kit.runs import Run, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__version__ = "0.1.0"
+__all__ = [
+    "BadData",
+    "Config",
+    "DiskError",
+    "Diverged",
+    "KitError",
+    "Run",
+    "Stopped",
+    "Usage",
+    "load",
+    "predict",
+    "run",
+    "validate",
+]
+
+
+def run(
+    name: str,
+    data: str | Path | None = None,
+    preset: str = "fast",
+    run_name: str | None = None,
+    out: str | Path | None = None,
+    only_fold: list[int] | None = None,
+    fresh: bool = False,
+    quiet: bool = False,
+    **knobs: Any,
+) -> Run:
+    """Everything `kit run` does, or what is left of it: read, folds, train, score, predict, submission.
+
+    `name`: a competition; `data`: its folder; `out`: the run's folder (else `runs/NAME/RUN_NAME`); `knobs`: see Config.
+    Raises a KitError that says what is wrong and how to mend it.
+    """
+    from kit.pipeline import run as run_all
+
+    return run_all(name, data, preset, run_name, out, only_fold, fresh, quiet, knobs)
+
+
+def predict(
+    run: Run | str | Path,
+    data: str | Path | None = None,
+    views: int | None = None,
+    out: str | Path | None = None,
+) -> tuple[pd.DataFrame, Path]:
+    """Predictions (by id) of a complete run's checkpoints for the test set in `data`, and the submission's path.
+
+    The test set may be another than the run saw: larger, in another order, with other ids.
+    """
+    from kit.pipeline import predict as predict_all
+
+    return predict_all(run if isinstance(run, Run) else load(run), data, views, out)
+
+
+def validate(name: str, file: str | Path, data: str | Path | None = None) -> list[str]:
+    """Every fault of a submission file, each with its line and id; an empty list: Kaggle will accept it."""
+    from kit.pipeline import validate as validate_file
+
+    return validate_file(name, Path(file), data)

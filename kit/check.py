@@ -1,0 +1,237 @@
+"""Check: an adapter against its own facts on fabricated rows, and an audit of the real data. Writes nothing to keep."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kit import duplicates, folds, labels as all_labels, submission, views
+from kit.competition import Adapter, Tables, group_codes
+from kit.config import Config
+from kit.errors import KitError, listed
+from kit.fabricate import fabricate
+
+ROWS = 8
+
+
+@dataclass
+class Bench:
+    """What the checks look at: an adapter and what its fabricated folder reads as."""
+
+    adapter: Adapter
+    tables: Tables
+    y: np.ndarray
+    images: np.ndarray
+    rng: np.random.Generator
+
+    @property
+    def certain(self) -> np.ndarray:
+        """The predictions of one who knows the answers."""
+        return self.tables.labels.certain(self.y)
+
+    def text(self, predictions: np.ndarray) -> bytes:
+        """A submission file for the test rows, from that many training rows' predictions."""
+        sample, labels = self.tables.sample, self.tables.labels
+        frame = pd.DataFrame(np.resize(predictions, (len(sample), predictions.shape[1])), index=sample.index)
+        return submission.build(sample, frame, labels).reset_index().to_csv(index=False).encode()
+
+
+def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
+    """Run every check; yields its name and what is wrong (empty: nothing)."""
+    with tempfile.TemporaryDirectory(prefix="kit-check-") as folder:
+        root = Path(folder)
+        try:
+            fabricate(subject.competition, root, ROWS, ROWS)
+            tables = subject.competition.tables(root)
+            y = tables.labels.encode(tables.train)
+            images = subject.competition.inputs.load(root, tables.train, "train", 0)
+        except KitError as fault:
+            yield "a folder fabricated from the facts can be read", str(fault)
+            return
+        yield "a folder fabricated from the facts can be read", ""
+        bench = Bench(subject, tables, y, images, np.random.default_rng(0))
+        for name, check in CHECKS.items():
+            try:
+                yield name, "" if check(bench) else "it does not hold"
+            except (KitError, ValueError, IndexError, KeyError, RuntimeError, TypeError) as fault:
+                yield name, f"{type(fault).__name__}: {fault}"
+
+
+def _decode_undoes_encode(b: Bench) -> bool:
+    columns = list(b.tables.sample.columns)
+    decoded = b.tables.labels.decode(b.certain, columns)
+    original = b.tables.train[list(b.tables.labels.train_columns)]
+    again = pd.DataFrame(decoded).astype(str).set_axis(original.columns, axis=1)
+    return (b.tables.labels.encode(again.set_index(original.index)) == b.y).all()
+
+
+def _folds(b: Bench, order: np.ndarray) -> pd.Series:
+    facts = b.adapter.competition
+    train = b.tables.train.iloc[order]
+    dealt = folds.make(train.index, 2, 0, b.tables.labels.strata(b.y[order]), group_codes(train, facts.group))
+    return pd.Series(dealt.fold, index=train.index)
+
+
+def _groups_stay_together(b: Bench) -> bool:
+    groups = group_codes(b.tables.train, b.adapter.competition.group)
+    dealt = _folds(b, np.arange(ROWS))
+    return groups is None or all(dealt[groups == g].nunique() == 1 for g in np.unique(groups))
+
+
+def _same_folds_in_any_order(b: Bench) -> bool:
+    return bool((_folds(b, np.arange(ROWS)).sort_index() == _folds(b, b.rng.permutation(ROWS)).sort_index()).all())
+
+
+def _right_beats_wrong(b: Bench) -> bool:
+    metric, labels = b.adapter.competition.metric, b.tables.labels
+    wrong = np.roll(b.certain, 1, axis=0) if len(np.unique(b.certain, axis=0)) > 1 else 1 - b.certain
+    return metric.better(metric(labels.truth(b.y), labels.harden(b.certain)), metric(labels.truth(b.y), labels.harden(wrong)))
+
+
+def _loss_prefers_right(b: Bench) -> bool:
+    labels = b.tables.labels
+    shift, scale = labels.scaling(b.y)
+    numeric = labels.kind == "numbers"
+    y = torch.from_numpy((b.y - shift) / scale if numeric else b.y)
+    right = torch.from_numpy((b.certain - shift) / scale if numeric else b.certain * 8 - 4)
+    return bool(torch.isfinite(labels.loss(right, y)) and labels.loss(right, y) < labels.loss(-right, y))
+
+
+def _activation_in_range(b: Bench) -> bool:
+    labels = b.tables.labels
+    out = labels.activation(torch.randn(ROWS, len(labels.columns)) * 50)
+    in_range = labels.kind == "numbers" or ((out >= 0) & (out <= 1)).all()
+    return bool(torch.isfinite(out).all() and in_range)
+
+
+def _tracked_metrics_work(b: Bench) -> bool:
+    from kit.training import tracked
+
+    values = tracked(b.tables.labels, torch.from_numpy(b.certain), torch.from_numpy(b.y))
+    return all(value == value for value in values.values())
+
+
+def _faulty(b: Bench, change: Callable[[list[str]], list[str]]) -> bool:
+    lines = b.text(b.certain).decode().splitlines()
+    return bool(submission.faults(("\n".join(change(lines)) + "\n").encode(), b.tables.sample, b.tables.labels))
+
+
+def _blank_last(lines: list[str]) -> list[str]:
+    return [*lines[:-1], lines[-1].split(",")[0] + "," * lines[-1].count(",")]
+
+
+def _ids_are_distinct_text(b: Bench) -> bool:
+    return b.tables.train.index.is_unique and all(isinstance(one, str) for one in b.tables.train.index)
+
+
+def _scaling_learned_from_given_rows(b: Bench) -> bool:
+    shift, scale = b.tables.labels.scaling(b.y)
+    return len(shift) == len(scale) == len(b.tables.labels.columns) and bool((scale > 0).all())
+
+
+def _views_keep_the_shape(b: Bench) -> bool:
+    batch = torch.from_numpy(b.images).permute(0, 3, 1, 2)
+    return all(view.do(batch).shape == batch.shape for view in views.make(9, b.images.shape[1]))
+
+
+def _module_predicts(b: Bench) -> bool:
+    from kit.modules import images as modules
+
+    config = Config(model="convnet", width=4, layout="contiguous")
+    module = modules.make(config, b.tables.labels, b.images.shape[-1], b.images.shape[1], 1).eval()
+    module.learn_scaling(b.images, b.y)
+    with torch.inference_mode():
+        out = module.predict_step({"images": torch.from_numpy(b.images).permute(0, 3, 1, 2)})
+    return out.shape == (ROWS, len(b.tables.labels.columns)) and bool(torch.isfinite(out).all())
+
+
+CHECKS: dict[str, Callable[[Bench], bool]] = {
+    "every preset is a Config": lambda b: all(isinstance(one, Config) for one in b.adapter.presets.values()),
+    "training ids are distinct text": _ids_are_distinct_text,
+    "the sample asks for the test's ids": lambda b: set(b.tables.sample.index) == set(b.tables.test.index),
+    "answers encode to a number a row": lambda b: len(b.y) == ROWS and bool(np.isfinite(b.y).all()),
+    "a prediction has a column an answer": lambda b: b.certain.shape == (ROWS, len(b.tables.labels.columns)),
+    "decode undoes encode": _decode_undoes_encode,
+    "labels survive being saved": lambda b: all_labels.from_json(all_labels.to_json(b.tables.labels)) == b.tables.labels,
+    "the metric prefers right to wrong": _right_beats_wrong,
+    "the loss prefers right to wrong": _loss_prefers_right,
+    "predictions stay in range": _activation_in_range,
+    "training metrics are numbers": _tracked_metrics_work,
+    "target scaling is positive": _scaling_learned_from_given_rows,
+    "the prior is a finite prediction": lambda b: bool(np.isfinite(b.tables.labels.prior(b.y)).all()),
+    "strata are whole numbers": lambda b: b.tables.labels.strata(b.y).dtype.kind == "i",
+    "every row is in one fold": lambda b: sorted(np.unique(_folds(b, np.arange(ROWS)))) == [0, 1],
+    "groups stay together": _groups_stay_together,
+    "the folds do not depend on the order of rows": _same_folds_in_any_order,
+    "pictures are uint8": lambda b: b.images.dtype == np.uint8 and b.images.ndim == 4 and len(b.images) == ROWS,
+    "pictures have the channels declared": lambda b: b.images.shape[-1] == b.adapter.competition.inputs.channels,
+    "views keep the shape": _views_keep_the_shape,
+    "the module predicts these rows": _module_predicts,
+    "a right submission passes": lambda b: not submission.faults(b.text(b.certain), b.tables.sample, b.tables.labels),
+    "a missing row is refused": lambda b: _faulty(b, lambda lines: lines[:-1]),
+    "a doubled row is refused": lambda b: _faulty(b, lambda lines: [*lines, lines[-1]]),
+    "a wrong header is refused": lambda b: _faulty(b, lambda lines: ["x" + lines[0], *lines[1:]]),
+    "a blank answer is refused": lambda b: _faulty(b, _blank_last),
+}  # fmt: skip
+
+
+def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
+    """Lines about the real data, each with whether it deserves attention."""
+    facts = subject.competition
+    tables = facts.tables(root)
+    labels = tables.labels
+    y = labels.encode(tables.train)
+    yield f"{len(tables.train):,} training rows, {len(tables.sample):,} test rows in {root}", False
+    for note in tables.notes:
+        yield note, True
+    if len(labels.train_columns) == 1 and labels.kind != "numbers":
+        counts = Counter(tables.train[labels.train_columns[0]])
+        common = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(10))
+        yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
+        yield from _lookalikes(list(counts))
+    images = facts.inputs.load(root, tables.train, "train", 0)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", 0)
+    yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
+    flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
+    if len(flat):
+        yield f"{len(flat)} training pictures are of one colour: ids {listed(tables.train.index[flat])}", True
+    yield from _repeats(images, test, tables, y)
+
+
+def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:
+    import unicodedata
+
+    same: dict[str, list[str]] = {}
+    for name in classes:
+        same.setdefault(unicodedata.normalize("NFKC", name).strip().lower(), []).append(name)
+    for names in same.values():
+        if len(names) > 1:
+            yield f"classes spelled alike: {listed(names)} (kept apart; mend the file if they are one)", True
+
+
+def _repeats(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
+    if images.shape[1:] != test.shape[1:]:
+        yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
+        return
+    group = duplicates.groups(np.concatenate([images, test]))
+    own, others = group[: len(images)], group[len(images) :]
+    doubled = len(own) - len(np.unique(own))
+    yield f"{doubled} training pictures repeat another one (kept in one fold)", doubled > 0
+    shared = int(np.isin(others, own).sum())
+    yield f"{shared} test pictures are training pictures too", shared > 0
+    strata = tables.labels.strata(y)
+    unlike = sum(len(np.unique(strata[own == g])) > 1 for g in np.unique(own[_repeated(own)]))
+    if unlike:
+        yield f"{unlike} groups of equal pictures have different answers", True
+
+
+def _repeated(group: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
+    return counts[inverse] > 1

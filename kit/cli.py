@@ -1,0 +1,240 @@
+"""The command line: parse, call, print. Results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from kit.config import KNOBS
+from kit.errors import KitError, Usage, did_you_mean
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises Usage, with a suggestion, where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = ""
+        if "invalid choice" in message:
+            hint = did_you_mean(message.split("'")[1], COMMANDS)
+            message = f"unknown command {message.split(chr(39))[1]!r}."
+        raise Usage(f"{message}{hint} See `{self.prog} --help`.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code. Errors take one to three lines, a traceback only with --debug."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = parse(argv)
+        return COMMANDS[arguments.command](arguments)
+    except KitError as fault:
+        return _fail(str(fault), fault.code, argv)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on from what is saved.", 130, argv)
+    except BrokenPipeError:  # `kit list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("out of memory. Use a smaller --batch or --size, or --limit for a trial.", 1, argv)
+    except Exception as fault:
+        return _fail(f"a fault in the kit: {type(fault).__name__}: {fault}\n--debug shows where; please report it.", 1, argv)
+
+
+def _fail(message: str, code: int, argv: list[str]) -> int:
+    if "--debug" in argv:
+        traceback.print_exc()
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
+    print(f"{red}kit: {plain}{message}", file=sys.stderr)
+    return code
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments; raises Usage for an unknown flag or command."""
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flags = [flag for flag in _flags(parser, arguments.command) if flag.startswith("--")]
+        raise Usage(f"unknown argument {unknown[0]!r}.{did_you_mean(unknown[0], flags)} See `kit {arguments.command} --help`.")
+    return arguments
+
+
+def _flags(parser: Parser, command: str) -> list[str]:
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return [flag for action in subparsers.choices[command]._actions for flag in action.option_strings]
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="kit", description="From a competition's files to an honest score and a submission.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    common = Parser(add_help=False)
+    common.add_argument("--quiet", action="store_true", help="no progress")
+    common.add_argument("--json", action="store_true", help="the result as JSON")
+    common.add_argument("--debug", action="store_true", help="tracebacks")
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, parents=[common], allow_abbrev=False)
+
+    add("list", "the competitions: what they are and where their data was found")
+    run = add("run", "read, train all folds, score, predict, write the submission; the same command resumes")
+    run.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
+    run.add_argument("--data", help="the folder with the competition's files")
+    run.add_argument("--name", dest="run_name", metavar="RUN", help="name of the run (default: preset and changed knobs)")
+    run.add_argument("--out", help="the run's folder (default: runs/NAME/RUN)")
+    run.add_argument("--preset", default="fast", help="fast (default) or best")
+    run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
+    run.add_argument("--fresh", action="store_true", help="start over")
+    knobs = run.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
+    for one in KNOBS.values():
+        choices = one.metadata["choices"]
+        shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
+        knobs.add_argument("--" + one.name.replace("_", "-"), default=argparse.SUPPRESS, metavar="…", help=shown)
+    predict = add("predict", "predict a test set by a complete run's checkpoints")
+    predict.add_argument("run", metavar="RUN", help="a run's folder")
+    predict.add_argument("--data", help="the folder with the test set (default: the run's)")
+    predict.add_argument("--views", type=int, help="views to average (default: the run's)")
+    predict.add_argument("--out", help="where to write (default: RUN/predict)")
+    validate = add("validate", "every fault of a submission file, with row and id")
+    validate.add_argument("name", metavar="NAME")
+    validate.add_argument("file", metavar="FILE")
+    validate.add_argument("--data", help="the folder with the competition's files")
+    check = add("check", "an adapter against its own facts, and an audit of its data")
+    check.add_argument("name", metavar="NAME")
+    check.add_argument("--data", help="the folder with the competition's files")
+    add("doctor", "what this machine offers and what is missing")
+    return parser
+
+
+def _version() -> str:
+    import kit
+
+    return kit.__version__
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from kit import competition as competitions, files
+    from kit.progress import table
+
+    rows = []
+    for name in competitions.names():
+        facts = competitions.load(name).competition
+        place = next((str(p) for p in facts.places() if files.find(p, facts.train)), "built in" if facts.embedded else "—")
+        rows.append([name, facts.slug, facts.inputs.kind, facts.labels.describe(), facts.metric.name, place])
+    header = ["name", "slug", "inputs", "labels", "metric", "data"]
+    if arguments.json:
+        print(json.dumps([dict(zip(header, row, strict=True)) for row in rows]))
+    else:
+        print(table(header, rows))
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import kit
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    only = _numbers(arguments.only_fold)
+    run = kit.run(
+        arguments.name, arguments.data, arguments.preset, arguments.run_name, arguments.out, only,
+        arguments.fresh, arguments.quiet, **knobs,
+    )  # fmt: skip
+    _print_run(run, arguments.json)
+    return 0
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    try:
+        return [int(part) for part in text.split(",")] if text else None
+    except ValueError:
+        raise Usage(f"--only-fold {text!r}: numbers such as 0,2 are wanted.") from None
+
+
+def _print_run(run: Any, as_json: bool) -> None:
+    if as_json:
+        scores = run.scores if run.complete else None
+        print(
+            json.dumps(
+                {"run": str(run.path), "status": run.info["status"], "submission": str(run.submission), "scores": scores}
+            )
+        )
+        return
+    from kit.report import summary
+
+    print(summary(run))
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    import kit
+
+    answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out)
+    print(
+        json.dumps({"submission": str(path), "rows": len(answers)})
+        if arguments.json
+        else f"{path}  ({len(answers):,} rows, checked)"
+    )
+    return 0
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    import kit
+
+    faults = kit.validate(arguments.name, arguments.file, arguments.data)
+    if arguments.json:
+        print(json.dumps(faults))
+    else:
+        print("\n".join(f"{arguments.file}: {fault}" for fault in faults) or f"{arguments.file}: good")
+    return 65 if faults else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from kit import check, competition as competitions
+    from kit.errors import BadData
+
+    adapter = competitions.load(arguments.name)
+    results = list(check.adapter(adapter))
+    for name, fault in results:
+        print(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}")
+    failed = sum(bool(fault) for _, fault in results)
+    print(f"{len(results) - failed} of {len(results)} checks passed\n")
+    try:
+        root = adapter.competition.find(arguments.data) if not _lays_out(adapter, arguments) else None
+    except BadData as fault:
+        print(f"data not audited: {fault}")
+        return 65 if failed else 0
+    for line, warns in check.audit(adapter, root) if root else []:
+        print(f"{'!' if warns else '·'} {line}")
+    return 65 if failed else 0
+
+
+def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
+    """Would looking for the data write it? `kit check` writes nothing."""
+    from kit import files
+
+    facts = adapter.competition
+    return bool(facts.embedded and not arguments.data and not any(files.find(p, facts.train) for p in facts.places()))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from kit import doctor
+
+    found = list(doctor.examine())
+    marks = {"ok": "✓", "note": "·", "bad": "✗"}
+    print(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))
+    return 1 if any(state == "bad" for state, _ in found) else 0
+
+
+COMMANDS: dict[str, Command] = {
+    "list": _list,
+    "run": _run,
+    "predict": _predict,
+    "validate": _validate,
+    "check": _check,
+    "doctor": _doctor,
+}

@@ -1,0 +1,117 @@
+"""Config: every knob once, with its default, help and bounds; flags, environment and presets are made from it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import Any
+
+from kit.errors import Usage, did_you_mean
+
+
+def knob(default: Any, help: str, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field that knows its help text and its bounds (inclusive)."""
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The choices of a run. Facts of a competition are not here; see `kit.competition.Competition`."""
+
+    model: str = knob("convnet", "the kit's own small net (convnet) or the name of any timm model")
+    width: int = knob(32, "channels of convnet's first layer", low=1)
+    size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
+    epochs: int = knob(10, "passes over the training rows", low=1)
+    batch: int = knob(256, "rows per optimizer step", low=1)
+    lr: float = knob(4e-3, "peak learning rate", low=0)
+    optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd"))
+    weight_decay: float = knob(0.05, "weight decay, on weights of two or more dimensions only", low=0)
+    warmup: float = knob(0.25, "share of the one-cycle schedule that rises", low=0, high=1)
+    label_smoothing: float = knob(0.0, "label smoothing", low=0, high=0.9)
+    dropout: float = knob(0.0, "dropout before the last layer", low=0, high=0.9)
+    ema: float = knob(0.99, "decay per step of the averaged weights that predict; 0: off", low=0, high=0.99999)
+    augment: str = knob("none", "augmentation policy", ("none", "light", "medium", "heavy", "photo"))
+    folds: int = knob(5, "cross-validation folds", low=2)
+    split: str = knob("auto", "how rows are dealt to folds; auto: by the competition's facts", ("auto", "plain", "time"))
+    seed: int = knob(0, "seed of folds, weights, order and augmentation", low=0)
+    views: int = knob(1, "test-time augmentation views averaged into each prediction", low=1)
+    checkpoint: str = knob("end", "end: the schedule's last weights; best: by validation score (flatters)", ("end", "best"))
+    final: str = knob("folds", "what answers the test: the folds, a refit on all rows, or both", ("folds", "refit", "both"))
+    val_every: int = knob(0, "epochs between validations; 0: at the end only", low=0)
+    precision: str = knob("auto", "arithmetic; auto: by the device", ("auto", "fp32", "bf16", "fp16"))
+    layout: str = knob("auto", "memory format", ("auto", "channels_last", "contiguous"))
+    devices: str = knob("auto", "where to compute", ("auto", "cpu", "gpu"))
+    workers: int = knob(0, "processes for per-image augmentation (policy photo)", low=0)
+    snapshot: float = knob(15.0, "seconds between the snapshots that a killed run resumes from", low=0)
+    limit: int = knob(0, "use the first N training rows only (a trial run); 0: all", low=0)
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            _check(one, getattr(self, one.name))
+
+    def changed(self, **knobs: Any) -> "Config":
+        """This Config with other values. Raises Usage for an unknown knob or a value out of bounds."""
+        for name in knobs:
+            if name not in KNOBS:
+                raise Usage(f"unknown knob {name!r}.{did_you_mean(name, KNOBS)}")
+        return replace(self, **{name: _parse(KNOBS[name], value) for name, value in knobs.items()})
+
+    def json(self) -> dict[str, Any]:
+        """Plain values, in the order of the fields."""
+        return asdict(self)
+
+
+KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
+# These change how a result is computed, not what it is: a run may be resumed with other values.
+IMMATERIAL = frozenset({"workers", "snapshot"})
+
+
+def resolve(
+    preset: Config, preset_name: str, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> tuple[Config, dict[str, str]]:
+    """The Config from flag > `KIT_*` environment > preset > default, and where each value came from."""
+    environ = os.environ if environ is None else environ
+    default = Config()
+    origins = {
+        name: f"preset {preset_name}" if getattr(preset, name) != getattr(default, name) else "default" for name in KNOBS
+    }
+    from_environment = {name: environ[_variable(name)] for name in KNOBS if environ.get(_variable(name))}
+    config = preset.changed(**from_environment).changed(**flags)
+    origins |= {name: _variable(name) for name in from_environment} | dict.fromkeys(flags, "flag")
+    return config, origins
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Lines such as `epochs: 3 → 5` for every material knob in which two saved configurations differ."""
+    names = [name for name in {**old, **new} if name not in IMMATERIAL]
+    return [f"{name}: {old.get(name)} → {new.get(name)}" for name in names if old.get(name) != new.get(name)]
+
+
+def _variable(name: str) -> str:
+    return f"KIT_{name.upper()}"
+
+
+def _flag(one: Field) -> str:
+    return "--" + one.name.replace("_", "-")
+
+
+def _parse(one: Field, value: Any) -> Any:
+    kind: type = type(one.default)
+    if isinstance(value, str) and kind is not str:
+        try:
+            return kind(value)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise Usage(f"{_flag(one)} {value!r}: {wanted} is wanted ({one.metadata['help']}).") from None
+    return kind(value) if kind is float and isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _check(one: Field, value: Any) -> None:
+    if type(value) is not type(one.default):
+        raise Usage(f"{_flag(one)} {value!r}: a value like {one.default!r} is wanted.")
+    choices, low, high = (one.metadata[key] for key in ("choices", "low", "high"))
+    if choices and value not in choices:
+        raise Usage(f"{_flag(one)} {value!r}: one of {', '.join(choices)}.{did_you_mean(str(value), choices)}")
+    if isinstance(value, float | int) and not (
+        (low is None or value >= low) and (high is None or value <= high) and value == value
+    ):
+        raise Usage(f"{_flag(one)} {value}: must be {f'at least {low:g}' if high is None else f'{low:g} to {high:g}'}.")

@@ -1,0 +1,229 @@
+"""Cross-validation: from a competition's files to out-of-fold scores and a submission, resumable at every file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kit import checkpoints, competition as competitions, devices, duplicates, files, folds, frames, inference, submission
+from kit.config import Config
+from kit.errors import BadData, Usage, listed
+from kit.folds import Folds
+from kit.labels import to_json
+from kit.progress import Progress
+from kit.runs import Run, read_json, write_json
+from kit.stopping import Stop
+from kit.training import Fold, fit, tracked
+
+
+@dataclass
+class Work:
+    """Everything the stages of one run share."""
+
+    run: Run
+    adapter: competitions.Adapter
+    config: Config
+    tables: competitions.Tables
+    y: np.ndarray
+    images: np.ndarray
+    test: np.ndarray
+    folds: Folds
+    stop: Stop
+    progress: Progress
+    identity: str
+
+
+def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, stop: Stop, quiet: bool) -> Work:
+    """Read the files, deal the folds (or check those of the run), load the images."""
+    facts = adapter.competition
+    tables = facts.tables(root)
+    if config.limit:
+        tables = competitions.first(tables, config.limit)
+    y = tables.labels.encode(tables.train)
+    images = facts.inputs.load(root, tables.train, "train", config.size)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size)
+    dealt, notes = deal(facts, tables, y, images, config)
+    keep_folds(run, tables.train.index, dealt)
+    names = dealt.numbers
+    run.note(folds=names, labels=to_json(tables.labels), notes=[*tables.notes, *notes])
+    total = config.epochs * sum(len(dealt.split(k)[0]) for k in names)
+    total += config.epochs * len(y) * (config.final != "folds")
+    progress = Progress(total, quiet)
+    for note in [*tables.notes, *notes]:
+        progress.say(note)
+    identity = hashlib.sha256(
+        json.dumps([config.json() | {"workers": 0, "snapshot": 0}, run.info["data"], dealt.fold.tolist()]).encode()
+    ).hexdigest()
+    return Work(run, adapter, config, tables, y, images, test, dealt, stop, progress, identity)
+
+
+def deal(
+    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, images: np.ndarray, config: Config
+) -> tuple[Folds, list[str]]:
+    """Folds by the competition's facts; duplicate pictures count as one group. And what there is to say of it."""
+    notes = []
+    groups = competitions.group_codes(tables.train, facts.group)
+    strata = None if config.split == "plain" else tables.labels.strata(y)
+    when = None
+    if facts.time and config.split in ("auto", "time"):
+        when = competitions.times(tables.train, facts.time)
+    elif config.split == "time":
+        raise Usage(f"--split time: {facts.slug} has no time column.")
+    same = duplicates.groups(images)
+    doubled = len(same) - len(np.unique(same))
+    if doubled and when is None:
+        notes.append(f"{doubled} training pictures repeat another one: each stays in the fold of its twin")
+        groups = same if groups is None else competitions.joined(groups, same)
+    return folds.make(tables.train.index, config.folds, config.seed, strata, groups, when), notes
+
+
+def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
+    """Write folds.csv, or check that the run's own says the same."""
+    path = run.path / "folds.csv"
+    frame = pd.DataFrame({"fold": dealt.fold}, index=pd.Index(ids, name="id"))
+    if not path.exists():
+        frames.write_csv(path, frame)
+        return
+    old = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))["fold"].astype(int)
+    same = old.reindex(frame.index) == frame["fold"]
+    if len(old) != len(frame) or not same.all():
+        moved = frame.index[~same]
+        raise Usage(
+            f"{path}: the folds of this run differ from today's plan in {max(len(moved), abs(len(old) - len(frame)))}"
+            f" rows (ids {listed(moved, 3)}). Use --name for a new run, or --fresh to start over."
+        )
+
+
+def train_fold(work: Work, name: int | str) -> dict[str, Any]:
+    """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound."""
+    folder = work.run.fold(name)
+    train, valid = work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
+    done = finished(folder)
+    if done:
+        work.progress.fold(folder.name, skipped=work.config.epochs * len(train))
+        return done
+    config = work.config if isinstance(name, int) else refit_config(work)
+    number = name if isinstance(name, int) else -1
+    fold = Fold(
+        f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, folder,
+        work.images, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
+    )  # fmt: skip
+    module, keeper = fit(fold, work.stop, work.progress)
+    began = time.monotonic()
+    stats: dict[str, Any] = {"rows": len(train), "epochs": config.epochs}
+    if len(valid):
+        predicted = inference.predict(module, fold.images, valid, config)
+        stats["score"] = fold.score(predicted)
+        if keeper.best is not None:
+            stats |= {"end": stats["score"], "score": keeper.best["score"], "best_epoch": keeper.best["epoch"]}
+            module.load_state_dict(keeper.best["module"])
+            predicted = inference.predict(module, fold.images, valid, config)
+        write_predictions(work, folder / "oof.csv", predicted, work.tables.train.index[valid])
+    answers = inference.predict(module, work.test, None, config)
+    write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
+    checkpoints.save_model(folder / "model.ckpt", module.cpu())
+    frames.write_csv(folder / "history.csv", pd.DataFrame(fold.history), index=False)
+    stats["seconds"] = {"train": keeper.seconds, "predict": time.monotonic() - began}
+    kept = [path for path in (folder / "model.ckpt", folder / "oof.csv", folder / "test.csv") if path.exists()]
+    stats["checksums"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    write_json(folder / "fold.json", stats)
+    checkpoints.drop_snapshots(folder)
+    return stats
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """What `fold.json` says of a fold whose files are all there and as they were written, else None."""
+    if not (folder / "fold.json").exists():
+        return None
+    stats = read_json(folder / "fold.json")
+    for name, checksum in stats["checksums"].items():
+        path = folder / name
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
+            return None
+    return stats
+
+
+def refit_config(work: Work) -> Config:
+    """The refit trains as long as the folds found best: their mean best epoch, or the whole schedule."""
+    stats = [read_json(work.run.fold(k) / "fold.json") for k in work.folds.numbers]
+    best = [one["best_epoch"] for one in stats if "best_epoch" in one]
+    return work.config.changed(epochs=round(float(np.mean(best))), checkpoint="end") if best else work.config
+
+
+def write_predictions(work: Work, path: Path, predicted: np.ndarray, ids: pd.Index) -> None:
+    """A frame of predictions by id. Raises BadData where one is not finite."""
+    if not np.isfinite(predicted).all():
+        raise BadData(f"{path}: the model predicts NaN or infinity for {(~np.isfinite(predicted)).any(axis=1).sum()} rows.")
+    named = pd.Index(ids, name=work.tables.sample.index.name)
+    frames.write_csv(path, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))
+
+
+def finish(work: Work, read_seconds: float) -> dict[str, Any]:
+    """Out-of-fold and test predictions, scores, and last of all the submission."""
+    run, numbers = work.run, work.folds.numbers
+    stats = {k: read_json(run.fold(k) / "fold.json") for k in numbers}
+    oof = pd.concat([frames.read_predictions(run.fold(k) / "oof.csv") for k in numbers])
+    position = work.tables.train.index.get_indexer(oof.index)
+    oof = oof.iloc[np.argsort(position, kind="stable")]
+    test = inference.combine(run, [frames.read_predictions(folder / "test.csv") for folder in inference.members(run)])
+    frames.write_csv(run.path / "oof.csv", oof)
+    frames.write_csv(run.path / "test.csv", test)
+    answer = submission.build(work.tables.sample, test, work.tables.labels)
+    scores = score(work, oof, stats)
+    held_out = score_held_out(work, test)
+    if held_out is not None:
+        scores["extra"]["held_out"] = held_out
+    scores["seconds"]["read"] = read_seconds
+    write_json(run.path / "scores.json", scores)
+    run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+    submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
+    return scores
+
+
+def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """What `scores.json` holds, from the out-of-fold predictions and the folds' own notes."""
+    metric, labels = work.adapter.competition.metric, work.tables.labels
+    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+    each = [one["score"] for one in stats.values()]
+    seconds = {part: sum(one["seconds"][part] for one in stats.values()) for part in ("train", "predict")}
+    extra = tracked(labels, torch.from_numpy(oof.to_numpy(np.float32)), torch.from_numpy(y))
+    flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
+    if flattered:
+        extra["flattered_by"] = float(np.mean(flattered))
+    return {
+        "metric": metric.name,
+        "higher_is_better": metric.higher_is_better,
+        "oof": metric(labels.truth(y), labels.harden(oof.to_numpy(np.float32))),
+        "folds": each,
+        "mean": float(np.mean(each)),
+        "std": float(np.std(each)),
+        "extra": extra,
+        "seconds": {"total": sum(seconds.values()), **seconds},
+        "rows": {"train": len(work.y), "test": len(work.tables.sample)},
+    }
+
+
+def score_held_out(work: Work, test: pd.DataFrame) -> float | None:
+    """The score on the test answers, where the folder holds them (`solution.csv`), else None."""
+    path = files.find(work.tables.root, "solution.csv")
+    labels, name = work.tables.labels, work.tables.sample.index.name
+    if path is None:
+        return None
+    solution = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), str(name), str(path))
+    if len(labels.train_columns) == 1 == solution.shape[1]:
+        solution.columns = pd.Index(labels.train_columns)
+    values = test.loc[solution.index].to_numpy(np.float32)
+    return work.adapter.competition.metric(labels.truth(labels.encode(solution)), labels.harden(values))
+
+
+def device_note(config: Config) -> dict[str, str]:
+    """What `run.json` records of the device."""
+    return {"device": devices.describe(config), "precision": config.precision, "layout": config.layout}

@@ -1,0 +1,64 @@
+"""Devices: where to compute, in which arithmetic and memory format, chosen by what the machine does natively."""
+
+import contextlib
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kit.config import Config
+from kit.errors import Usage
+
+NATIVE_BF16 = 8  # CUDA compute capability; below it (T4: 7.5) torch.cuda.is_bf16_supported() still says True
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def choose(config: Config) -> Config:
+    """The Config with `devices`, `precision` and `layout` resolved for this machine. Raises Usage where it has none."""
+    device = config.devices
+    if device == "gpu" and not torch.cuda.is_available():
+        raise Usage("--devices gpu: torch sees no GPU here. Use --devices cpu, or install torch with CUDA.")
+    if device == "auto":
+        device = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = config.precision
+    if precision == "auto":
+        precision = _native(device)
+    if precision == "fp16" and device == "cpu":
+        raise Usage("--precision fp16: CPUs train in bf16 or fp32.")
+    layout = "channels_last" if config.layout == "auto" else config.layout
+    return config.changed(devices=device, precision=precision, layout=layout)
+
+
+def _native(device: str) -> str:
+    if device == "gpu":
+        return "bf16" if torch.cuda.get_device_capability()[0] >= NATIVE_BF16 else "fp16"
+    return "bf16" if cpu_has_bf16() else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Does this CPU multiply bf16 natively (AVX512-BF16 or AMX)? Emulated, it is slower than fp32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def torch_device(config: Config) -> torch.device:
+    """The device of a resolved Config."""
+    return torch.device("cuda", 0) if config.devices == "gpu" else torch.device("cpu")
+
+
+def autocast(config: Config) -> AbstractContextManager[Any]:
+    """The arithmetic of a resolved Config for a forward pass outside a Trainer."""
+    if config.precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(torch_device(config).type, DTYPES[config.precision])
+
+
+def describe(config: Config) -> str:
+    """Such as `cpu, 2 threads, bf16, channels_last`."""
+    name = torch.cuda.get_device_name(0) if config.devices == "gpu" else f"cpu, {torch.get_num_threads()} threads"
+    return f"{name}, {config.precision}, {config.layout}"

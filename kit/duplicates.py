@@ -1,0 +1,57 @@
+"""Duplicates: pictures that are the same but for their encoding, so that no fold trains on what it validates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SIDE = 16  # pictures are compared as SIDE×SIDE thumbnails
+NEAR = 3.0  # root mean square difference in grey levels (of 255) that re-encoding causes at most
+CONTRAST = 0.15  # ... and at most this share of the picture's own contrast, so that blank pictures are not all one
+AXES = 8  # principal axes by which neighbours are looked up
+
+
+def groups(images: np.ndarray) -> np.ndarray:
+    """A group number per picture (uint8 [n, h, w, c]); duplicates and near duplicates share one."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    thumbs = thumbnails(images)
+    pairs = near_pairs(thumbs)
+    link = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(images), len(images)))
+    return connected_components(link, directed=False)[1]
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Grey thumbnails float32 [n, at most SIDE²] by area means."""
+    down, across = _area(images.shape[1]), _area(images.shape[2])
+    parts = []
+    for some in np.array_split(images, max(1, images.nbytes >> 26)):
+        grey = some.mean(axis=3, dtype=np.float32) if some.shape[3] > 1 else some[..., 0].astype(np.float32)
+        parts.append((down @ grey @ across.T).reshape(len(some), -1))
+    return np.concatenate(parts)
+
+
+def near_pairs(thumbs: np.ndarray) -> np.ndarray:
+    """Pairs [m, 2] of rows that are as good as equal. Looked up along the axes on which pictures differ most."""
+    from scipy.spatial import cKDTree
+
+    centred = thumbs - thumbs.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    places = centred @ axes[:, -AXES:]
+    width = np.sqrt(thumbs.shape[1])
+    candidates = cKDTree(places).query_pairs(NEAR * width, output_type="ndarray")
+    kept = []
+    for some in np.array_split(candidates, len(candidates) // 100_000 + 1):
+        gap = np.sqrt(((thumbs[some[:, 0]] - thumbs[some[:, 1]]) ** 2).mean(axis=1))
+        contrast = np.minimum(thumbs[some[:, 0]].std(axis=1), thumbs[some[:, 1]].std(axis=1))
+        kept.append(some[gap <= np.minimum(NEAR, CONTRAST * contrast)])
+    return np.concatenate(kept)
+
+
+def _area(length: int) -> np.ndarray:
+    """The matrix [thumbnail, length] that takes area means."""
+    side = min(SIDE, length)
+    edges = np.linspace(0, length, side + 1)
+    low, high = np.arange(length), np.arange(length) + 1
+    overlap = np.minimum(edges[1:, None], high) - np.maximum(edges[:-1, None], low)
+    return (np.maximum(overlap, 0) * side / length).astype(np.float32)

@@ -1,0 +1,113 @@
+"""Files: found whether plain, zipped or unpacked; written whole or not at all."""
+
+import errno
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from kit.errors import BadData, DiskError
+
+HASH_WHOLE_BELOW = 512 << 20  # larger files are fingerprinted by size and both ends: hashing 100 GB takes minutes
+
+
+def find(root: Path, name: str) -> Path | None:
+    """The file `name` below `root`: itself, its `.zip`, or a folder of that name that holds it (as some mounts do)."""
+    for candidate in (root / name, root / f"{name}.zip", root / name / name, root / Path(name).stem / name):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read(root: Path, name: str) -> bytes:
+    """The bytes of `name` below `root`, unzipped if need be.
+
+    Raises BadData if it is missing, empty or a broken archive, DiskError if it cannot be read.
+    """
+    path = find(root, name)
+    if path is None:
+        raise BadData(f"{root / name}: no such file (nor {name}.zip).\nIs {root} the competition's folder? See --data.")
+    try:
+        data = _unzip(path, name) if path.suffix == ".zip" else path.read_bytes()
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as fault:
+        raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
+    except OSError as fault:
+        raise DiskError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
+    if not data.strip():
+        raise BadData(f"{path}: the file is empty. Download it again.")
+    return data
+
+
+def _unzip(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        wanted = [m for m in archive.namelist() if Path(m).name == Path(name).name and not m.startswith("__MACOSX")]
+        if not wanted:
+            raise BadData(f"{path}: holds no {name}, only {archive.namelist()[:3]}.")
+        return archive.read(wanted[0])
+
+
+def fingerprint(paths: list[Path]) -> str:
+    """16 hex digits that change when any of these files changes its name, size or content."""
+    digest = hashlib.sha256()
+    for path in sorted(paths, key=lambda p: p.name):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}\n".encode())
+        with path.open("rb") as file:
+            if size < HASH_WHOLE_BELOW:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+            else:
+                digest.update(file.read(1 << 20))
+                file.seek(-(1 << 20), os.SEEK_END)
+                digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    """Write a file atomically: a temporary name in the same folder, flushed to disk, then renamed.
+
+    `content` is text, bytes, or a function that writes to the open file. Raises DiskError; then `path` is as it was.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".tmp-", suffix=f"-{path.name}"[-60:], dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as fault:
+        raise disk_error(path, fault) from fault
+    finally:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def disk_error(path: Path, fault: OSError) -> DiskError:
+    """An OSError in words: full, read-only, not permitted."""
+    full = fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "Free some space" if full else "Choose another folder with --out"
+    return DiskError(f"{path}: cannot be written ({fault.strerror or fault}).\n{advice}; what was written before is intact.")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed writer left under its temporary name."""
+    for leftover in folder.glob("**/.tmp-*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # Windows cannot open a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,105 @@
+"""Folds: a fold for every row, by strata, by group or by time; the same for any order of the rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kit.errors import BadData
+
+ALWAYS_TRAIN = -1  # by time: the oldest block is trained on and never validated
+
+
+@dataclass(frozen=True)
+class Folds:
+    """`fold[i]` is the fold that row `i` validates. By time, a fold trains on older rows only."""
+
+    fold: np.ndarray
+    by_time: bool = False
+
+    @property
+    def numbers(self) -> list[int]:
+        """The folds that have rows to validate (a giant group can leave some without)."""
+        return [int(k) for k in np.unique(self.fold) if k != ALWAYS_TRAIN]
+
+    def split(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row positions (train, validation) of one fold."""
+        train = self.fold < number if self.by_time else self.fold != number
+        return np.flatnonzero(train), np.flatnonzero(self.fold == number)
+
+
+def make(
+    ids: Any,
+    k: int,
+    seed: int = 0,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    time: np.ndarray | None = None,
+) -> Folds:
+    """Deal rows to `k` folds of nearly equal size.
+
+    `strata` (ints): each stratum is spread evenly, however rare. `groups` (ints): the rows of one group share a fold.
+    `time` (sortable): fold i validates the i-th block after the first and trains on what is older; equal times stay
+    together. Raises BadData where there are too few rows or groups.
+    """
+    ids = np.asarray(ids, dtype=object)
+    if k > len(ids):
+        raise BadData(f"{k} folds of {len(ids)} training rows: use --folds {max(2, len(ids))} or fewer.")
+    order = np.argsort(ids.astype(str), kind="stable")  # by id, so that the order of the file is immaterial
+    fold = np.full(len(ids), ALWAYS_TRAIN)
+    if time is not None:
+        fold = _by_time(np.asarray(time), k)
+    else:
+        strata = np.zeros(len(ids), int) if strata is None else np.asarray(strata)
+        groups = np.arange(len(ids)) if groups is None else np.asarray(groups)
+        if len(np.unique(groups)) < 2:
+            raise BadData("all training rows belong to one group: there is nothing to validate on.")
+        fold[order] = _deal(strata[order], groups[order], k, np.random.default_rng([seed, 1]))
+    return Folds(fold, time is not None)
+
+
+def rarest_label(indicators: np.ndarray) -> np.ndarray:
+    """Strata of multi-label rows [n, labels]: the rarest label that a row has; rows without a label share one stratum."""
+    counts = indicators.sum(axis=0)
+    rarity = np.where(indicators > 0, counts[None, :], np.inf)
+    return np.where(np.isfinite(rarity).any(axis=1), rarity.argmin(axis=1), -1)
+
+
+def _by_time(time: np.ndarray, k: int) -> np.ndarray:
+    rank = np.searchsorted(np.sort(time), time, side="left")
+    return rank * (k + 1) // len(time) - 1
+
+
+def _deal(strata: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Big groups first, each to the fold that has least of its strata; then the single rows fill the gaps."""
+    _, strata = np.unique(strata, return_inverse=True)
+    _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    fold = np.full(len(strata), ALWAYS_TRAIN)
+    held = np.zeros((k, strata.max() + 1), int)
+    share = np.maximum(np.bincount(strata) / k, 1)
+    by_group = np.argsort(groups, kind="stable")
+    ends = np.cumsum(sizes)
+    shuffled = rng.permutation(len(sizes))
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        if sizes[group] == 1:
+            break
+        rows = by_group[ends[group] - sizes[group] : ends[group]]
+        own = np.bincount(strata[rows], minlength=held.shape[1])
+        # How far each fold would be over its share, and the total as the tie-break.
+        crowding = (((held + own) / share) * own).sum(axis=1) + (held.sum(axis=1) + len(rows)) / len(strata)
+        target = int(crowding.argmin())
+        fold[rows] = target
+        held[target] += own
+    for stratum in range(held.shape[1]):
+        rows = rng.permutation(np.flatnonzero((strata == stratum) & (fold == ALWAYS_TRAIN)))
+        fold[rows] = _fill(held, stratum, len(rows))
+        held[:, stratum] += np.bincount(fold[rows], minlength=k)
+    return fold
+
+
+def _fill(held: np.ndarray, stratum: int, count: int) -> np.ndarray:
+    """The folds that `count` rows go to, one at a time to the fold with least of the stratum, then with fewest rows."""
+    levels = held[:, stratum][:, None] + np.arange(count)[None, :]
+    load = held.sum(axis=1)[:, None] + np.arange(count)[None, :]
+    best = np.lexsort((load.ravel(), levels.ravel()))[:count]
+    return best // max(count, 1)

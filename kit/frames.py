@@ -1,0 +1,127 @@
+"""Frames: tables indexed by id (as text). Read strictly, written atomically, averaged by id."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit import files
+from kit.errors import BadData, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+csv.field_size_limit(1 << 30)  # the default of 128 KB refuses a long text
+
+
+def text_of(data: bytes, name: str) -> str:
+    """UTF-8 (with or without BOM) or UTF-16 bytes as text; raises BadData that names the line otherwise."""
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as fault:
+        line = data[: fault.start].count(b"\n") + 1
+        raise BadData(f"{name}, line {line}: not {encoding} text ({fault.reason}). Save the file as UTF-8.") from None
+    if "\0" in text:
+        raise BadData(f"{name}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a NUL character. Is it a CSV?")
+    return text
+
+
+def read_csv(data: bytes, name: str, delimiter: str = ",") -> pd.DataFrame:
+    """Every cell as the text that stands in the file (`0001` and `NA` stay what they are); columns as in the header.
+
+    Raises BadData naming the line for a ragged row, an unclosed quote, a doubled or missing column name.
+    """
+    import pandas as pd
+
+    reader = csv.reader(io.StringIO(text_of(data, name), newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    try:
+        header = next(reader, [])
+        check_header(header, name)
+        for row in reader:
+            if len(row) != len(header):
+                if not row:
+                    continue
+                raise ragged(name, reader.line_num, len(row), len(header))
+            rows.append(row)
+    except csv.Error as fault:
+        raise BadData(f"{name}, line {reader.line_num}: {fault}. Is a quote left open?") from None
+    return pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
+
+
+def check_header(header: list[str], name: str) -> None:
+    """Raise BadData where the first line has no names or one name twice."""
+    if not any(header):
+        raise BadData(f"{name}, line 1: no column names.")
+    doubled = sorted({column for column in header if header.count(column) > 1}) if len(set(header)) < len(header) else []
+    if doubled:
+        raise BadData(f"{name}, line 1: the column {doubled[0]!r} stands there twice.")
+
+
+def ragged(name: str, line: int, found: int, wanted: int) -> BadData:
+    """The error for a row with more or fewer fields than the header."""
+    return BadData(f"{name}, line {line}: {found} fields where the header has {wanted}.")
+
+
+def need_columns(frame: pd.DataFrame, columns: list[str], name: str) -> None:
+    """Raise BadData where a column is missing, with the columns that are there."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise BadData(f"{name}: no column {listed(missing)}; it has {listed(frame.columns, 8)}.")
+
+
+def index_by(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The frame indexed by its id column. Raises BadData for an id that is blank or there twice, with its line."""
+    need_columns(frame, [column], name)
+    check_ids(list(frame[column]), f"{name}, column {column!r}")
+    return frame.set_index(column)
+
+
+def check_ids(ids: list[str], where: str) -> None:
+    """Raise BadData for a blank or doubled id, naming the first (line 2 holds the first row)."""
+    seen: dict[str, int] = {}
+    for line, one in enumerate(ids, start=2):
+        if not one.strip():
+            raise BadData(f"{where}, line {line}: the id is blank.")
+        if one in seen:
+            raise BadData(f"{where}, line {line}: the id {one!r} stands in line {seen[one]} already.")
+        seen[one] = line
+
+
+def write_csv(path: Path, frame: pd.DataFrame, index: bool = True) -> None:
+    """Write atomically; floats so that reading gives the same bits, text so that every id survives."""
+    text = frame.reset_index() if index else frame
+    # The csv module leaves a lone carriage return unquoted, and readers take it for the end of a row.
+    risky = any("\r" in cell for column in text.columns if text[column].dtype.kind not in "fiub" for cell in text[column])
+    quoting = csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL
+    files.write(path, text.to_csv(index=False, lineterminator="\n", quoting=quoting))
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A frame of float32 predictions indexed by id, as `write_csv` left it."""
+    import numpy as np
+
+    frame = read_csv(path.read_bytes(), str(path))
+    return index_by(frame, str(frame.columns[0]), str(path)).astype(np.float32)
+
+
+def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+    """The (weighted) mean by id, in the first frame's order, summed in float64 so that the order of parts is immaterial.
+
+    Raises BadData where the ids or columns differ: nothing is filled in.
+    """
+    import numpy as np
+
+    first = parts[0]
+    weights = weights or [1.0] * len(parts)
+    total = np.zeros(first.shape, np.float64)
+    for part, weight in zip(parts, weights, strict=True):
+        if list(part.columns) != list(first.columns) or len(part) != len(first) or set(part.index) != set(first.index):
+            raise BadData("these predictions do not have the same ids and columns: they can't be averaged.")
+        total += weight * part.loc[first.index].to_numpy(np.float64)
+    result = first.copy()
+    result[:] = (total / sum(weights)).astype(np.float32)
+    return result

@@ -1,0 +1,60 @@
+"""Inference: predictions of a module or of a run's checkpoints, views in one forward pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit import checkpoints, devices, frames
+from kit.config import Config
+from kit.errors import Usage
+from kit.runs import Run, read_json
+
+FORWARD = 1024  # images per forward pass, views included
+
+
+def predict(module: Any, images: np.ndarray, rows: np.ndarray | None, config: Config) -> np.ndarray:
+    """Predictions float32 [rows, c] for uint8 images [n, h, w, c], in row order; `rows` None: all."""
+    device = devices.torch_device(config)
+    module.to(device)
+    pool = torch.from_numpy(images).permute(0, 3, 1, 2)
+    index = torch.arange(len(images)) if rows is None else torch.from_numpy(rows)
+    parts = []
+    with torch.inference_mode(), devices.autocast(config):
+        for some in index.split(max(1, FORWARD // len(module.views))):
+            parts.append(module.predict_step({"images": pool[some].to(device)}).float().cpu())
+    return torch.cat(parts).numpy() if parts else np.zeros((0, len(module.labels.columns)), np.float32)
+
+
+def members(run: Run) -> list[Path]:
+    """The folders whose models answer the test: the folds', the refit's, or both, by the run's `final`."""
+    names = {"folds": run.info["folds"], "refit": ["refit"], "both": [*run.info["folds"], "refit"]}
+    return [run.fold(name) for name in names[run.info["config"]["final"]]]
+
+
+def combine(run: Run, parts: list[Any]) -> Any:
+    """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
+    folds = len(parts) - 1
+    weights = [1.0 / folds] * folds + [1.0] if run.info["config"]["final"] == "both" else None
+    return frames.average(parts, weights)
+
+
+def load(run: Run, views: int | None = None) -> list[Any]:
+    """The models of a finished run, checked; with another number of views if asked.
+
+    Raises Usage where the run is not complete, BadData where a checkpoint is broken.
+    """
+    from kit import views as all_views
+
+    if not run.complete:
+        raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
+    models = []
+    for folder in members(run):
+        model = checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+        if views:
+            model.views = all_views.make(views, model.hparams["side"])
+        models.append(model)
+    return models

@@ -1,0 +1,7 @@
+"""Inputs: how a row becomes an array."""
+
+from kit.inputs.base import Inputs
+from kit.inputs.images import Images
+from kit.inputs.pixels import Pixels
+
+__all__ = ["Images", "Inputs", "Pixels"]

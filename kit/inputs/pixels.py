@@ -1,0 +1,100 @@
+"""Pixels in columns of the table itself, a column each, as digit-recognizer has them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from kit import frames
+from kit.errors import BadData
+from kit.inputs.base import Inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Pixels(Inputs):
+    """Square grey images of whole numbers 0…`top`, row by row in the columns `{prefix}0`, `{prefix}1`, …"""
+
+    side: int
+    prefix: str = "pixel"
+    top: int = 255
+    kind: ClassVar[str] = "pixels"
+    channels: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """The pixel columns, in reading order."""
+        return [f"{self.prefix}{i}" for i in range(self.side**2)]
+
+    def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
+        """As the base, with the pixel columns as uint8. Names the row and column of a pixel that is none."""
+        import pandas as pd
+
+        if b'"' in data or data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # rare: exact text first, numbers after
+            return self._convert(frames.read_csv(data, name), name)
+        header = self._check_shape(data, name)
+        own = dict.fromkeys(self.names, np.float32)
+        kinds = {column: own.get(column, str) for column in header}
+        try:
+            table = pd.read_csv(io.BytesIO(data), dtype=kinds, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+        except (ValueError, OverflowError):  # a cell that is no number: the slow way finds it
+            return self._convert(frames.read_csv(data, name), name)
+        return self._convert(table, name)
+
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
+        images = frame[self.names].to_numpy(np.uint8).reshape(-1, self.side, self.side, 1)
+        if not size or size == self.side:
+            return np.ascontiguousarray(images)
+        from kit.inputs.images import resize
+
+        return np.stack([resize(image, size) for image in images])
+
+    def fabricate(
+        self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
+    ) -> dict[str, list[str]]:
+        grid = np.add.outer(np.arange(self.side), np.arange(self.side)) / self.side
+        waves = np.sin(grid * (np.array(classes)[:, None, None] + 1) * 3 + rng.random((len(ids), 1, 1)))
+        noisy = ((waves + 1) / 2 * 0.8 + rng.random(waves.shape) * 0.2) * self.top
+        cells = noisy.round().astype(int).reshape(len(ids), -1)
+        return {name: cells[:, i].astype(str).tolist() for i, name in enumerate(self.names)}
+
+    def _check_shape(self, data: bytes, name: str) -> list[str]:
+        """The header, after every line was seen to have as many fields (no quotes: a comma is a comma)."""
+        lines = data.split(b"\n")
+        header = next(csv.reader([frames.text_of(lines[0], name).rstrip("\r")]))
+        frames.check_header(header, name)
+        wanted = len(header) - 1
+        for number, line in enumerate(lines, start=1):
+            if line.count(b",") != wanted and line.strip():
+                raise frames.ragged(name, number, line.count(b",") + 1, len(header))
+        return header
+
+    def _convert(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        missing = [column for column in self.names if column not in table.columns]
+        if missing:
+            found = sum(str(column).startswith(self.prefix) for column in table.columns)
+            hint = f" ({isqrt(found)}×{isqrt(found)})" if found and isqrt(found) ** 2 == found else ""
+            raise BadData(f"{name}: no column {missing[0]!r}; {self.side}×{self.side} pixels are wanted, {found} found{hint}.")
+        cells = table[self.names]
+        values = cells.apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
+        wrong = ~((values >= 0) & (values <= self.top) & (values == np.round(values)))
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            cell = cells.iat[row, column]
+            raise BadData(
+                f"{name}, line {row + 2}, column {self.names[column]!r}: {str(cell)!r} is not a whole number"
+                f" from 0 to {self.top}."
+            )
+        scaled = values if self.top == 255 else np.round(values * (255 / self.top))
+        pixels = pd.DataFrame(scaled.astype(np.uint8), columns=self.names, index=table.index)
+        return pd.concat([table.drop(columns=self.names), pixels], axis=1)

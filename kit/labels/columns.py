@@ -1,0 +1,169 @@
+"""Labels with several answers a row: Columns (a probability each) and Tags (names in one cell)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kit.errors import BadData, listed
+from kit.folds import rarest_label
+from kit.labels.base import Labels, number_fault, numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+
+class _ManyProbabilities(Labels):
+    """What Columns and Tags share: independent sigmoids over 0/1 indicators [n, c]."""
+
+    def certain(self, y: np.ndarray) -> np.ndarray:
+        return y.astype(np.float32)
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        return rarest_label(y) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
+
+    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        return binary_cross_entropy_with_logits(logits, y.to(logits.dtype) * (1 - smoothing) + smoothing / 2)
+
+    def activation(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.float().sigmoid()
+
+    def tracked(self) -> dict[str, Any]:
+        from torchmetrics import classification as tm
+
+        if len(self.columns) == 1:
+            return {"accuracy": tm.BinaryAccuracy(), "f1": tm.BinaryF1Score(), "auroc": tm.BinaryAUROC()}
+        count: dict[str, Any] = {"num_labels": len(self.columns), "validate_args": False}
+        return {
+            "accuracy": tm.MultilabelAccuracy(**count),
+            "f1": tm.MultilabelF1Score(**count),
+            "auroc": tm.MultilabelAUROC(**count),
+        }
+
+
+@dataclass(frozen=True)
+class Columns(_ManyProbabilities):
+    """A 0/1 column for each name in the training file and a probability for each in the submission.
+
+    `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid).
+    """
+
+    names: tuple[str, ...]
+    exclusive: bool = False
+    kind: ClassVar[str] = "probabilities"
+
+    @property
+    def train_columns(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
+
+    def encode(self, train: pd.DataFrame) -> np.ndarray:
+        y = numbers(train, self.names)
+        wrong = (y < 0) | (y > 1)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            cell = train.iloc[row][self.names[column]]
+            raise BadData(f"training row {train.index[row]!r}, column {self.names[column]!r}: {cell!r} is not 0 to 1.")
+        if self.exclusive and not np.allclose(y.sum(axis=1), 1):
+            row = int(np.flatnonzero(~np.isclose(y.sum(axis=1), 1))[0])
+            raise BadData(
+                f"training row {train.index[row]!r}: {listed(self.names)} exclude each other but sum to {y[row].sum():g}."
+            )
+        return y.astype(np.float32)
+
+    def harden(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions
+
+    def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
+        if set(columns) != set(self.names):
+            raise BadData(f"the sample submission asks for {listed(columns)}; these labels are {listed(self.names)}.")
+        return {name: predictions[:, self.names.index(name)] for name in columns}
+
+    def fault(self, cell: str) -> str:
+        return number_fault(cell, 0, 1)
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        return y.argmax(axis=1) if self.exclusive else super().strata(y)
+
+    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits, y, label_smoothing=smoothing) if self.exclusive else super().loss(logits, y, smoothing)
+
+    def activation(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.float().softmax(dim=1) if self.exclusive else super().activation(logits)
+
+    def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
+        if self.exclusive:
+            answers = np.eye(len(self.names), dtype=int)[rng.permutation(n) % len(self.names)]
+        else:
+            answers = (rng.permuted(np.arange(n)[:, None] + np.arange(len(self.names)), axis=0) % 2).astype(int)
+        return {name: [str(cell) for cell in answers[:, j]] for j, name in enumerate(self.names)}
+
+    def describe(self) -> str:
+        return f"{len(self.names)} probabilities" if len(self.names) > 1 else "a probability"
+
+
+@dataclass(frozen=True)
+class Tags(_ManyProbabilities):
+    """Space-separated names in one cell; a tag is given where its probability is over one half, else the likeliest."""
+
+    column: str
+    names: tuple[str, ...] = ()
+    kind: ClassVar[str] = "tags"
+
+    @property
+    def train_columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
+
+    def bind(self, train: pd.DataFrame) -> Tags:
+        return (
+            self if self.names else replace(self, names=tuple(sorted({t for cell in train[self.column] for t in cell.split()})))
+        )
+
+    def encode(self, train: pd.DataFrame) -> np.ndarray:
+        position = {name: index for index, name in enumerate(self.names)}
+        y = np.zeros((len(train), len(self.names)), np.float32)
+        for row, cell in enumerate(train[self.column]):
+            for tag in cell.split():
+                if tag not in position:
+                    raise BadData(f"training row {train.index[row]!r}: the tag {tag!r} is none of {listed(self.names, 10)}.")
+                y[row, position[tag]] = 1
+        return y
+
+    def harden(self, predictions: np.ndarray) -> np.ndarray:
+        given = predictions > 0.5
+        none = ~given.any(axis=1)
+        given[none, predictions[none].argmax(axis=1)] = True
+        return given.astype(np.int64)
+
+    def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
+        if len(columns) != 1:
+            raise BadData(f"the sample submission asks for {listed(columns)}; tags fill one column.")
+        names = np.array(self.names, dtype=object)
+        return {columns[0]: [" ".join(names[row > 0]) for row in self.harden(predictions)]}
+
+    def fault(self, cell: str) -> str:
+        strange = [tag for tag in cell.split(" ") if tag not in self.names] if self.names else []
+        return f"{cell!r}: {listed(strange)} is no tag" if strange else ""
+
+    def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
+        names = self.names or ("scab", "rust", "healthy")
+        return {
+            self.column: [" ".join(sorted({names[i % len(names)], names[i // 2 % len(names)]})) for i in rng.permutation(n)]
+        }
+
+    def describe(self) -> str:
+        return f"tags of {len(self.names)}" if self.names else "tags"

@@ -1,0 +1,139 @@
+"""Metrics as Kaggle counts them, in numpy. Each takes what the submission holds, not raw model outputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score: `metric(truth, answer)`, both as `labels.harden` gives them."""
+
+    name: str
+    function: Callable[[Array, Array], float]
+    higher_is_better: bool = True
+
+    def __call__(self, truth: Array, answer: Array) -> float:
+        return float(self.function(np.asarray(truth), np.asarray(answer)))
+
+    def better(self, one: float, other: float) -> bool:
+        """Is `one` better than `other`?"""
+        return one > other if self.higher_is_better else one < other
+
+
+def _columns(values: Array) -> Array:
+    return values.reshape(len(values), -1)
+
+
+def _accuracy(truth: Array, answer: Array) -> float:
+    return np.mean((_columns(truth) == _columns(answer)).all(axis=1))
+
+
+def _column_auc(truth: Array, score: Array) -> float:
+    positives = truth > 0.5
+    wins = positives.sum() * (~positives).sum()
+    if not wins:
+        return float("nan")  # one class only: the area is not defined
+    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # ties share their mean rank
+    return (rank[positives].sum() - positives.sum() * (positives.sum() + 1) / 2) / wins
+
+
+def _auc(truth: Array, answer: Array) -> float:
+    areas = [_column_auc(t, a) for t, a in zip(_columns(truth).T, _columns(answer).T, strict=True)]
+    defined = [area for area in areas if area == area]
+    return float(np.mean(defined)) if defined else float("nan")
+
+
+def _binary_log_loss(truth: Array, answer: Array) -> float:
+    p = np.clip(_columns(answer).astype(np.float64), 1e-15, 1 - 1e-15)
+    t = _columns(truth)
+    return float(-np.mean(t * np.log(p) + (1 - t) * np.log1p(-p)))
+
+
+def _log_loss(truth: Array, answer: Array) -> float:
+    if _columns(answer).shape[1] == 1:
+        return _binary_log_loss(truth, answer)
+    p = np.clip(answer.astype(np.float64), 1e-15, 1)
+    p /= p.sum(axis=1, keepdims=True)  # as Kaggle does: rows are rescaled to sum to one
+    return float(-np.mean(np.sum(truth * np.log(p), axis=1)))
+
+
+def _indicators(values: Array) -> Array:
+    return _columns(values).astype(bool)
+
+
+def _one_hot(truth: Array, answer: Array) -> tuple[Array, Array]:
+    if truth.ndim == 2:
+        return _indicators(truth), _indicators(answer)
+    classes = np.union1d(truth, answer)
+    return truth[:, None] == classes, answer[:, None] == classes
+
+
+def _f1_counts(truth: Array, answer: Array, axis: int | None) -> Array:
+    hits, misses = (truth & answer).sum(axis), (truth ^ answer).sum(axis)
+    return np.where(2 * hits + misses > 0, 2 * hits / np.maximum(2 * hits + misses, 1), 0.0)
+
+
+def _f1_binary(truth: Array, answer: Array) -> float:
+    return float(_f1_counts(truth.ravel() > 0.5, answer.ravel() > 0.5, None))
+
+
+def _f1_macro(truth: Array, answer: Array) -> float:
+    return float(np.mean(_f1_counts(*_one_hot(truth, answer), axis=0)))
+
+
+def _f1_micro(truth: Array, answer: Array) -> float:
+    return float(_f1_counts(*_one_hot(truth, answer), axis=None))
+
+
+def _f1_samples(truth: Array, answer: Array) -> float:
+    return float(np.mean(_f1_counts(_indicators(truth), _indicators(answer), axis=1)))
+
+
+def _rmse(truth: Array, answer: Array) -> float:
+    return float(np.sqrt(np.mean((truth.astype(np.float64) - answer) ** 2)))
+
+
+def _mcrmse(truth: Array, answer: Array) -> float:
+    return float(np.mean(np.sqrt(np.mean((_columns(truth).astype(np.float64) - _columns(answer)) ** 2, axis=0))))
+
+
+def _rmsle(truth: Array, answer: Array) -> float:
+    """Negative answers count as zero: the logarithm of a negative price is not defined."""
+    return _rmse(np.log1p(truth.astype(np.float64)), np.log1p(np.maximum(answer.astype(np.float64), 0)))
+
+
+def _mae(truth: Array, answer: Array) -> float:
+    return float(np.mean(np.abs(truth.astype(np.float64) - answer)))
+
+
+def _qwk(truth: Array, answer: Array) -> float:
+    """Quadratic weighted kappa (Cohen 1968) of integer grades."""
+    truth, answer = truth.ravel().astype(int), answer.ravel().astype(int)
+    low = min(truth.min(), answer.min())
+    size = max(truth.max(), answer.max()) - low + 1
+    seen = np.zeros((size, size))
+    np.add.at(seen, (truth - low, answer - low), 1)
+    weight = np.subtract.outer(np.arange(size), np.arange(size)) ** 2
+    expected = np.outer(seen.sum(1), seen.sum(0)) / len(truth)
+    chance = (weight * expected).sum()
+    return float(1 - (weight * seen).sum() / chance) if chance else 1.0
+
+
+accuracy = Metric("accuracy", _accuracy)
+auc = Metric("auc", _auc)  # of one column, or the mean over columns; a column with one class only is left out
+log_loss = Metric("log_loss", _log_loss, False)  # one column: binary; several: exclusive classes
+mean_log_loss = Metric("mean_log_loss", _binary_log_loss, False)  # several columns that do not exclude each other
+f1 = Metric("f1", _f1_binary)
+f1_macro = Metric("f1_macro", _f1_macro)
+f1_micro = Metric("f1_micro", _f1_micro)
+f1_samples = Metric("f1_samples", _f1_samples)
+rmse = Metric("rmse", _rmse, False)
+mcrmse = Metric("mcrmse", _mcrmse, False)
+rmsle = Metric("rmsle", _rmsle, False)
+mae = Metric("mae", _mae, False)
+qwk = Metric("qwk", _qwk)

@@ -1,0 +1,1 @@
+"""The shared Lightning modules and the networks they train."""

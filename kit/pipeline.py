@@ -1,0 +1,182 @@
+"""Pipeline: the verbs `run`, `predict` and `validate`, each from names to files. Nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import competition as competitions, config as configs, files, frames, runs
+from kit.errors import BadData, KitError, Stopped, Usage
+from kit.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kit.crossval import Work
+
+
+def run(
+    name: str,
+    data: str | Path | None,
+    preset: str,
+    run_name: str | None,
+    out: str | Path | None,
+    only_fold: list[int] | None,
+    fresh: bool,
+    quiet: bool,
+    knobs: Mapping[str, Any],
+) -> Run:
+    """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
+    adapter = competitions.load(name)
+    config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
+    path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
+    target = Run(path)
+    root = adapter.competition.find(data)
+    known = {"competition": adapter.name, "config": config.json(), "data": files.fingerprint(adapter.competition.files(root))}
+    with target.locked():
+        if fresh:
+            clear(target)
+        refuse_other(target, known)
+        if target.complete:
+            return target
+        start(target, known, origins, preset, root)
+        if not quiet:
+            announce(target, config, origins, root)
+        execute(target, adapter, config, root, only_fold, quiet)
+    return target
+
+
+def clear(target: Run) -> None:
+    """Remove a run's files (nothing else that may lie in the folder)."""
+    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv"):
+        (target.path / one).unlink(missing_ok=True)
+    for folder in [*target.path.glob("fold*"), target.path / "refit"]:
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def refuse_other(target: Run, known: Mapping[str, Any]) -> None:
+    """Raise Usage, with the difference, where the folder holds a run of another configuration or other data."""
+    info = target.info
+    if not info:
+        return
+    lines = [f"{key}: {info[key]} → {known[key]}" for key in ("competition", "data") if info[key] != known[key]]
+    lines += configs.difference(info["config"], known["config"])
+    if lines:
+        raise Usage(
+            f"{target.path} holds another run ({'; '.join(lines)}).\nUse --name for a new run, or --fresh to start over."
+        )
+
+
+def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], preset: str, root: Path) -> None:
+    """Note in `run.json` that this process works on the run now."""
+    sessions = [*target.info.get("sessions", []), runs.environment()]
+    target.submission.unlink(missing_ok=True)
+    target.note(status="running", **known, preset=preset, origins=dict(origins), root=str(root.resolve()), sessions=sessions)
+
+
+def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
+    """The resolved configuration on stderr, by where each value came from."""
+    from kit.progress import say
+
+    say(f"{target.path}  from {root}")
+    for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
+        say(f"  {origin}: " + " ".join(f"{key}={getattr(config, key)}" for key in origins if origins[key] == origin))
+
+
+def execute(
+    target: Run, adapter: competitions.Adapter, config: configs.Config, root: Path, only_fold: list[int] | None, quiet: bool
+) -> None:
+    """Train what is missing and, once every fold is there, score and write the submission; note how it ended."""
+    from kit.stopping import stoppable
+
+    try:
+        with stoppable() as stop:
+            from kit import crossval, devices  # seconds of imports: only when there is something to do
+
+            began = time.monotonic()
+            resolved = devices.choose(config)
+            target.note(**crossval.device_note(resolved))
+            work = crossval.prepare(target, adapter, resolved, root, stop, quiet)
+            read_seconds = time.monotonic() - began
+            try:
+                train(work, only_fold)
+            finally:
+                work.progress.close()
+            if all(crossval.finished(target.fold(k)) for k in wanted(work)):
+                crossval.finish(work, read_seconds)
+            else:
+                target.note(status="stopped")
+    except BaseException as fault:
+        note_end(target, "stopped" if isinstance(fault, Stopped | KeyboardInterrupt) else "failed", str(fault))
+        raise
+
+
+def train(work: Work, only_fold: list[int] | None) -> None:
+    """Every fold that is asked for, then the refit."""
+    from kit import crossval
+
+    unknown = [k for k in only_fold or [] if k not in work.folds.numbers]
+    if unknown:
+        raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, work.folds.numbers))}.")
+    for k in work.folds.numbers:
+        if only_fold is None or k in only_fold:
+            crossval.train_fold(work, k)
+    if only_fold is None and work.config.final != "folds":
+        crossval.train_fold(work, "refit")
+
+
+def wanted(work: Work) -> list[int | str]:
+    """The parts that a complete run has."""
+    return [*work.folds.numbers, *(["refit"] if work.config.final != "folds" else [])]
+
+
+def note_end(target: Run, status: str, reason: str) -> None:
+    """Note how a run ended; a disk that is full must not hide the first error."""
+    with contextlib.suppress(KitError):
+        target.note(status=status, reason=reason)
+
+
+def predict(source: Run, data: str | Path | None, views: int | None, out: str | Path | None) -> tuple[pd.DataFrame, Path]:
+    """See `kit.predict`."""
+    import pandas as pd
+
+    from kit import devices, inference, labels as all_labels, submission
+
+    info = source.info
+    adapter = competitions.load(info["competition"])
+    models = inference.load(source, views)
+    facts, labels = adapter.competition, all_labels.from_json(info["labels"])
+    root = facts.find(data or info["root"])
+    test, sample = facts.test_tables(root)
+    config = devices.choose(configs.Config(**info["config"]))
+    images = facts.inputs.load(root, test.loc[sample.index], "test", config.size)
+    parts = [
+        pd.DataFrame(inference.predict(model, images, None, config), index=sample.index, columns=list(labels.columns))
+        for model in models
+    ]
+    answers = inference.combine(source, parts)
+    folder = Path(out) if out else source.path / "predict"
+    frames.write_csv(folder / "test.csv", answers)
+    submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
+    return answers, folder / "submission.csv"
+
+
+def validate(name: str, file: Path, data: str | Path | None) -> list[str]:
+    """See `kit.validate`. Raises BadData where the file or the sample cannot be read."""
+    from kit import submission
+
+    facts = competitions.load(name).competition
+    root = facts.find(data)
+    sample = facts.sample_table(root)
+    labels = facts.labels
+    if not labels.columns:  # classes that only the training file tells
+        labels = facts.tables(root).labels
+    if not file.is_file():
+        raise BadData(f"{file}: no such file.")
+    return submission.faults(file.read_bytes(), sample, labels)

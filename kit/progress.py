@@ -1,0 +1,96 @@
+"""Progress on stderr: a bar with fold, epoch, speed and time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+LINE_EVERY = 5.0  # seconds between plain lines
+REFRESH = 0.2  # seconds between refreshes of the bar: each costs as much as a small step
+
+
+class Progress:
+    """Follows a whole run: `total` training rows over all folds and epochs."""
+
+    def __init__(self, total: int, quiet: bool = False):
+        self.quiet, self.total, self.done = quiet, total, 0
+        self.began = self.last = time.monotonic()
+        self.worked = 0
+        self.label = ""
+        self.bar: Any = None
+        if not quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, dynamic_ncols=True, leave=False)
+
+    def fold(self, label: str, skipped: int = 0) -> None:
+        """A fold begins; `skipped` rows of it were trained before (a resumed run)."""
+        self.label = label
+        self._count(skipped)
+
+    def batch(self, rows: int, epoch: int, epochs: int) -> None:
+        """One batch was trained."""
+        self.worked += rows
+        self._count(rows)
+        if self.bar is not None:
+            self.bar.set_description_str(f"{self.label} · epoch {epoch + 1}/{epochs}", refresh=False)
+
+    def epoch(self, epoch: int, epochs: int, values: dict[str, float]) -> None:
+        """An epoch ended with these values."""
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        if self.bar is not None:
+            self.bar.set_postfix_str(shown, refresh=False)
+        elif not self.quiet and (time.monotonic() - self.last > LINE_EVERY or epoch + 1 == epochs):
+            self.last = time.monotonic()
+            speed = self.worked / max(self.last - self.began, 1e-9)
+            left = (self.total - self.done) / max(speed, 1e-9)
+            say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
+
+    def say(self, text: str) -> None:
+        """A line that does not disturb the bar."""
+        if self.quiet:
+            return
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            say(text)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _count(self, rows: int) -> None:
+        self.done += rows
+        if self.bar is not None:
+            self.bar.update(rows)
+
+
+def say(text: str) -> None:
+    """A line on stderr, where everything but results goes."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03`, `2:31` or `0:07`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Aligned columns: text to the left, numbers to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    right = [all(_numeric(row[i]) for row in rows if row[i]) for i in range(len(header))]
+    text = []
+    for line in lines:
+        cells = [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)]
+        text.append("  ".join(cells).rstrip())
+    return "\n".join(text)
+
+
+def _numeric(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").replace("-", "").replace(":", "").isdigit()

@@ -1,0 +1,51 @@
+"""Report: a run in a table, for people who just watched it end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kit.progress import clock, table
+from kit.runs import Run, read_json
+
+
+def summary(run: Run) -> str:
+    """Folds, scores and where the submission is. For a run that is not complete: what there is."""
+    info = run.info
+    done = [(k, run.fold(k) / "fold.json") for k in info.get("folds", [])]
+    stats = {str(k): read_json(path) for k, path in done if path.exists()}
+    metric = run.scores["metric"] if run.complete else "score"
+    rows = [_row(name, one) for name, one in stats.items()]
+    text = f"{info['competition']} · {info['preset']} · {info.get('device', '')}\n"
+    text += table(["fold", "training rows", metric, "epochs", "train", "predict"], rows) if rows else "no fold is done yet"
+    if not run.complete:
+        missing = [str(k) for k, path in done if not path.exists()]
+        return f"{text}\nfolds still to train: {', '.join(missing) or 'none'}. The same command without --only-fold goes on."
+    return f"{text}\n\n{_result(run)}"
+
+
+def _row(name: str, one: dict) -> list[str]:
+    seconds = one["seconds"]
+    return [
+        name,
+        f"{one['rows']:,}",
+        f"{one['score']:.5f}" if "score" in one else "",
+        str(one["epochs"]),
+        clock(seconds["train"]),
+        clock(seconds["predict"]),
+    ]
+
+
+def _result(run: Run) -> str:
+    scores, extra = run.scores, dict(run.scores["extra"])
+    held_out, flattered = extra.pop("held_out", None), extra.pop("flattered_by", None)
+    others = "  ".join(f"{name} {value:.5f}" for name, value in extra.items() if name != scores["metric"])
+    lines = [
+        f"out-of-fold {scores['metric']}  {scores['oof']:.5f}   (folds {scores['mean']:.5f} ± {scores['std']:.5f})   {others}"
+    ]
+    if flattered is not None:
+        lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
+    if held_out is not None:
+        lines.append(f"held-out score  {held_out:.5f}   ({scores['rows']['test']:,} test rows that no fold saw)")
+    shown = run.submission if run.submission.is_absolute() else Path(run.submission)
+    lines.append(f"submission  {shown}   ({scores['rows']['test']:,} rows, checked)")
+    return "\n".join(lines)
