@@ -64,6 +64,7 @@ class PhotoBatches(Batches):
             num_workers=self.workers,
             collate_fn=torch.stack,
             multiprocessing_context="fork" if self.workers else None,
+            generator=torch.Generator(),  # its own: a draw from the global one would shift dropout in a resumed epoch
         )
         for step, (rows, images) in enumerate(zip(order, loader, strict=True), start=self.start):
             yield {**super().collate(rows, self.epoch, step), "images": images}

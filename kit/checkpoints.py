@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def newest_sound(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     for path in snapshots(folder):
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest()[:16] == path.stem.rsplit("-", 1)[-1]:
-            return torch.load(io.BytesIO(data), weights_only=True), broken
+            return _unpack(path, data), broken
         broken.append(f"{path}: broken (its checksum differs); using the one before")
     return None, broken
 
@@ -69,7 +70,7 @@ def load_model(path: Path, checksum: str | None = None) -> Any:
         raise BadData(f"{path}: cannot be read ({fault.strerror}). Was the run copied whole?") from fault
     if checksum and hashlib.sha256(data).hexdigest() != checksum:
         raise BadData(f"{path}: broken (its checksum differs). Delete its folder and run again: only it is trained anew.")
-    state = torch.load(io.BytesIO(data), weights_only=True)
+    state = _unpack(path, data)
     module = ImageModule(**state["hyper_parameters"])
     module.load_state_dict(state["state_dict"])
     return module.eval()
@@ -79,3 +80,11 @@ def _pack(state: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
+
+
+def _unpack(path: Path, data: bytes) -> dict[str, Any]:
+    """Undoes `_pack`. Tensors and plain values only: nothing in the file is executed."""
+    try:
+        return torch.load(io.BytesIO(data), weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as fault:
+        raise BadData(f"{path}: not a checkpoint of the kit ({type(fault).__name__}).") from fault

@@ -115,9 +115,10 @@ class Competition:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A file of a `competitions` folder: its competition and presets."""
+    """A file of a `competitions` folder: its competition and presets. `source`: what `load` finds it by."""
 
     name: str
+    source: str
     competition: Competition
     presets: Mapping[str, Config] = field(default_factory=dict)
 
@@ -241,4 +242,5 @@ def load(name: str) -> Adapter:
     if not isinstance(getattr(module, "competition", None), Competition):
         raise Usage(f"{path}: defines no `competition = Competition(...)`.")
     presets = getattr(module, "presets", {})
-    return Adapter(path.stem, module.competition, {"fast": Config(), **presets})
+    source = path.stem if known.get(path.stem) == path else str(path.resolve())
+    return Adapter(path.stem, source, module.competition, {"fast": Config(), **presets})

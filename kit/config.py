@@ -1,5 +1,6 @@
 """Config: every knob once, with its default, help and bounds; flags, environment and presets are made from it."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -112,6 +113,6 @@ def _check(one: Field, value: Any) -> None:
     if choices and value not in choices:
         raise Usage(f"{_flag(one)} {value!r}: one of {', '.join(choices)}.{did_you_mean(str(value), choices)}")
     if isinstance(value, float | int) and not (
-        (low is None or value >= low) and (high is None or value <= high) and value == value
+        (low is None or value >= low) and (high is None or value <= high) and math.isfinite(value)
     ):
         raise Usage(f"{_flag(one)} {value}: must be {f'at least {low:g}' if high is None else f'{low:g} to {high:g}'}.")

@@ -194,7 +194,7 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
     each = [one["score"] for one in stats.values()]
     seconds = {part: sum(one["seconds"][part] for one in stats.values()) for part in ("train", "predict")}
-    extra = tracked(labels, torch.from_numpy(oof.to_numpy(np.float32)), torch.from_numpy(y))
+    extra = tracked(labels, torch.tensor(oof.to_numpy(np.float32)), torch.tensor(y))
     flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
     if flattered:
         extra["flattered_by"] = float(np.mean(flattered))

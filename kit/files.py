@@ -2,9 +2,11 @@
 
 import errno
 import hashlib
+import io
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -31,22 +33,25 @@ def read(root: Path, name: str) -> bytes:
     if path is None:
         raise BadData(f"{root / name}: no such file (nor {name}.zip).\nIs {root} the competition's folder? See --data.")
     try:
-        data = _unzip(path, name) if path.suffix == ".zip" else path.read_bytes()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as fault:
-        raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
+        data = path.read_bytes()
     except OSError as fault:
         raise DiskError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
+    if path.suffix == ".zip":
+        data = _unzip(data, path, name)
     if not data.strip():
         raise BadData(f"{path}: the file is empty. Download it again.")
     return data
 
 
-def _unzip(path: Path, name: str) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        wanted = [m for m in archive.namelist() if Path(m).name == Path(name).name and not m.startswith("__MACOSX")]
-        if not wanted:
-            raise BadData(f"{path}: holds no {name}, only {archive.namelist()[:3]}.")
-        return archive.read(wanted[0])
+def _unzip(data: bytes, path: Path, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            wanted = [m for m in archive.namelist() if Path(m).name == Path(name).name and not m.startswith("__MACOSX")]
+            if not wanted:
+                raise BadData(f"{path}: holds no {name}, only {archive.namelist()[:3]}.")
+            return archive.read(wanted[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as fault:  # RuntimeError: encrypted
+        raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
 
 
 def fingerprint(paths: list[Path]) -> str:

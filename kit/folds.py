@@ -49,6 +49,8 @@ def make(
     fold = np.full(len(ids), ALWAYS_TRAIN)
     if time is not None:
         fold = _by_time(np.asarray(time), k)
+        if (fold == ALWAYS_TRAIN).all():
+            raise BadData("all training rows have the same time: there is nothing newer to validate on.")
     else:
         strata = np.zeros(len(ids), int) if strata is None else np.asarray(strata)
         groups = np.arange(len(ids)) if groups is None else np.asarray(groups)
@@ -73,7 +75,7 @@ def _by_time(time: np.ndarray, k: int) -> np.ndarray:
 def _deal(strata: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """Big groups first, each to the fold that has least of its strata; then the single rows fill the gaps."""
     _, strata = np.unique(strata, return_inverse=True)
-    _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    groups, sizes = _by_appearance(groups)
     fold = np.full(len(strata), ALWAYS_TRAIN)
     held = np.zeros((k, strata.max() + 1), int)
     share = np.maximum(np.bincount(strata) / k, 1)
@@ -95,6 +97,13 @@ def _deal(strata: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generat
         fold[rows] = _fill(held, stratum, len(rows))
         held[:, stratum] += np.bincount(fold[rows], minlength=k)
     return fold
+
+
+def _by_appearance(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups numbered as they appear (what they were called is immaterial), and their sizes."""
+    _, first, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(first)
+    return np.argsort(order)[groups], sizes[order]
 
 
 def _fill(held: np.ndarray, stratum: int, count: int) -> np.ndarray:

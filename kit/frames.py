@@ -93,11 +93,16 @@ def check_ids(ids: list[str], where: str) -> None:
 
 def write_csv(path: Path, frame: pd.DataFrame, index: bool = True) -> None:
     """Write atomically; floats so that reading gives the same bits, text so that every id survives."""
-    text = frame.reset_index() if index else frame
+    files.write(path, csv_text(frame, index))
+
+
+def csv_text(frame: pd.DataFrame, index: bool = True) -> str:
+    """What `write_csv` writes."""
+    table = frame.reset_index() if index else frame
+    texts = [table[column] for column in table.columns if table[column].dtype.kind not in "fiub"]
     # The csv module leaves a lone carriage return unquoted, and readers take it for the end of a row.
-    risky = any("\r" in cell for column in text.columns if text[column].dtype.kind not in "fiub" for cell in text[column])
-    quoting = csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL
-    files.write(path, text.to_csv(index=False, lineterminator="\n", quoting=quoting))
+    risky = any("\r" in str(cell) for cells in [table.columns, *texts] for cell in cells)
+    return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -119,7 +124,8 @@ def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd
     weights = weights or [1.0] * len(parts)
     total = np.zeros(first.shape, np.float64)
     for part, weight in zip(parts, weights, strict=True):
-        if list(part.columns) != list(first.columns) or len(part) != len(first) or set(part.index) != set(first.index):
+        same = list(part.columns) == list(first.columns) and len(part) == len(first) and set(part.index) == set(first.index)
+        if not (same and part.index.is_unique):
             raise BadData("these predictions do not have the same ids and columns: they can't be averaged.")
         total += weight * part.loc[first.index].to_numpy(np.float64)
     result = first.copy()

@@ -63,7 +63,7 @@ def _log_loss(truth: Array, answer: Array) -> float:
 
 
 def _indicators(values: Array) -> Array:
-    return _columns(values).astype(bool)
+    return _columns(values) > 0.5  # as `_f1_binary` has it: a probability of 0.3 gives no label
 
 
 def _one_hot(truth: Array, answer: Array) -> tuple[Array, Array]:

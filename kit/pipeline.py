@@ -37,7 +37,7 @@ def run(
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
     root = adapter.competition.find(data)
-    known = {"competition": adapter.name, "config": config.json(), "data": files.fingerprint(adapter.competition.files(root))}
+    known = {"competition": adapter.source, "config": config.json(), "data": files.fingerprint(adapter.competition.files(root))}
     with target.locked():
         if fresh:
             clear(target)

@@ -15,7 +15,7 @@ def summary(run: Run) -> str:
     stats = {str(k): read_json(path) for k, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
     rows = [_row(name, one) for name, one in stats.items()]
-    text = f"{info['competition']} · {info['preset']} · {info.get('device', '')}\n"
+    text = f"{Path(info['competition']).stem} · {info['preset']} · {info.get('device', '')}\n"
     text += table(["fold", "training rows", metric, "epochs", "train", "predict"], rows) if rows else "no fold is done yet"
     if not run.complete:
         missing = [str(k) for k, path in done if not path.exists()]

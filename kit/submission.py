@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit import frames
+from kit import files, frames
 from kit.errors import BadData
 
 if TYPE_CHECKING:
@@ -33,30 +33,33 @@ def build(sample: pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd
 
 def write(path: Path, sample: pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> None:
     """Write a submission that was checked as a file; raises BadData with its faults and writes nothing otherwise."""
-    text = submission.reset_index().to_csv(index=False, lineterminator="\n").encode()
+    text = frames.csv_text(submission).encode()
     found = faults(text, sample, labels)
     if found:
         raise BadData(f"the submission would be wrong: {'; '.join(found[:3])}. Nothing was written.")
-    frames.write_csv(path, submission)
+    files.write(path, text)
 
 
 def faults(data: bytes, sample: pd.DataFrame, labels: Labels) -> list[str]:
     """Every fault of a submission file against the sample (index: id), each with its line and id; none: it is good."""
-    found = (
-        ["begins with a byte-order mark: Kaggle takes it for part of the first column's name"]
-        if data[:3] == b"\xef\xbb\xbf"
-        else []
-    )
+    found = _encoding_faults(data)
     try:
-        rows = list(csv.reader(io.StringIO(frames.text_of(data, "the file"), newline=""), strict=True))
+        reader = csv.reader(io.StringIO(frames.text_of(data, "the file"), newline=""), strict=True)
+        rows = [(reader.line_num, row) for row in reader]
     except (BadData, csv.Error) as fault:
         return [*found, f"cannot be read as CSV: {fault}"]
     header = [str(sample.index.name), *map(str, sample.columns)]
     if not rows:
         return [*found, "the file is empty"]
-    if rows[0] != header:
-        return [*found, _header_fault(rows[0], header)]
+    if rows[0][1] != header:
+        return [*found, _header_fault(rows[0][1], header)]
     return found + _row_faults(rows[1:], len(header), sample, labels)
+
+
+def _encoding_faults(data: bytes) -> list[str]:
+    if data[:3] == b"\xef\xbb\xbf":
+        return ["begins with a byte-order mark: Kaggle takes it for part of the first column's name"]
+    return ["is UTF-16: save it as UTF-8"] if data[:2] in (b"\xff\xfe", b"\xfe\xff") else []
 
 
 def _header_fault(seen: list[str], wanted: list[str]) -> str:
@@ -70,11 +73,11 @@ def _header_fault(seen: list[str], wanted: list[str]) -> str:
     return words
 
 
-def _row_faults(rows: list[list[str]], width: int, sample: pd.DataFrame, labels: Labels) -> list[str]:
+def _row_faults(rows: list[tuple[int, list[str]]], width: int, sample: pd.DataFrame, labels: Labels) -> list[str]:
     found: list[str] = []
     lines: dict[str, int] = {}
     known = set(sample.index)
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         if len(row) != width:
             found.append(f"line {line}: {len(row)} fields instead of {width}")
             if row and row[0] in known:

@@ -223,7 +223,7 @@ def tracked(labels: Labels, predicted: torch.Tensor, y: torch.Tensor) -> dict[st
         for name, metric in labels.tracked().items():
             target = y if labels.kind in ("one class", "numbers") else y.round().long()
             one = predicted.shape[1] == 1
-            pair = (predicted[:, 0], target[:, 0]) if one else (predicted, target)
+            pair = (predicted[:, 0], target[:, 0]) if one else (predicted.contiguous(), target.contiguous())
             values[name] = float(metric.to(predicted.device)(*pair))
     return values
 

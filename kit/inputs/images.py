@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit.errors import BadData
+from kit.errors import BadData, listed
 from kit.inputs.base import Inputs
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ class Images(Inputs):
     def path(self, root: Path, row_id: str, cells: dict[Any, Any], split: str) -> Path:
         """Where the image of a row is."""
         template = self.test if split == "test" and self.test else self.template
-        return root / template.format(**{**cells, "id": row_id})
+        try:
+            return root / template.format(**{**cells, "id": row_id})
+        except KeyError as missing:
+            raise BadData(f"the template {template!r} needs a column {missing}; there are {listed(cells)}.") from None
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
         rows = frame.to_dict("records")
@@ -67,7 +70,7 @@ def decode(path: Path, row_id: str, channels: int, size: int = 0) -> np.ndarray:
 
     try:
         with Image.open(io.BytesIO(path.read_bytes())) as opened:
-            image = ImageOps.exif_transpose(opened)
+            image = _eight_bits(ImageOps.exif_transpose(opened))
             if "A" in image.getbands() or "transparency" in image.info:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -78,6 +81,17 @@ def decode(path: Path, row_id: str, channels: int, size: int = 0) -> np.ndarray:
         raise BadData(f"{path}: not a readable image (id {row_id!r}: {fault}).") from None
     array = array.reshape(*array.shape[:2], channels)
     return resize(array, size) if size else array
+
+
+def _eight_bits(image: Any) -> Any:
+    """16-bit grey as 8-bit by scale: Pillow's own conversion clips to white what is over 255."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if image.mode[0] != "I":
+        return image
+    return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

@@ -38,7 +38,7 @@ class Pixels(Inputs):
         """As the base, with the pixel columns as uint8. Names the row and column of a pixel that is none."""
         import pandas as pd
 
-        if b'"' in data or data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # rare: exact text first, numbers after
+        if _unusual(data):  # exact text first, numbers after
             return self._convert(frames.read_csv(data, name), name)
         header = self._check_shape(data, name)
         own = dict.fromkeys(self.names, np.float32)
@@ -50,9 +50,9 @@ class Pixels(Inputs):
         return self._convert(table, name)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
-        images = frame[self.names].to_numpy(np.uint8).reshape(-1, self.side, self.side, 1)
+        images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only
         if not size or size == self.side:
-            return np.ascontiguousarray(images)
+            return images
         from kit.inputs.images import resize
 
         return np.stack([resize(image, size) for image in images])
@@ -98,3 +98,9 @@ class Pixels(Inputs):
         scaled = values if self.top == 255 else np.round(values * (255 / self.top))
         pixels = pd.DataFrame(scaled.astype(np.uint8), columns=self.names, index=table.index)
         return pd.concat([table.drop(columns=self.names), pixels], axis=1)
+
+
+def _unusual(data: bytes) -> bool:
+    """Quotes, UTF-16, NUL or lone carriage returns, which the fast reader takes for something else."""
+    lone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
+    return lone or b'"' in data or b"\0" in data or data[:2] in (b"\xff\xfe", b"\xfe\xff")

@@ -125,7 +125,7 @@ def number_fault(cell: str, low: float = float("-inf"), high: float = float("inf
         return "blank"
     if not np.isfinite(value):
         return f"{cell!r} is not a finite number"
-    if cell != cell.strip() or "_" in cell:
+    if cell != cell.strip() or "_" in cell or not cell.isascii():
         return f"{cell!r} is not plainly written"
     if whole and not cell.lstrip("+-").isdigit():
         return f"{cell!r} should be a whole number" + (f" ({int(value)})" if value == int(value) else "")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _natural(name: str) -> tuple[int, float, str]:
     """Numbers in their order, before names in theirs."""
-    return (0, float(name), name) if name.isdigit() else (1, 0.0, name)
+    return (0, float(name), name) if name.isdecimal() else (1, 0.0, name)
 
 
 def _answer_column(columns: list[str]) -> str:
@@ -118,7 +118,7 @@ class Grade(Labels):
         grades = numbers(train, self.train_columns)[:, 0]
         wrong = (grades != np.round(grades)) | (grades < 0) | (grades > self.top)
         if wrong.any():
-            raise unknown(train, self.column, tuple(str(g) for g in range(self.top + 1)))
+            raise unknown(train[wrong], self.column, tuple(str(g) for g in range(self.top + 1)))
         return grades.astype(np.int64)
 
     def certain(self, y: np.ndarray) -> np.ndarray:

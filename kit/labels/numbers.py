@@ -44,7 +44,8 @@ class Numbers(Labels):
         return y.astype(np.float32)
 
     def harden(self, predictions: np.ndarray) -> np.ndarray:
-        return np.floor(predictions + 0.5) if self.whole else predictions
+        # In float64: float32 has no room for the half above 2²³, and rounds 0.49999997 up.
+        return np.floor(predictions.astype(np.float64) + 0.5) if self.whole else predictions
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         if len(columns) == 1 == len(self.names):

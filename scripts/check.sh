@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Before a commit: formatter, linter, types, and the tests that take no more than a few seconds each.
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" dev
+.venv/bin/ruff format --check kit competitions scripts tests
+.venv/bin/ruff check kit competitions scripts tests
+.venv/bin/mypy
+exec .venv/bin/python -m pytest -m "not slow" "$@"

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Makes .venv, installs the kit, runs it on the digits that ship with scikit-learn: prints the score and the submission.
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+exec .venv/bin/kit run digits "$@"

@@ -1,0 +1,93 @@
+"""The gate every adapter passes: its facts hold, and a fabricated folder of its shape runs through to a submission."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kit
+from kit import check, competition as competitions, fabricate, submission
+
+IMPORTS = """
+from kit.competition import Competition
+from kit.inputs import Images, Pixels
+from kit.labels import Columns, Grade, Numbers, OneOf, Tags
+from kit.metrics import *
+"""
+SHAPES = {
+    "probabilities that exclude each other": """
+        inputs=Images("images/{id}.jpg"), labels=Columns(("healthy", "rust", "scab"), exclusive=True), metric=auc""",
+    "independent probabilities by group": """
+        inputs=Images("train/{id}.png", test="test/{id}.png", channels=1), labels=Columns(("ett", "ngt")), metric=auc,
+        group="PatientID", test="", """,
+    "one probability": """inputs=Images("{id}.png"), labels=Columns(("target",)), metric=log_loss""",
+    "grades": """inputs=Images("images/{id}.png"), labels=Grade("diagnosis", top=4), metric=qwk""",
+    "tags": """inputs=Images("images/{id}.png"), labels=Tags("labels", ("complex", "rust", "scab")), metric=f1_samples""",
+    "tags learned from the file": """inputs=Images("images/{id}.png"), labels=Tags("labels"), metric=f1_micro""",
+    "class names learned from the file": """inputs=Images("images/{id}.png"), labels=OneOf("breed"), metric=accuracy""",
+    "a number by time": """inputs=Images("images/{id}.png"), labels=Numbers(("price",)), metric=rmsle, time="sold" """,
+    "several whole numbers": """inputs=Pixels(side=12), labels=Numbers(("a", "b", "c"), whole=True), metric=mcrmse""",
+}
+KNOBS = {"model": "convnet", "width": 4, "epochs": 2, "batch": 8, "folds": 2, "precision": "fp32"}
+
+
+def written(path: Path, facts: str) -> competitions.Adapter:
+    """An adapter in a file, as a stranger would write it."""
+    path.write_text(f'{IMPORTS}\ncompetition = Competition(slug="{path.stem}", id="image_id", {facts})\n')
+    return competitions.load(str(path))
+
+
+@pytest.fixture(params=SHAPES)
+def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> competitions.Adapter:
+    """An adapter of each shape."""
+    return written(tmp_path / "stranger.py", " ".join(SHAPES[request.param].split()))
+
+
+def test_every_shape_passes_every_check(adapter: competitions.Adapter) -> None:
+    results = dict(check.adapter(adapter))
+    assert {name: fault for name, fault in results.items() if fault} == {}
+    assert len(results) == 27
+
+
+def test_every_shape_runs_to_a_submission(adapter: competitions.Adapter, tmp_path: Path) -> None:
+    facts = adapter.competition
+    fabricate.fabricate(facts, tmp_path / "data", train=24, test=10)
+    run = kit.run(str(tmp_path / "stranger.py"), tmp_path / "data", quiet=True, **KNOBS)
+    labels = facts.tables(tmp_path / "data").labels
+    assert submission.faults(run.submission.read_bytes(), facts.sample_table(tmp_path / "data"), labels) == []
+    assert np.isfinite(run.scores["oof"])
+    assert list(run.oof.columns) == list(run.test.columns) == list(labels.columns)
+    answers, _ = kit.predict(run)
+    assert answers.equals(run.test)
+
+
+def test_numbers_are_answered_in_their_own_units(tmp_path: Path) -> None:
+    """Targets far from zero: a model that forgot to scale back would be off by orders of magnitude."""
+    far = written(tmp_path / "far.py", 'inputs=Pixels(side=8), labels=Numbers(("v",)), metric=rmse')
+    fabricate.fabricate(far.competition, tmp_path / "data", train=60, test=10)
+    table = (tmp_path / "data" / "train.csv").read_text().splitlines()
+    rows = [",".join([str(1e6 + 10 * i), *line.split(",")[1:]]) for i, line in enumerate(table[1:])]
+    (tmp_path / "data" / "train.csv").write_text("\n".join([table[0], *rows]) + "\n")
+    run = kit.run(str(tmp_path / "far.py"), tmp_path / "data", quiet=True, **{**KNOBS, "epochs": 1})
+    assert run.test.to_numpy().min() > 9e5 and run.test.to_numpy().max() < 1.1e6
+
+
+@pytest.mark.slow
+def test_photo_augmentation_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    photos = written(tmp_path / "photos.py", 'inputs=Images("{id}.png"), labels=OneOf("x"), metric=accuracy')
+    fabricate.fabricate(photos.competition, tmp_path / "data", train=24, test=4)
+    runs = [
+        kit.run(
+            str(tmp_path / "photos.py"),
+            tmp_path / "data",
+            out=tmp_path / str(n),
+            quiet=True,
+            augment="photo",
+            workers=n,
+            **KNOBS,
+        )
+        for n in (0, 2)
+    ]
+    plain = kit.run(str(tmp_path / "photos.py"), tmp_path / "data", out=tmp_path / "plain", quiet=True, **KNOBS)
+    assert runs[0].oof.equals(runs[1].oof)
+    assert not runs[0].oof.equals(plain.oof)
