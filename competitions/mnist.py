@@ -14,6 +14,6 @@ competition = Competition(
     metric=accuracy,
 )
 presets = {
-    "fast": Config(width=16, epochs=10, lr=1e-2, augment="heavy", views=5),
-    "best": Config(width=32, epochs=24, lr=1e-2, augment="heavy", views=5),
+    "fast": Config(width=16, epochs=14, lr=2e-2, augment="heavy", views=5),
+    "best": Config(width=32, epochs=20, lr=2e-2, augment="heavy", views=9),
 }

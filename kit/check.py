@@ -1,9 +1,8 @@
-"""Check: an adapter against its own facts on fabricated rows, and an audit of the real data. Writes nothing to keep."""
+"""Check: an adapter against its own facts, on fabricated rows in a temporary folder."""
 
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kit import duplicates, folds, labels as all_labels, submission, views
-from kit.competition import Adapter, Tables, group_codes
+from kit import folds, labels as all_labels, submission, views
+from kit.competition import Adapter, Tables
 from kit.config import Config
-from kit.errors import KitError, listed
+from kit.errors import KitError
 from kit.fabricate import fabricate
 
 ROWS = 8
@@ -72,15 +71,19 @@ def _decode_undoes_encode(b: Bench) -> bool:
     return (b.tables.labels.encode(again.set_index(original.index)) == b.y).all()
 
 
+def _groups(b: Bench, order: np.ndarray) -> np.ndarray | None:
+    group = b.adapter.competition.group
+    return folds.codes(b.tables.train[group].iloc[order]) if group else None
+
+
 def _folds(b: Bench, order: np.ndarray) -> pd.Series:
-    facts = b.adapter.competition
     train = b.tables.train.iloc[order]
-    dealt = folds.make(train.index, 2, 0, b.tables.labels.strata(b.y[order]), group_codes(train, facts.group))
+    dealt = folds.make(train.index, 2, 0, b.tables.labels.strata(b.y[order]), _groups(b, order))
     return pd.Series(dealt.fold, index=train.index)
 
 
 def _groups_stay_together(b: Bench) -> bool:
-    groups = group_codes(b.tables.train, b.adapter.competition.group)
+    groups = _groups(b, np.arange(ROWS))
     dealt = _folds(b, np.arange(ROWS))
     return groups is None or all(dealt[groups == g].nunique() == 1 for g in np.unique(groups))
 
@@ -112,7 +115,7 @@ def _activation_in_range(b: Bench) -> bool:
 
 
 def _tracked_metrics_work(b: Bench) -> bool:
-    from kit.training import tracked
+    from kit.keeper import tracked
 
     values = tracked(b.tables.labels, torch.from_numpy(b.certain), torch.from_numpy(b.y))
     return all(value == value for value in values.values())
@@ -180,58 +183,3 @@ CHECKS: dict[str, Callable[[Bench], bool]] = {
     "a wrong header is refused": lambda b: _faulty(b, lambda lines: ["x" + lines[0], *lines[1:]]),
     "a blank answer is refused": lambda b: _faulty(b, _blank_last),
 }  # fmt: skip
-
-
-def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
-    """Lines about the real data, each with whether it deserves attention."""
-    facts = subject.competition
-    tables = facts.tables(root)
-    labels = tables.labels
-    y = labels.encode(tables.train)
-    yield f"{len(tables.train):,} training rows, {len(tables.sample):,} test rows in {root}", False
-    for note in tables.notes:
-        yield note, True
-    if len(labels.train_columns) == 1 and labels.kind != "numbers":
-        counts = Counter(tables.train[labels.train_columns[0]])
-        common = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(10))
-        yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
-        yield from _lookalikes(list(counts))
-    images = facts.inputs.load(root, tables.train, "train", 0)
-    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", 0)
-    yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
-    flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
-    if len(flat):
-        yield f"{len(flat)} training pictures are of one colour: ids {listed(tables.train.index[flat])}", True
-    yield from _repeats(images, test, tables, y)
-
-
-def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:
-    import unicodedata
-
-    same: dict[str, list[str]] = {}
-    for name in classes:
-        same.setdefault(unicodedata.normalize("NFKC", name).strip().lower(), []).append(name)
-    for names in same.values():
-        if len(names) > 1:
-            yield f"classes spelled alike: {listed(names)} (kept apart; mend the file if they are one)", True
-
-
-def _repeats(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
-    if images.shape[1:] != test.shape[1:]:
-        yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
-        return
-    group = duplicates.groups(np.concatenate([images, test]))
-    own, others = group[: len(images)], group[len(images) :]
-    doubled = len(own) - len(np.unique(own))
-    yield f"{doubled} training pictures repeat another one (kept in one fold)", doubled > 0
-    shared = int(np.isin(others, own).sum())
-    yield f"{shared} test pictures are training pictures too", shared > 0
-    strata = tables.labels.strata(y)
-    unlike = sum(len(np.unique(strata[own == g])) > 1 for g in np.unique(own[_repeated(own)]))
-    if unlike:
-        yield f"{unlike} groups of equal pictures have different answers", True
-
-
-def _repeated(group: np.ndarray) -> np.ndarray:
-    _, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
-    return counts[inverse] > 1

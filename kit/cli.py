@@ -125,7 +125,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
     rows = []
     for name in competitions.names():
-        facts = competitions.load(name).competition
+        try:
+            facts = competitions.load(name).competition
+        except Usage as fault:
+            print(f"kit: {fault}", file=sys.stderr)
+            continue
         place = next((str(p) for p in facts.places() if files.find(p, facts.train)), "built in" if facts.embedded else "—")
         rows.append([name, facts.slug, facts.inputs.kind, facts.labels.describe(), facts.metric.name, place])
     header = ["name", "slug", "inputs", "labels", "metric", "data"]
@@ -194,7 +198,7 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from kit import check, competition as competitions
+    from kit import audit, check, competition as competitions
     from kit.errors import BadData
 
     adapter = competitions.load(arguments.name)
@@ -208,7 +212,7 @@ def _check(arguments: argparse.Namespace) -> int:
     except BadData as fault:
         print(f"data not audited: {fault}")
         return 65 if failed else 0
-    for line, warns in check.audit(adapter, root) if root else []:
+    for line, warns in audit.audit(adapter, root) if root else []:
         print(f"{'!' if warns else '·'} {line}")
     return 65 if failed else 0
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kit import files, frames
 from kit.config import Config
-from kit.errors import BadData, KitError, Usage, did_you_mean, listed
+from kit.errors import BadData, Usage, did_you_mean, listed
 from kit.inputs import Inputs
 from kit.labels import Labels
 from kit.metrics import Metric
@@ -80,7 +78,8 @@ class Competition:
     def files(self, root: Path) -> list[Path]:
         """The files whose content identifies the data, where they are."""
         names = (self.train, self.test, self.sample)
-        return [path for path in (files.find(root, name) for name in names if name) if path]
+        tables = [path for path in (files.find(root, name) for name in names if name) if path]
+        return [*tables, *self.inputs.files(root)]
 
     def places(self, environ: Mapping[str, str] | None = None) -> list[Path]:
         """Every folder where the data is looked for, in order."""
@@ -175,38 +174,6 @@ def first(tables: Tables, count: int) -> Tables:
     return replace(tables, train=tables.train.iloc[:count])
 
 
-def times(train: pd.DataFrame, column: str) -> np.ndarray:
-    """The time column as sortable values: numbers, or dates as pandas reads them. Raises BadData naming the row."""
-    import pandas as pd
-
-    values = pd.to_numeric(train[column], errors="coerce")
-    if values.isna().any():
-        values = pd.to_datetime(train[column], errors="coerce", format="mixed", utc=True)
-    if values.isna().any():
-        row = train.index[values.isna()][0]
-        raise BadData(f"training row {row!r}, column {column!r}: {train.at[row, column]!r} is neither a number nor a date.")
-    return values.to_numpy().astype(np.float64) if values.dtype.kind in "if" else values.to_numpy().astype(np.int64)
-
-
-def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Groups of rows that are linked by either grouping, over any number of links."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    rows = np.arange(len(one))
-    targets = np.concatenate([len(rows) + one, len(rows) + one.max() + 1 + other])
-    size = int(targets.max()) + 1
-    links = coo_matrix((np.ones(2 * len(rows), bool), (np.tile(rows, 2), targets)), shape=(size, size))
-    return connected_components(links, directed=False)[1][: len(rows)]
-
-
-def group_codes(train: pd.DataFrame, column: str | None) -> np.ndarray | None:
-    """The group column as ints, or None."""
-    if column is None:
-        return None
-    return np.unique(train[column].to_numpy(dtype=str), return_inverse=True)[1]
-
-
 def folders() -> list[Path]:
     """Where adapters are looked for: here, then the kit's own."""
     own = Path(__file__).resolve().parent.parent / "competitions"
@@ -237,8 +204,9 @@ def load(name: str) -> Adapter:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except KitError as fault:
-        raise Usage(f"{path}: {fault}") from fault
+    except Exception as fault:  # a stranger's file may raise anything
+        where = f", line {fault.lineno}" if isinstance(fault, SyntaxError) else ""
+        raise Usage(f"{path}{where}: the adapter cannot be loaded ({type(fault).__name__}: {fault}).") from fault
     if not isinstance(getattr(module, "competition", None), Competition):
         raise Usage(f"{path}: defines no `competition = Competition(...)`.")
     presets = getattr(module, "presets", {})

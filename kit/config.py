@@ -64,6 +64,7 @@ class Config:
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
 IMMATERIAL = frozenset({"workers", "snapshot"})
+PLACES = ("KIT_DATA", "KIT_MOUNT")  # environment variables that say where data is; see `kit.competition`
 
 
 def resolve(
@@ -75,6 +76,9 @@ def resolve(
     origins = {
         name: f"preset {preset_name}" if getattr(preset, name) != getattr(default, name) else "default" for name in KNOBS
     }
+    for variable in environ:
+        if variable.startswith("KIT_") and variable not in (*map(_variable, KNOBS), *PLACES):
+            raise Usage(f"unknown setting {variable} in the environment.{did_you_mean(variable, map(_variable, KNOBS))}")
     from_environment = {name: environ[_variable(name)] for name in KNOBS if environ.get(_variable(name))}
     config = preset.changed(**from_environment).changed(**flags)
     origins |= {name: _variable(name) for name in from_environment} | dict.fromkeys(flags, "flag")

@@ -17,11 +17,12 @@ from kit import checkpoints, competition as competitions, devices, duplicates, f
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
+from kit.keeper import Fold, tracked
 from kit.labels import to_json
 from kit.progress import Progress
 from kit.runs import Run, read_json, write_json
 from kit.stopping import Stop
-from kit.training import Fold, fit, tracked
+from kit.training import fit
 
 
 @dataclass
@@ -41,7 +42,9 @@ class Work:
     identity: str
 
 
-def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, stop: Stop, quiet: bool) -> Work:
+def prepare(
+    run: Run, adapter: competitions.Adapter, config: Config, root: Path, stop: Stop, quiet: bool, only: list[int] | None
+) -> Work:
     """Read the files, deal the folds (or check those of the run), load the images."""
     facts = adapter.competition
     tables = facts.tables(root)
@@ -54,8 +57,11 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     keep_folds(run, tables.train.index, dealt)
     names = dealt.numbers
     run.note(folds=names, labels=to_json(tables.labels), notes=[*tables.notes, *notes])
-    total = config.epochs * sum(len(dealt.split(k)[0]) for k in names)
-    total += config.epochs * len(y) * (config.final != "folds")
+    unknown = [k for k in only or [] if k not in names]
+    if unknown:
+        raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
+    total = config.epochs * sum(len(dealt.split(k)[0]) for k in only or names)
+    total += config.epochs * len(y) * (config.final != "folds" and only is None)
     progress = Progress(total, quiet)
     for note in [*tables.notes, *notes]:
         progress.say(note)
@@ -70,18 +76,18 @@ def deal(
 ) -> tuple[Folds, list[str]]:
     """Folds by the competition's facts; duplicate pictures count as one group. And what there is to say of it."""
     notes = []
-    groups = competitions.group_codes(tables.train, facts.group)
+    groups = folds.codes(tables.train[facts.group]) if facts.group else None
     strata = None if config.split == "plain" else tables.labels.strata(y)
     when = None
     if facts.time and config.split in ("auto", "time"):
-        when = competitions.times(tables.train, facts.time)
+        when = folds.times(tables.train, facts.time)
     elif config.split == "time":
         raise Usage(f"--split time: {facts.slug} has no time column.")
     same = duplicates.groups(images)
     doubled = len(same) - len(np.unique(same))
     if doubled and when is None:
         notes.append(f"{doubled} training pictures repeat another one: each stays in the fold of its twin")
-        groups = same if groups is None else competitions.joined(groups, same)
+        groups = same if groups is None else folds.joined(groups, same)
     return folds.make(tables.train.index, config.folds, config.seed, strata, groups, when), notes
 
 

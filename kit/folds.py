@@ -1,11 +1,16 @@
 """Folds: a fold for every row, by strata, by group or by time; the same for any order of the rows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.errors import BadData
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALWAYS_TRAIN = -1  # by time: the oldest block is trained on and never validated
 
@@ -65,6 +70,37 @@ def rarest_label(indicators: np.ndarray) -> np.ndarray:
     counts = indicators.sum(axis=0)
     rarity = np.where(indicators > 0, counts[None, :], np.inf)
     return np.where(np.isfinite(rarity).any(axis=1), rarity.argmin(axis=1), -1)
+
+
+def codes(values: Any) -> np.ndarray:
+    """Values as whole numbers, equal where the values are equal."""
+    return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
+
+
+def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Groups of rows that are linked by either grouping, over any number of links."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rows = np.arange(len(one))
+    targets = np.concatenate([len(rows) + one, len(rows) + one.max() + 1 + other])
+    size = int(targets.max()) + 1
+    links = coo_matrix((np.ones(2 * len(rows), bool), (np.tile(rows, 2), targets)), shape=(size, size))
+    return connected_components(links, directed=False)[1][: len(rows)]
+
+
+def times(train: pd.DataFrame, column: str) -> np.ndarray:
+    """The time column as sortable values: numbers, or dates as pandas reads them. Raises BadData naming the row."""
+    import pandas as pd
+
+    values = pd.to_numeric(train[column], errors="coerce")
+    if values.isna().any():
+        dates = pd.to_datetime(train[column], errors="coerce", format="mixed", utc=True)
+        values = dates if dates.isna().sum() < values.isna().sum() else values
+    if values.isna().any():
+        row = train.index[values.isna()][0]
+        raise BadData(f"training row {row!r}, column {column!r}: {train.at[row, column]!r} is neither a number nor a date.")
+    return values.astype(np.float64 if values.dtype.kind in "if" else np.int64).to_numpy()
 
 
 def _by_time(time: np.ndarray, k: int) -> np.ndarray:

@@ -109,8 +109,13 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """A frame of float32 predictions indexed by id, as `write_csv` left it."""
     import numpy as np
 
-    frame = read_csv(path.read_bytes(), str(path))
-    return index_by(frame, str(frame.columns[0]), str(path)).astype(np.float32)
+    try:
+        frame = read_csv(path.read_bytes(), str(path))
+        return index_by(frame, str(frame.columns[0]), str(path)).astype(np.float32)
+    except (OSError, ValueError) as fault:
+        raise BadData(
+            f"{path}: not the predictions that were written ({fault}). Delete submission.csv and run again: it is made anew."
+        ) from fault
 
 
 def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import competition as competitions, config as configs, files, frames, runs
 from kit.errors import BadData, KitError, Stopped, Usage
+from kit.progress import say
 from kit.runs import Run
 
 if TYPE_CHECKING:
@@ -37,12 +38,18 @@ def run(
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
     root = adapter.competition.find(data)
-    known = {"competition": adapter.source, "config": config.json(), "data": files.fingerprint(adapter.competition.files(root))}
+    known = {
+        "competition": adapter.source,
+        "config": config.json(),
+        "data": files.fingerprint(root, adapter.competition.files(root)),
+    }
     with target.locked():
         if fresh:
             clear(target)
         refuse_other(target, known)
         if target.complete:
+            if not quiet:
+                say(f"{path} is complete; nothing to do (--fresh starts over)")
             return target
         start(target, known, origins, preset, root)
         if not quiet:
@@ -52,7 +59,9 @@ def run(
 
 
 def clear(target: Run) -> None:
-    """Remove a run's files (nothing else that may lie in the folder)."""
+    """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
+    if not target.info:
+        return
     for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv"):
         (target.path / one).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), target.path / "refit"]:
@@ -77,13 +86,12 @@ def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], pre
     """Note in `run.json` that this process works on the run now."""
     sessions = [*target.info.get("sessions", []), runs.environment()]
     target.submission.unlink(missing_ok=True)
-    target.note(status="running", **known, preset=preset, origins=dict(origins), root=str(root.resolve()), sessions=sessions)
+    about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve()), "sessions": sessions}
+    target.note(status="running", reason="", **known, **about)
 
 
 def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
     """The resolved configuration on stderr, by where each value came from."""
-    from kit.progress import say
-
     say(f"{target.path}  from {root}")
     for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
         say(f"  {origin}: " + " ".join(f"{key}={getattr(config, key)}" for key in origins if origins[key] == origin))
@@ -102,7 +110,7 @@ def execute(
             began = time.monotonic()
             resolved = devices.choose(config)
             target.note(**crossval.device_note(resolved))
-            work = crossval.prepare(target, adapter, resolved, root, stop, quiet)
+            work = crossval.prepare(target, adapter, resolved, root, stop, quiet, only_fold)
             read_seconds = time.monotonic() - began
             try:
                 train(work, only_fold)
@@ -121,9 +129,6 @@ def train(work: Work, only_fold: list[int] | None) -> None:
     """Every fold that is asked for, then the refit."""
     from kit import crossval
 
-    unknown = [k for k in only_fold or [] if k not in work.folds.numbers]
-    if unknown:
-        raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, work.folds.numbers))}.")
     for k in work.folds.numbers:
         if only_fold is None or k in only_fold:
             crossval.train_fold(work, k)

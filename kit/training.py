@@ -1,53 +1,21 @@
-"""Training of one fold: a fresh Trainer and fresh callbacks, resumable at any batch to the same bits."""
+"""Training of one fold: a fresh Trainer and a fresh Keeper, resumable at any batch to the same bits."""
 
 from __future__ import annotations
 
-import copy
 import logging
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from kit import batches, checkpoints, devices, inference
+from kit import batches, devices
 from kit.config import Config
-from kit.errors import Diverged
-from kit.labels import Labels
-from kit.metrics import Metric
+from kit.keeper import Fold, Keeper, seed_of
 from kit.modules import images as modules
 from kit.progress import Progress
 from kit.stopping import Stop
-
-FINITE_EVERY = 5  # steps between looks at the loss; each look waits for the GPU
-
-
-@dataclass
-class Fold:
-    """One fit: which rows of `images` (uint8 [n, h, w, c]) and `y` to train on and to validate."""
-
-    name: str
-    number: int
-    folder: Path
-    images: np.ndarray
-    y: np.ndarray
-    train: np.ndarray
-    valid: np.ndarray
-    config: Config
-    labels: Labels
-    metric: Metric
-    identity: str = ""
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def score(self, predicted: np.ndarray) -> float:
-        """The competition's metric on this fold's validation rows."""
-        return self.metric(self.labels.truth(self.y[self.valid]), self.labels.harden(predicted))
 
 
 def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[modules.ImageModule, Keeper]:
@@ -94,147 +62,3 @@ def make_trainer(config: Config, keeper: Keeper) -> pl.Trainer:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
-
-
-class Keeper(pl.Callback):
-    """Follows a fit: snapshots, the stop that was asked for, the loss, the history, the best weights."""
-
-    def __init__(self, fold: Fold, feed: batches.Batches, stop: Stop, progress: Progress):
-        self.fold, self.feed, self.stop, self.progress = fold, feed, stop, progress
-        self.saved = self.began = self.epoch_began = time.monotonic()
-        self.cost = self.seconds = 0.0
-        self.state: dict[str, Any] | None = None
-        self.best: dict[str, Any] | None = None
-        self.seen: dict[str, list[torch.Tensor]] = {"predicted": [], "y": [], "loss": []}
-
-    def restore(self, module: modules.ImageModule) -> bool:
-        """Load the newest sound snapshot of this very fold, if there is one."""
-        state, broken = checkpoints.newest_sound(self.fold.folder)
-        for line in broken:
-            self.progress.say(line)
-        if state is None or state["identity"] != self.fold.identity:
-            return False
-        module.load_state_dict(state["module"])
-        self.feed.epoch, self.feed.start = state["epoch"], state["step"]
-        self.fold.history, self.best, self.seconds = state["history"], state["best"], state["seconds"]
-        self.seen = {name: [value] for name, value in state["seen"].items()} if state["seen"] else self.seen
-        self.state = state
-        self.progress.say(f"{self.fold.name}: goes on at epoch {state['epoch'] + 1}, step {state['step'] + 1}")
-        return True
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.state is not None:
-            trainer.optimizers[0].load_state_dict(self.state["optimizer"])
-            trainer.lr_scheduler_configs[0].scheduler.load_state_dict(self.state["schedule"])
-            trainer.precision_plugin.load_state_dict(self.state["precision"])
-            self.state = None
-        self.stop.install()
-        self.stop.patient = True
-        self.began = self.saved = self.epoch_began = time.monotonic()
-
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
-        """The one place where a fit may stop or be saved: this batch is still to come, all before it is done."""
-        pause = max(self.fold.config.snapshot, 20 * self.cost)  # at most a twentieth of the time goes into snapshots
-        if self.stop.signum or time.monotonic() - self.saved >= pause:
-            self.snapshot(trainer, pl_module, batch)
-        if self.stop.signum:
-            raise self.stop.error()
-        torch.manual_seed(seed_of(self.fold.config.seed, self.fold.number, batch["epoch"], batch["step"]))
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.seen["predicted"].append(outputs["predicted"])
-        self.seen["y"].append(outputs["y"])
-        self.seen["loss"].append(outputs["loss"].detach().reshape(1) * len(batch["rows"]))
-        if batch["step"] % FINITE_EVERY == FINITE_EVERY - 1 or batch["step"] + 1 == self.feed.steps:
-            self.check_finite(outputs["loss"], batch)
-        self.progress.batch(len(batch["rows"]), batch["epoch"], self.fold.config.epochs)
-        if batch["step"] + 1 == self.feed.steps:
-            self.epoch_end(pl_module, batch["epoch"], trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stop.patient = False
-        self.seconds += time.monotonic() - self.began
-
-    def check_finite(self, loss: torch.Tensor, batch: Any) -> None:
-        """Raise Diverged where the loss is NaN or infinite."""
-        if not torch.isfinite(loss):
-            where = f"{self.fold.name}, epoch {batch['epoch'] + 1}, step {batch['step'] + 1}"
-            raise Diverged(f"{where}: the loss is {loss.item()}. Try a lower --lr, or --precision fp32.")
-
-    def epoch_end(self, module: Any, epoch: int, rate: float) -> None:
-        """Metrics over the whole epoch, validation where it is due, a line of history."""
-        config = self.fold.config
-        predicted, y, loss = (torch.cat(self.seen[name]) for name in ("predicted", "y", "loss"))
-        values = {"loss": float(loss.sum() / len(y)), **tracked(self.fold.labels, predicted, y)}
-        now = time.monotonic()
-        row = {"epoch": epoch + 1, "lr": rate, **{f"train_{name}": value for name, value in values.items()}}
-        row["rows_per_second"] = len(y) / max(now - self.epoch_began, 1e-9)
-        every = config.val_every or (1 if config.checkpoint == "best" else 0)
-        if every and (epoch + 1) % every == 0 and len(self.fold.valid):
-            row |= self.validate(module, epoch)
-        self.fold.history.append(row)
-        self.progress.epoch(epoch, config.epochs, {"loss": values["loss"], **_score_of(row, self.fold.metric.name)})
-        self.seen = {"predicted": [], "y": [], "loss": []}
-        self.epoch_began = time.monotonic()
-
-    def validate(self, module: Any, epoch: int) -> dict[str, float]:
-        """Validation metrics now; keeps the weights where `--checkpoint best` asks for the best."""
-        self.stop.patient = False  # nothing is lost by stopping here: the last snapshot stands
-        if self.stop.signum:
-            raise self.stop.error()
-        module.eval()
-        predicted = inference.predict(module, self.fold.images, self.fold.valid, self.fold.config)
-        module.train()
-        self.stop.patient = True
-        score = self.fold.score(predicted)
-        if self.fold.config.checkpoint == "best" and (self.best is None or self.fold.metric.better(score, self.best["score"])):
-            self.best = {"score": score, "epoch": epoch + 1, "module": copy.deepcopy(module.state_dict())}
-        values = tracked(self.fold.labels, torch.from_numpy(predicted), torch.from_numpy(self.fold.y[self.fold.valid]))
-        return {f"val_{name}": value for name, value in {**values, self.fold.metric.name: score}.items()}
-
-    def snapshot(self, trainer: pl.Trainer, module: Any, batch: Any) -> None:
-        """Write all that the rest of the fit depends on; `batch` is the first of the rest."""
-        before = time.monotonic()
-        state = {
-            "identity": self.fold.identity,
-            "epoch": batch["epoch"],
-            "step": batch["step"],
-            "module": module.state_dict(),
-            "optimizer": trainer.optimizers[0].state_dict(),
-            "schedule": trainer.lr_scheduler_configs[0].scheduler.state_dict(),
-            "precision": trainer.precision_plugin.state_dict(),
-            "history": self.fold.history,
-            "best": self.best,
-            "seen": {name: torch.cat(parts) for name, parts in self.seen.items()} if self.seen["y"] else None,
-            "seconds": self.seconds + before - self.began,
-        }
-        checkpoints.save_snapshot(self.fold.folder, state, batch["epoch"] * self.feed.steps + batch["step"])
-        self.saved = time.monotonic()
-        self.cost = self.saved - before
-
-
-def tracked(labels: Labels, predicted: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
-    """The Labels' torchmetrics over all these rows at once (a mean of batch values would be something else)."""
-    values = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class that these rows do not have
-        for name, metric in labels.tracked().items():
-            target = y if labels.kind in ("one class", "numbers") else y.round().long()
-            one = predicted.shape[1] == 1
-            pair = (predicted[:, 0], target[:, 0]) if one else (predicted.contiguous(), target.contiguous())
-            values[name] = float(metric.to(predicted.device)(*pair))
-    return values
-
-
-def seed_of(*parts: int) -> int:
-    """One seed out of several numbers."""
-    return int(np.random.SeedSequence([part + 1 for part in parts]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _score_of(row: dict[str, float], metric: str) -> dict[str, float]:
-    for prefix in ("val_", "train_"):
-        if prefix + metric in row:
-            return {f"{prefix.rstrip('_')} {metric}": row[prefix + metric]}
-    return {}

@@ -61,7 +61,7 @@ def test_usage_errors_suggest_what_was_meant(capsys: pytest.CaptureFixture[str],
         (["run", "digits", "--final", "fold"], "'folds'"),
         (["run", "digits", "--data", "nowhere"], "there is no such folder"),
         (["run", "digits", "--data", digits, "--model", "resnet34x"], "'resnet34"),
-        (["run", "digits", "--data", digits, "--only-fold", "9"], "this run has the folds 0, 1, 2, 3, 4"),
+        (["run", "digits", "--data", digits, "--folds", "2", "--only-fold", "9"], "this run has the folds 0, 1."),
         (["run", "digits", "--data", digits, "--only-fold", "a"], "numbers such as 0,2"),
         (["predict", "nowhere"], "there is no run.json"),
         (["predict", small_run.path, "--views", "99"], "there are 9 views"),
@@ -71,6 +71,41 @@ def test_usage_errors_suggest_what_was_meant(capsys: pytest.CaptureFixture[str],
         quiet = ["--quiet"] if words[0] == "run" else []
         code, error = failing(capsys, *words, *quiet)
         assert (code, hint in error) == (2, True), (words, error)
+
+
+def test_a_typo_in_the_environment_is_no_setting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, digits: Path
+) -> None:
+    monkeypatch.setenv("KIT_EPOCH", "3")
+    code, error = failing(capsys, "run", "digits", "--data", digits, "--quiet")
+    assert (code, "unknown setting KIT_EPOCH in the environment. Did you mean 'KIT_EPOCHS'?" in error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("competition = Competition(", "line 1: the adapter cannot be loaded (SyntaxError"),
+        ("import nonsense", "No module named 'nonsense'"),
+        ("competition = 3", "defines no `competition = Competition(...)`"),
+    ],
+)
+def test_an_adapter_that_cannot_be_loaded_is_named(
+    source: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "competitions").mkdir()
+    (tmp_path / "competitions" / "mine.py").write_text(source + "\n")
+    code, error = failing(capsys, "run", "mine", "--quiet")
+    assert code == 2 and message in error and "mine.py" in error
+    assert main(["list"]) == 0
+    captured = capsys.readouterr()
+    assert "digits" in captured.out and "mine.py" in captured.err
+
+
+def test_fresh_removes_nothing_from_a_folder_that_is_no_run(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "fold0").mkdir()
+    (tmp_path / "fold0" / "precious.txt").write_text("mine")
+    kit.run("digits", digits, out=tmp_path, fresh=True, quiet=True, epochs=1, folds=2, width=4, limit=60)
+    assert (tmp_path / "fold0" / "precious.txt").read_text() == "mine"
 
 
 def changed(digits: Path, folder: Path, name: str, change: object) -> Path:
@@ -182,7 +217,7 @@ def test_results_on_stdout_progress_on_stderr_then_the_rerun_is_instant(digits: 
     began = time.monotonic()
     again = command(*words)
     assert time.monotonic() - began < 4  # under 1 s on an idle machine: scripts/bench/startup.py measures
-    assert again.returncode == 0 and "held-out score" in again.stdout
+    assert again.returncode == 0 and "held-out score" in again.stdout and "is complete; nothing to do" in again.stderr
     as_json = command(*words, "--json", "--quiet")
     assert as_json.stderr == "" and json.loads(as_json.stdout)["scores"]["metric"] == "accuracy"
 

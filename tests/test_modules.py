@@ -12,10 +12,10 @@ import kit
 from kit import checkpoints, devices, fabricate, frames
 from kit.competition import load
 from kit.config import Config
+from kit.keeper import tracked
 from kit.labels import Columns, Numbers, OneOf
 from kit.modules import networks
 from kit.modules.images import ImageModule, make
-from kit.training import tracked
 
 RNG = np.random.default_rng(0)
 

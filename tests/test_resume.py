@@ -13,7 +13,7 @@ from conftest import SMALL, command, flags
 
 import kit
 from kit import checkpoints, files
-from kit.training import Keeper
+from kit.keeper import Keeper
 
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
 

@@ -24,6 +24,10 @@ class Inputs(ABC):
         """A table of the competition: text cells, but for columns that are this input's own numbers."""
         return frames.read_csv(data, name)
 
+    def files(self, root: Path) -> list[Path]:
+        """The files besides the tables that hold this input."""
+        return []
+
     @abstractmethod
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
         """The rows of a frame (index: id) as one array. `split` is "train" or "test"; `size` 0 keeps the own size.

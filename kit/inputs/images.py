@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,6 +36,10 @@ class Images(Inputs):
             return root / template.format(**{**cells, "id": row_id})
         except KeyError as missing:
             raise BadData(f"the template {template!r} needs a column {missing}; there are {listed(cells)}.") from None
+
+    def files(self, root: Path) -> list[Path]:
+        patterns = {re.sub(r"\{.*?\}", "*", template) for template in (self.template, self.test) if template}
+        return sorted(path for pattern in patterns for path in root.glob(pattern) if path.is_file())
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
         rows = frame.to_dict("records")

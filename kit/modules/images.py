@@ -63,7 +63,7 @@ class ImageModule(pl.LightningModule):
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 or float 0…255 [b, c, h, w] to zero mean and unit deviation, in the chosen memory format."""
         x = (images.float() / 255 - self.mean) / self.std
-        return x if self.config.layout == "contiguous" else x.contiguous(memory_format=torch.channels_last)
+        return x if self.config.layout == "contiguous" else channels_last(x)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Raw images to predictions [b, outputs], by the averaged weights where there are any."""
@@ -109,6 +109,16 @@ class ImageModule(pl.LightningModule):
             optimizer, c.lr, total_steps=self.hparams["steps"] + 1, pct_start=c.warmup, cycle_momentum=False
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    """`x` [b, c, h, w] in channels_last, so that the convolutions know it.
+
+    One channel is in both formats at once, and torch then goes by the strides: they must say channels_last too.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    _, c, h, w = x.shape
+    return x.as_strided(x.shape, (h * w, 1, w, 1)) if c == 1 else x
 
 
 def _warm_average(decay: float) -> Any:

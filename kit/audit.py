@@ -1,0 +1,67 @@
+"""Audit: what the real data holds that deserves a look before training: repeats, leaks, odd labels. Writes nothing."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kit import duplicates
+from kit.competition import Adapter, Tables
+from kit.errors import listed
+
+
+def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
+    """Lines about the real data, each with whether it deserves attention."""
+    facts = subject.competition
+    tables = facts.tables(root)
+    labels = tables.labels
+    y = labels.encode(tables.train)
+    yield f"{len(tables.train):,} training rows, {len(tables.sample):,} test rows in {root}", False
+    for note in tables.notes:
+        yield note, True
+    if len(labels.train_columns) == 1 and labels.kind != "numbers":
+        counts = Counter(tables.train[labels.train_columns[0]])
+        common = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(10))
+        yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
+        yield from _lookalikes(list(counts))
+    images = facts.inputs.load(root, tables.train, "train", 0)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", 0)
+    yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
+    flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
+    if len(flat):
+        yield f"{len(flat)} training pictures are of one colour: ids {listed(tables.train.index[flat])}", True
+    yield from _repeats(images, test, tables, y)
+
+
+def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:
+    same: dict[str, list[str]] = {}
+    for name in classes:
+        same.setdefault(unicodedata.normalize("NFKC", name).strip().lower(), []).append(name)
+    for names in same.values():
+        if len(names) > 1:
+            yield f"classes spelled alike: {listed(names)} (kept apart; mend the file if they are one)", True
+
+
+def _repeats(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
+    if images.shape[1:] != test.shape[1:]:
+        yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
+        return
+    group = duplicates.groups(np.concatenate([images, test]))
+    own, others = group[: len(images)], group[len(images) :]
+    doubled = len(own) - len(np.unique(own))
+    yield f"{doubled} training pictures repeat another one (kept in one fold)", doubled > 0
+    shared = int(np.isin(others, own).sum())
+    yield f"{shared} test pictures are training pictures too", shared > 0
+    strata = tables.labels.strata(y)
+    unlike = sum(len(np.unique(strata[own == g])) > 1 for g in np.unique(own[_repeated(own)]))
+    if unlike:
+        yield f"{unlike} groups of equal pictures have different answers", True
+
+
+def _repeated(group: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
+    return counts[inverse] > 1

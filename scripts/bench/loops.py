@@ -1,0 +1,170 @@
+"""The kit's training beside a plain Lightning loop and a raw PyTorch loop: same net, batch, rows and epochs.
+
+    python scripts/bench/loops.py --data DIR [--epochs 2] [--width 32] [--repeats 5]
+
+DIR holds Kaggle's digit-recognizer. Contenders alternate in fresh processes; printed are the medians of rows per second
+(training only: no imports, no reading) and accuracy on the rows of fold 0, and the kit's ratio to each.
+
+plain: fp32, contiguous, DataLoader over tensors, no augmentation, as tutorials write it.
+raw:   what the kit does (precision, layout, augmentation, EMA, one-cycle AdamW), without Lightning or the kit's callbacks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+CONTENDERS = ("kit", "plain", "raw")
+
+
+def kit_loop(fold: Any) -> tuple[float, Any]:
+    """The kit's own fit."""
+    from kit.progress import Progress
+    from kit.stopping import Stop
+    from kit.training import fit
+
+    module, keeper = fit(fold, Stop(), Progress(1, quiet=True))
+    return keeper.seconds, module
+
+
+def plain_loop(fold: Any) -> tuple[float, Any]:
+    """A LightningModule and a DataLoader as a tutorial has them."""
+    import pytorch_lightning as pl
+
+    from kit.modules import networks
+
+    class Plain(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = networks.make("convnet", 1, 28, 10, fold.config.width)
+
+        def training_step(self, batch: Any, index: int) -> torch.Tensor:
+            loss = cross_entropy(self.net(batch[0]), batch[1])
+            self.log("loss", loss)
+            return loss
+
+        def configure_optimizers(self) -> Any:
+            optimizer = torch.optim.AdamW(self.parameters(), fold.config.lr, weight_decay=fold.config.weight_decay)
+            steps = fold.config.epochs * len(loader)
+            rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, fold.config.lr, total_steps=steps)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+        def predict_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return self.net((batch["images"].float() / 255 - mean) / std)
+
+    pixels = torch.from_numpy(fold.images[fold.train]).permute(0, 3, 1, 2).float().contiguous() / 255
+    mean, std = pixels.mean(), pixels.std()
+    rows = torch.utils.data.TensorDataset((pixels - mean) / std, torch.from_numpy(fold.y[fold.train]))
+    loader = torch.utils.data.DataLoader(rows, batch_size=fold.config.batch, shuffle=True)
+    module = Plain()
+    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(max_epochs=fold.config.epochs, accelerator="auto", devices=1, **silent)
+    began = time.perf_counter()
+    trainer.fit(module, loader)
+    return time.perf_counter() - began, module.eval()
+
+
+def raw_loop(fold: Any) -> tuple[float, Any]:
+    """The same work as the kit's in a bare loop."""
+    from kit import augment, batches, devices
+    from kit.modules import images as modules
+
+    config = fold.config
+    feed = batches.make(fold.images, fold.y, fold.train, config, fold.number)
+    module = modules.make(config, fold.labels, 1, 28, feed.steps * config.epochs)
+    module.learn_scaling(fold.images[fold.train], fold.y[fold.train])
+    device = devices.torch_device(config)
+    module.to(device)
+    chosen = module.configure_optimizers()
+    optimizer, rate = chosen["optimizer"], chosen["lr_scheduler"]["scheduler"]
+    began = time.perf_counter()
+    for epoch in range(config.epochs):
+        for rows in feed.order(epoch):
+            index = torch.from_numpy(rows)
+            images, y = feed.images[index].to(device), feed.y[index].to(device)
+            with devices.autocast(config):
+                x = augment.apply(config.augment, images.float(), config.seed, epoch, index)
+                loss = cross_entropy(module.net(module.normalised(x)).float(), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            rate.step()
+            module.averaged.update_parameters(module.net)
+    return time.perf_counter() - began, module.eval()
+
+
+def contend(name: str, epochs: int, width: int, cache: Path) -> dict[str, float]:
+    """Train one contender on fold 0 and measure it."""
+    from kit import competition, devices, folds, inference
+    from kit.keeper import Fold
+
+    adapter = competition.load("mnist")
+    config = devices.choose(adapter.preset("fast").changed(epochs=epochs, width=width, views=1, snapshot=1e9))
+    images, y = np.load(cache)["images"], np.load(cache)["y"]
+    train, valid = folds.make([str(i) for i in range(len(y))], 5, 0, y).split(0)
+    fold = Fold(
+        name, 0, cache.parent / "none", images, y, train, valid, config, adapter.competition.labels, adapter.competition.metric
+    )
+    torch.manual_seed(0)
+    seconds, module = {"kit": kit_loop, "plain": plain_loop, "raw": raw_loop}[name](fold)
+    if name == "plain":
+        with torch.inference_mode():
+            parts = torch.from_numpy(valid).split(1024)
+            pool = torch.from_numpy(images).permute(0, 3, 1, 2)
+            predicted = torch.cat([module.predict_step({"images": pool[some]}) for some in parts]).numpy()
+    else:
+        predicted = inference.predict(module, images, valid, config)
+    return {"rows_per_second": epochs * len(train) / seconds, "accuracy": fold.score(predicted)}
+
+
+def main() -> None:
+    """Alternate the contenders and print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--contender", choices=CONTENDERS)
+    parser.add_argument("--cache", type=Path)
+    arguments = parser.parse_args()
+    if arguments.contender:
+        warnings.simplefilter("ignore")
+        print(json.dumps(contend(arguments.contender, arguments.epochs, arguments.width, arguments.cache)))
+        return
+    import tempfile
+
+    from kit import competition
+
+    with tempfile.TemporaryDirectory() as folder:
+        facts = competition.load("mnist").competition
+        tables = facts.tables(arguments.data)
+        cache = Path(folder) / "rows.npz"
+        np.savez(
+            cache, images=facts.inputs.load(arguments.data, tables.train, "train", 0), y=tables.labels.encode(tables.train)
+        )
+        results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+        for _ in range(arguments.repeats):
+            for name in CONTENDERS:
+                words = [sys.executable, __file__, *sys.argv[1:], "--contender", name, "--cache", str(cache)]
+                answer = subprocess.run(words, capture_output=True, text=True, check=True)
+                results[name].append(json.loads(answer.stdout.splitlines()[-1]))
+                print(f"{name:6}", results[name][-1], file=sys.stderr)
+    speed = {name: statistics.median(one["rows_per_second"] for one in many) for name, many in results.items()}
+    for name, many in results.items():
+        accuracy = statistics.median(one["accuracy"] for one in many)
+        print(f"{name:6} {speed[name]:9,.0f} rows/s  accuracy {accuracy:.4f}  kit is {speed['kit'] / speed[name]:.2f}× as fast")
+
+
+if __name__ == "__main__":
+    main()
