@@ -15,7 +15,7 @@ from pathlib import Path
 from kit import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
-KNOBS = ["--folds", "3", "--epochs", "12", "--width", "16", "--dropout", "0.1", "--snapshot", "0.05"]
+KNOBS = ["--folds", "3", "--epochs", "40", "--width", "16", "--dropout", "0.1", "--snapshot", "0.05"]
 COMMAND = ["run", "digits", "--quiet", *KNOBS]
 RESULTS = ("oof.csv", "submission.csv")
 

@@ -18,8 +18,16 @@ from kit.keeper import Keeper
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
 
 
-def started(digits: Path, out: Path, *more: object) -> subprocess.Popen[str]:
-    words = ["run", "digits", "--data", digits, "--out", out, "--quiet", "--snapshot", 0, *flags(SMALL), *more]
+LONG = {**SMALL, "epochs": 40}  # long enough to be stopped in the middle on any machine
+
+
+@pytest.fixture(scope="module")
+def long_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
+    return kit.run("digits", digits, out=tmp_path_factory.mktemp("long") / "run", quiet=True, **LONG)
+
+
+def started(digits: Path, out: Path, knobs: dict[str, object], snapshot: float) -> subprocess.Popen[str]:
+    words = ["run", "digits", "--data", digits, "--out", out, "--quiet", "--snapshot", snapshot, *flags(knobs)]
     return subprocess.Popen([sys.executable, "-m", "kit", *map(str, words)], stderr=subprocess.PIPE, text=True)
 
 
@@ -38,7 +46,7 @@ def same_results(one: Path, other: Path) -> bool:
 def test_kill_9_then_the_same_command_gives_the_same_bytes(seed: int, digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
     out, rng = tmp_path / "run", random.Random(seed)
     for moment in ("fold0/snapshot-*", "fold1/snapshot-*", "fold2/*"):
-        process = started(digits, out)
+        process = started(digits, out, SMALL, snapshot=0)
         wait_for(out, moment, process)
         time.sleep(rng.random() * 0.3)
         process.kill()
@@ -51,11 +59,11 @@ def test_kill_9_then_the_same_command_gives_the_same_bytes(seed: int, digits: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_a_signal_saves_and_exits_with_its_number(name: str, digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+def test_a_signal_saves_and_exits_with_its_number(name: str, digits: Path, long_run: kit.Run, tmp_path: Path) -> None:
     out, signum = tmp_path / "run", getattr(signal, name)
-    process = started(digits, out, "--snapshot", 1000)
+    process = started(digits, out, LONG, snapshot=1000)
     wait_for(out, "fold0/fold.json", process)
-    time.sleep(0.15)  # somewhere in fold 1
+    time.sleep(0.2)  # somewhere in fold 1
     began = time.monotonic()
     process.send_signal(signum)
     _, errors = process.communicate(timeout=30)
@@ -63,8 +71,9 @@ def test_a_signal_saves_and_exits_with_its_number(name: str, digits: Path, small
     assert time.monotonic() - began < 10
     assert name in errors and "Traceback" not in errors
     assert kit.load(out).info["status"] == "stopped"
-    kit.run("digits", digits, out=out, quiet=True, **SMALL)
-    assert same_results(out, small_run.path)
+    assert checkpoints.snapshots(out / "fold1")
+    kit.run("digits", digits, out=out, quiet=True, **LONG)
+    assert same_results(out, long_run.path)
 
 
 def stop_in(monkeypatch: pytest.MonkeyPatch, fold: int, step: int, fault: Exception) -> None:
