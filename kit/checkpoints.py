@@ -84,6 +84,6 @@ def _pack(state: dict[str, Any]) -> bytes:
 def _unpack(path: Path, data: bytes) -> dict[str, Any]:
     """Undoes `_pack`. Tensors and plain values only: nothing in the file is executed."""
     try:
-        return torch.load(io.BytesIO(data), weights_only=True)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as fault:  # a broken pickle raises whatever its bytes happen to mean
         raise BadData(f"{path}: not a checkpoint of the kit ({type(fault).__name__}).") from fault

@@ -78,6 +78,7 @@ class Keeper(pl.Callback):
             trainer.optimizers[0].load_state_dict(self.state["optimizer"])
             trainer.lr_scheduler_configs[0].scheduler.load_state_dict(self.state["schedule"])
             trainer.precision_plugin.load_state_dict(self.state["precision"])
+            self.seen = {name: [part.to(pl_module.device) for part in parts] for name, parts in self.seen.items()}
             self.state = None
         self.stop.install()
         self.stop.patient = True

@@ -157,7 +157,8 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     adapter = competitions.load(info["competition"])
     models = inference.load(source, views)
     facts, labels = adapter.competition, all_labels.from_json(info["labels"])
-    root = facts.find(data or info["root"])
+    where_it_was = info["root"] if Path(info["root"]).is_dir() else None  # the run may have been copied elsewhere
+    root = facts.find(data or where_it_was)
     test, sample = facts.test_tables(root)
     config = devices.choose(configs.Config(**info["config"]))
     images = facts.inputs.load(root, test.loc[sample.index], "test", config.size)

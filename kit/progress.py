@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 LINE_EVERY = 5.0  # seconds between plain lines
+BAR = "{desc}  {bar:24}  {percentage:3.0f}%  {rate_fmt}  {remaining} left{postfix}"
 REFRESH = 0.2  # seconds between refreshes of the bar: each costs as much as a small step
 
 
@@ -22,7 +23,7 @@ class Progress:
         if not quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, dynamic_ncols=True, leave=False)
+            self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=False, bar_format=BAR)
 
     def fold(self, label: str, skipped: int = 0) -> None:
         """A fold begins; `skipped` rows of it were trained before (a resumed run)."""

@@ -42,7 +42,8 @@ class Images(Inputs):
         return sorted(path for pattern in patterns for path in root.glob(pattern) if path.is_file())
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
-        rows = frame.to_dict("records")
+        # pandas 2.2 has no records for a frame without columns
+        rows = frame.to_dict("records") if len(frame.columns) else [{}] * len(frame)
         images = [
             decode(self.path(root, row_id, cells, split), row_id, self.channels, size)
             for row_id, cells in zip(frame.index, rows, strict=True)
