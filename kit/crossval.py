@@ -188,6 +188,7 @@ def finish(work: Work, read_seconds: float) -> dict[str, Any]:
     if held_out is not None:
         scores["extra"]["held_out"] = held_out
     scores["seconds"]["read"] = read_seconds
+    scores["seconds"]["total"] += read_seconds
     write_json(run.path / "scores.json", scores)
     run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
@@ -199,7 +200,8 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
     metric, labels = work.adapter.competition.metric, work.tables.labels
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
     each = [one["score"] for one in stats.values()]
-    seconds = {part: sum(one["seconds"][part] for one in stats.values()) for part in ("train", "predict")}
+    every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
+    seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
     extra = tracked(labels, torch.tensor(oof.to_numpy(np.float32)), torch.tensor(y))
     flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
     if flattered:

@@ -54,6 +54,7 @@ class Keeper(pl.Callback):
         self.fold, self.feed, self.stop, self.progress = fold, feed, stop, progress
         self.saved = self.began = self.epoch_began = time.monotonic()
         self.cost = self.seconds = 0.0
+        self.epoch = feed.epoch
         self.state: dict[str, Any] | None = None
         self.best: dict[str, Any] | None = None
         self.seen: dict[str, list[torch.Tensor]] = {"predicted": [], "y": [], "loss": []}
@@ -102,8 +103,11 @@ class Keeper(pl.Callback):
         if batch["step"] % FINITE_EVERY == FINITE_EVERY - 1 or batch["step"] + 1 == self.feed.steps:
             self.check_finite(outputs["loss"], batch)
         self.progress.batch(len(batch["rows"]), batch["epoch"], self.fold.config.epochs)
-        if batch["step"] + 1 == self.feed.steps:
-            self.epoch_end(pl_module, batch["epoch"], trainer.optimizers[0].param_groups[0]["lr"])
+        self.epoch = batch["epoch"]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Not at the end of the last batch: callbacks come before the module there, so its average would lack a step.
+        self.epoch_end(pl_module, self.epoch, trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stop.patient = False

@@ -107,6 +107,21 @@ def test_the_best_checkpoint_says_how_much_it_flatters(digits: Path, tmp_path: P
     assert best.scores["extra"]["flattered_by"] == pytest.approx(gains.mean())
 
 
+def test_the_last_validation_sees_the_weights_that_predict(digits: Path, tmp_path: Path) -> None:
+    """The averaged weights too: a validation before the last step's update would see others."""
+    knobs = {**SMALL, "epochs": 4, "ema": 0.5, "lr": 0.02, "val_every": 1}
+    run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **knobs)
+    for fold, score in enumerate(run.scores["folds"]):
+        header, *_, last = (run.fold(fold) / "history.csv").read_text().splitlines()
+        seen = dict(zip(header.split(","), last.split(","), strict=True))
+        own = frames.read_predictions(run.fold(fold) / "oof.csv").to_numpy(np.float64)
+        truth = load("digits").competition.tables(digits).train["label"]
+        truth = truth.loc[frames.read_predictions(run.fold(fold) / "oof.csv").index].astype(int).to_numpy()
+        assert float(seen["val_accuracy"]) == pytest.approx(score, abs=1e-6)
+        auroc = roc_auc_score(truth, own / own.sum(axis=1, keepdims=True), multi_class="ovr")
+        assert float(seen["val_auroc"]) == pytest.approx(auroc, abs=1e-5)
+
+
 def test_prediction_of_a_larger_test_set_in_another_order(small_run: kit.Run, digits: Path, tmp_path: Path) -> None:
     """The hidden test set of a code competition: other ids, more rows, shuffled."""
     test = frames.read_csv((digits / "test.csv").read_bytes(), "test.csv")
