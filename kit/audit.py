@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kit import duplicates
-from kit.competition import Adapter, Tables
+from kit.competition import Adapter, Tables, sound
 from kit.errors import listed
 
 
@@ -19,7 +19,6 @@ def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
     facts = subject.competition
     tables = facts.tables(root)
     labels = tables.labels
-    y = labels.encode(tables.train)
     yield f"{len(tables.train):,} training rows, {len(tables.sample):,} test rows in {root}", False
     for note in tables.notes:
         yield note, True
@@ -28,8 +27,13 @@ def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
         common = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(10))
         yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
         yield from _lookalikes(list(counts))
-    images = facts.inputs.load(root, tables.train, "train", 0)
-    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", 0)
+    size = subject.preset("fast").size
+    train = facts.inputs.load(root, tables.train, "train", size)
+    asked = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", size)
+    tables, notes = sound(tables, train.broken, asked.broken)
+    for note in notes:
+        yield note, True
+    y, images, test = labels.encode(tables.train), train.look, asked.look
     yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
     flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
     if len(flat):

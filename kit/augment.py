@@ -22,13 +22,34 @@ class Affine:
     shear: float
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What is done to a batch. Mirroring needs pictures that may be mirrored, colour and holes pictures in colour.
+
+    `shift`: whole pixels, as a share of the side. `colour`: strength of brightness, contrast and saturation. `hole`: side
+    of a grey square, as a share. `trivial`: one operation a picture (`kit.trivial`). `mix`: mixup or cutmix.
+    """
+
+    mirror: bool = True
+    shift: float = 0.0
+    affine: Affine | None = None
+    colour: float = 0.0
+    hole: float = 0.0
+    trivial: bool = False
+    mix: str = ""
+
+
 POLICIES = {
-    "none": None,
-    "light": Affine(degrees=0, shift=0.07, scale=0, shear=0),
-    "medium": Affine(degrees=10, shift=0.07, scale=0.1, shear=5),
-    "heavy": Affine(degrees=15, shift=0.09, scale=0.15, shear=10),
-    "photo": None,  # albumentations, per image, in workers: `photo` below
+    "none": Policy(mirror=False),
+    "light": Policy(shift=1 / 16),
+    "medium": Policy(affine=Affine(degrees=10, shift=0.07, scale=0.1, shear=5), colour=0.2),
+    "heavy": Policy(affine=Affine(degrees=15, shift=0.09, scale=0.15, shear=10), colour=0.3, hole=0.25),
+    "trivial": Policy(shift=1 / 16, trivial=True),
+    "mixup": Policy(shift=1 / 16, mix="mixup"),
+    "cutmix": Policy(shift=1 / 16, mix="cutmix"),
+    "photo": Policy(mirror=False),  # albumentations, per image, in workers: `photo` below
 }
+MIX = {"mixup": 0.2, "cutmix": 1.0}  # of the Beta distribution that shares are drawn from (Zhang 2018, Yun 2019)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -50,17 +71,72 @@ def _mix(z: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-def apply(policy: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Tensor) -> torch.Tensor:
-    """Augment float images [b, c, h, w] of the training rows `rows` [b]; `none` and `photo` leave them as they are."""
-    bounds = POLICIES[policy]
-    if bounds is None:
-        return images
+def apply(policy: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Tensor, mirror: bool = False) -> torch.Tensor:
+    """Augment images 0…255 [b, c, h, w] (uint8 or float) of the training rows `rows` [b].
+
+    Each is mirrored in every other epoch (the alternating flip of KellerJordan/cifar10-airbench), beginning by lot.
+    """
+    plan, index = POLICIES[policy], rows.cpu().numpy()
+    u = draws(seed, epoch, index, 16)
+    mirrored = (draws(seed, 0, index, 17)[:, 16] < 0.5) ^ (epoch % 2 == 1)
+    mirrored &= plan.mirror and mirror
+    if plan.shift or mirrored.any():
+        images = move(images, u[:, :2], plan.shift, mirrored)
+    if plan.affine is not None:
+        images = _affine(images, plan.affine, u[:, :6])
+    if images.shape[1] == 3 and plan.colour:
+        images = _colour(images.float(), plan.colour, u[:, 6:9])
+    if images.shape[1] == 3 and plan.hole:
+        images = _hole(images, plan.hole, u[:, 9:11])
+    if plan.trivial:
+        from kit import trivial
+
+        images = trivial.apply(images.float(), u[:, 11:14])
+    return images
+
+
+def move(images: torch.Tensor, u: np.ndarray, share: float, mirrored: np.ndarray) -> torch.Tensor:
+    """Shift each by up to `share` of the side in whole pixels (what enters reflects what leaves), mirror some.
+
+    Images that move alike move together: slices are copied much faster than single pixels are gathered.
+    """
     import torch
 
-    u = torch.from_numpy(draws(seed, epoch, rows.cpu().numpy(), 6) * 2 - 1).to(images.device)
-    theta = affine_maps(bounds, u)
+    height, width = images.shape[-2:]
+    most = np.array([round(height * share), round(width * share)])
+    steps = (u * (2 * most + 1)).astype(np.int64)
+    kinds = np.stack([steps[:, 0], steps[:, 1], mirrored], axis=1)
+    order = np.lexsort(kinds.T)
+    ends = np.flatnonzero(np.r_[(np.diff(kinds[order], axis=0) != 0).any(axis=1), True]) + 1
+    padded = _reflected(_reflected(images, most[0], 2), most[1], 3)
+    moved = torch.empty_like(images)
+    for start, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
+        some = torch.from_numpy(order[start:end]).to(images.device)
+        down, right, mirror = kinds[order[start]]
+        part = padded[:, :, down : down + height, right : right + width].index_select(0, some)
+        moved.index_copy_(0, some, part.flip(-1) if mirror else part)
+    return moved
+
+
+def _reflected(images: torch.Tensor, margin: int, dim: int) -> torch.Tensor:
+    """With a mirrored margin on both sides of a dimension, of any type (torch pads floats only)."""
+    import torch
+
+    if not margin:
+        return images
+    length = images.shape[dim]
+    place = np.abs(np.arange(-margin, length + margin))
+    place = np.where(place >= length, 2 * (length - 1) - place, place)
+    return images.index_select(dim, torch.from_numpy(place).to(images.device))
+
+
+def _affine(images: torch.Tensor, bounds: Affine, u: np.ndarray) -> torch.Tensor:
+    import torch
+
+    theta = affine_maps(bounds, torch.from_numpy(u * 2 - 1).to(images.device))
     grid = torch.nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(images, grid, align_corners=False)
+    edge = "zeros" if images.shape[1] == 1 else "reflection"
+    return torch.nn.functional.grid_sample(images.float(), grid, padding_mode=edge, align_corners=False)
 
 
 def affine_maps(bounds: Affine, u: torch.Tensor) -> torch.Tensor:
@@ -73,6 +149,53 @@ def affine_maps(bounds: Affine, u: torch.Tensor) -> torch.Tensor:
     right, down = u[:, 4] * 2 * bounds.shift, u[:, 5] * 2 * bounds.shift
     rows = [turn.cos() * wide, -skew.sin() * wide, right, turn.sin() * high, skew.cos() * high, down]
     return torch.stack(rows, dim=1).view(-1, 2, 3)
+
+
+def _colour(images: torch.Tensor, strength: float, u: np.ndarray) -> torch.Tensor:
+    """Brightness, contrast and saturation, each by a factor of up to 1 ± strength."""
+    import torch
+
+    factor = 1 + torch.from_numpy((u * 2 - 1) * strength).to(images.device).view(-1, 3, 1, 1)
+    images = images * factor[:, 0:1]
+    images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, factor[:, 1:2])
+    return torch.lerp(images.mean(dim=1, keepdim=True), images, factor[:, 2:3]).clamp(0, 255)
+
+
+def _hole(images: torch.Tensor, share: float, u: np.ndarray) -> torch.Tensor:
+    """A grey square anywhere inside (cutout, DeVries & Taylor 2017)."""
+    import torch
+
+    height, width = images.shape[-2:]
+    side = round(min(height, width) * share)
+    corner = torch.from_numpy((u * [height - side + 1, width - side + 1]).astype(np.int64)).to(images.device)
+    down, right = (
+        torch.arange(length, device=images.device) - corner[:, i : i + 1] for i, length in enumerate((height, width))
+    )
+    inside = ((down >= 0) & (down < side))[:, None, :, None] & ((right >= 0) & (right < side))[:, None, None, :]
+    return images.masked_fill(inside, 128)
+
+
+def mix(policy: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor | None, float]:
+    """Mix each image with another of its batch: (images, positions of the others or None, share that stayed).
+
+    Drawn by (seed, epoch, step): which images meet is a fact of the batch.
+    """
+    import torch
+
+    kind = POLICIES[policy].mix
+    if not kind:
+        return images, None, 1.0
+    rng = np.random.default_rng([seed, epoch, step])
+    share = float(rng.beta(MIX[kind], MIX[kind]))
+    other = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    if kind == "mixup":
+        return torch.lerp(images.float()[other], images.float(), share), other, share
+    height, width = images.shape[-2:]
+    high, wide = (int(length * math.sqrt(1 - share)) for length in (height, width))
+    top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
+    mixed = images.clone()
+    mixed[..., top : top + high, left : left + wide] = images[other, :, top : top + high, left : left + wide]
+    return mixed, other, 1 - high * wide / (height * width)
 
 
 def photo(size: tuple[int, int]) -> Any:

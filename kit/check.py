@@ -13,7 +13,7 @@ import torch
 
 from kit import folds, labels as all_labels, submission, views
 from kit.competition import Adapter, Tables
-from kit.config import Config
+from kit.config import VIEW_KINDS, Config
 from kit.errors import KitError
 from kit.fabricate import fabricate
 
@@ -50,7 +50,7 @@ def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
             fabricate(subject.competition, root, ROWS, ROWS)
             tables = subject.competition.tables(root)
             y = tables.labels.encode(tables.train)
-            images = subject.competition.inputs.load(root, tables.train, "train", 0)
+            images = subject.competition.inputs.load(root, tables.train, "train", 0).rows
         except KitError as fault:
             yield "a folder fabricated from the facts can be read", str(fault)
             return
@@ -141,15 +141,17 @@ def _scaling_learned_from_given_rows(b: Bench) -> bool:
 
 def _views_keep_the_shape(b: Bench) -> bool:
     batch = torch.from_numpy(b.images).permute(0, 3, 1, 2)
-    return all(view.do(batch).shape == batch.shape for view in views.make(9, b.images.shape[1]))
+    mirror = b.adapter.competition.inputs.mirror
+    every = [view for kind in VIEW_KINDS for view in views.available(b.images.shape[1], mirror, kind)]
+    return all(view.do(batch).shape == batch.shape for view in every)
 
 
 def _module_predicts(b: Bench) -> bool:
     from kit.modules import images as modules
 
     config = Config(model="convnet", width=4, layout="contiguous")
-    module = modules.make(config, b.tables.labels, b.images.shape[-1], b.images.shape[1], 1).eval()
-    module.learn_scaling(b.images, b.y)
+    module = modules.make(config, b.tables.labels, b.images.shape[-1], b.images.shape[1], False, 1).eval()
+    module.learn(b.images, np.arange(ROWS), b.y)
     with torch.inference_mode():
         out = module.predict_step({"images": torch.from_numpy(b.images).permute(0, 3, 1, 2)})
     return out.shape == (ROWS, len(b.tables.labels.columns)) and bool(torch.isfinite(out).all())

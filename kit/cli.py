@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from kit.config import KNOBS
+from kit.config import KNOBS, flag
 from kit.errors import KitError, Usage, did_you_mean
 
 Command = Callable[[argparse.Namespace], int]
@@ -96,7 +96,7 @@ def _parser() -> Parser:
     for one in KNOBS.values():
         choices = one.metadata["choices"]
         shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
-        knobs.add_argument("--" + one.name.replace("_", "-"), default=argparse.SUPPRESS, metavar="…", help=shown)
+        knobs.add_argument(flag(one), dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown)
     predict = add("predict", "predict a test set by a complete run's checkpoints")
     predict.add_argument("run", metavar="RUN", help="a run's folder")
     predict.add_argument("--data", help="the folder with the test set (default: the run's)")
@@ -120,7 +120,7 @@ def _version() -> str:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from kit import competition as competitions, files
+    from kit import competition as competitions
     from kit.progress import table
 
     rows = []
@@ -130,7 +130,7 @@ def _list(arguments: argparse.Namespace) -> int:
         except Usage as fault:
             print(f"kit: {fault}", file=sys.stderr)
             continue
-        place = next((str(p) for p in facts.places() if files.find(p, facts.train)), "built in" if facts.embedded else "—")
+        place = next((str(p) for p in facts.places() if facts.is_at(p)), "built in" if facts.embedded else "—")
         rows.append([name, facts.slug, facts.inputs.kind, facts.labels.describe(), facts.metric.name, place])
     header = ["name", "slug", "inputs", "labels", "metric", "data"]
     if arguments.json:
@@ -219,10 +219,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
     """Would looking for the data write it? `kit check` writes nothing."""
-    from kit import files
-
     facts = adapter.competition
-    return bool(facts.embedded and not arguments.data and not any(files.find(p, facts.train) for p in facts.places()))
+    return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

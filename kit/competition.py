@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit import files, frames
+from kit import files, frames, stores
 from kit.config import Config
 from kit.errors import BadData, Usage, did_you_mean, listed
 from kit.inputs import Inputs
@@ -18,6 +18,9 @@ from kit.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+SHOWN = 10  # broken files named
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,17 @@ class Tables:
     sample: pd.DataFrame
     labels: Labels
     notes: tuple[str, ...] = ()
+    solution: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be answered: the test rows, the sample submission (both indexed by id), the answers where known."""
+
+    test: pd.DataFrame
+    sample: pd.DataFrame
+    solution: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,8 @@ class Competition:
     `id`: the id column of the sample submission. A table without that column is numbered 1, 2, 3, … as Kaggle does
     for digit-recognizer. `group`, `time`: training columns whose rows must not straddle folds, or that order them.
     `embedded`: lays the files out in a folder, for a competition whose data ships with a library.
-    `read`: replaces `read` below where the files are odd.
+    Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
+    to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.fabricate`).
     """
 
     slug: str
@@ -53,11 +68,18 @@ class Competition:
     group: str | None = None
     time: str | None = None
     embedded: Callable[[Path], None] | None = None
-    read: Callable[[Competition, Path], Tables] | None = None
+    read_train: Callable[[Competition, Path], tuple[pd.DataFrame, list[str]]] | None = None
+    read_test: Callable[[Competition, Path], Asked] | None = None
+    invent: Callable[[Competition, Path, int, int], None] | None = None
 
     def tables(self, root: Path) -> Tables:
         """Read everything, or raise BadData naming file, line and id."""
-        return self.read(self, root) if self.read else read(self, root)
+        asked = self.test_tables(root)
+        train, notes = self.read_train(self, root) if self.read_train else (self._train_table(root), [])
+        return prepare(self, root, train, asked, notes)
+
+    def _train_table(self, root: Path) -> pd.DataFrame:
+        return _numbered(self.inputs.read_csv(files.read(root, self.train), self.train), self.id, self.train)
 
     def sample_table(self, root: Path) -> pd.DataFrame:
         """The sample submission, indexed by id."""
@@ -66,14 +88,22 @@ class Competition:
             raise BadData(f"{self.sample}: a header and no rows. Download it again.")
         return frames.index_by(table, self.id, self.sample)
 
-    def test_tables(self, root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The test table and the sample, which must ask for the same ids."""
+    def test_tables(self, root: Path) -> Asked:
+        """The test table and the sample, which must ask for the same ids; a `solution.csv` beside them, if any."""
+        if self.read_test:
+            return self.read_test(self, root)
         sample = self.sample_table(root)
+        path = files.find(root, "solution.csv")
+        solution = path and frames.index_by(frames.read_csv(path.read_bytes(), str(path)), self.id, str(path))
         if not self.test:
-            return sample[[]], sample
+            return Asked(sample[[]], sample, solution)
         test = _numbered(self.inputs.read_csv(files.read(root, self.test), self.test), self.id, self.test)
         _match(sample, test, self)
-        return test, sample
+        return Asked(test, sample, solution)
+
+    def is_at(self, place: Path) -> bool:
+        """Does a folder hold the training table (or, where the table is a tree of files, its folder)?"""
+        return files.find(place, self.train) is not None or (bool(self.train) and stores.find(place, self.train) is not None)
 
     def files(self, root: Path) -> list[Path]:
         """The files whose content identifies the data, where they are."""
@@ -99,7 +129,7 @@ class Competition:
                 raise Usage(f"--data {data}: there is no such folder.")
             return Path(data)
         for place in self.places():
-            if files.find(place, self.train):
+            if self.is_at(place):
                 return place
         if self.embedded:
             place = self.places()[0] if os.environ.get("KIT_DATA") else self.places()[-1]
@@ -128,26 +158,18 @@ class Adapter:
         return self.presets[name]
 
 
-def read(competition: Competition, root: Path) -> Tables:
-    """The usual layout: a training table, a test table (or none: the sample's ids), a sample submission."""
-    facts = competition
-    test, sample = facts.test_tables(root)
-    train = _numbered(facts.inputs.read_csv(files.read(root, facts.train), facts.train), facts.id, facts.train)
-    return prepare(facts, root, train, test, sample)
-
-
-def prepare(facts: Competition, root: Path, train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame) -> Tables:
+def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, notes: list[str]) -> Tables:
     """Tables from frames indexed by id: binds the labels and leaves out training rows that have none (noted)."""
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     frames.need_columns(train, needed, facts.train)
     blank = facts.labels.blank(train)
-    notes: list[str] = []
+    notes = [*notes, *asked.notes]
     if blank.any():
         notes.append(f"{facts.train}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
     if not len(train):
         raise BadData(f"{facts.train}: no training rows with an answer.")
-    return Tables(root, train, test, sample, facts.labels.bind(train), tuple(notes))
+    return Tables(root, train, asked.test, asked.sample, facts.labels.bind(train), tuple(notes), asked.solution)
 
 
 def _numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:
@@ -172,6 +194,18 @@ def _match(sample: pd.DataFrame, test: pd.DataFrame, facts: Competition) -> None
 def first(tables: Tables, count: int) -> Tables:
     """The tables with the first `count` training rows only."""
     return replace(tables, train=tables.train.iloc[:count])
+
+
+def sound(tables: Tables, train_broken: Mapping[str, str], test_broken: Mapping[str, str]) -> tuple[Tables, list[str]]:
+    """The tables without the training rows whose files are broken, and lines that name these and the test's."""
+    notes = [f"left out of training: {fault}" for fault in list(train_broken.values())[:SHOWN]]
+    if len(train_broken) > SHOWN:
+        notes.append(f"left out of training: {len(train_broken) - SHOWN} more, {len(train_broken)} in all")
+    notes += [f"answered by the training rows' prior: {fault}" for fault in list(test_broken.values())[:SHOWN]]
+    if len(test_broken) > SHOWN:
+        notes.append(f"answered by the training rows' prior: {len(test_broken) - SHOWN} more, {len(test_broken)} in all")
+    kept = ~tables.train.index.isin(list(train_broken))
+    return (tables if kept.all() else replace(tables, train=tables.train[kept])), notes
 
 
 def folders() -> list[Path]:

@@ -8,40 +8,60 @@ from typing import Any
 
 from kit.errors import Usage, did_you_mean
 
+POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.augment` has them
+VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.views` has them
 
-def knob(default: Any, help: str, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field that knows its help text and its bounds (inclusive)."""
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+
+def knob(
+    default: Any,
+    help: str,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    flag: str = "",
+) -> Any:
+    """A dataclass field that knows its help text, its bounds (inclusive) and its flag, where that is not its name."""
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "flag": flag})
 
 
 @dataclass(frozen=True)
 class Config:
     """The choices of a run. Facts of a competition are not here; see `kit.competition.Competition`."""
 
-    model: str = knob("convnet", "the kit's own small net (convnet) or the name of any timm model")
-    width: int = knob(32, "channels of convnet's first layer", low=1)
+    model: str = knob("convnet", "the kit's own small nets (convnet; whitened: for colour) or the name of any timm model")
+    width: int = knob(32, "channels of the kit's own nets' first layer", low=1)
+    weights: str = knob("", "pretrained weights of a timm model: hub, or a file or folder (safetensors or a state dict)")
+    from_run: str = knob("", "folder of a run whose backbone to begin with", flag="--from")
+    strategy: str = knob("full", "which layers learn", ("full", "freeze", "freeze-unfreeze", "gradual"))
+    unfreeze: int = knob(1, "the epoch from which more than the head learns (freeze-unfreeze, gradual)", low=0)
+    layer_decay: float = knob(1.0, "factor on the learning rate per layer, from the head to the picture", low=0, high=1)
     size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
     epochs: int = knob(10, "passes over the training rows", low=1)
     batch: int = knob(256, "rows per optimizer step", low=1)
     lr: float = knob(4e-3, "peak learning rate", low=0)
+    bias_lr: float = knob(1.0, "factor on the learning rate of biases", low=0)
     optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd"))
     weight_decay: float = knob(0.05, "weight decay, on weights of two or more dimensions only", low=0)
     warmup: float = knob(0.25, "share of the one-cycle schedule that rises", low=0, high=1)
     label_smoothing: float = knob(0.0, "label smoothing", low=0, high=0.9)
     dropout: float = knob(0.0, "dropout before the last layer", low=0, high=0.9)
     ema: float = knob(0.99, "decay per step of the averaged weights that predict; 0: off", low=0, high=0.99999)
-    augment: str = knob("none", "augmentation policy", ("none", "light", "medium", "heavy", "photo"))
+    augment: str = knob("none", "augmentation policy (photo: one by one, in workers)", POLICIES)
     folds: int = knob(5, "cross-validation folds", low=2)
     split: str = knob("auto", "how rows are dealt to folds; auto: by the competition's facts", ("auto", "plain", "time"))
     seed: int = knob(0, "seed of folds, weights, order and augmentation", low=0)
     views: int = knob(1, "test-time augmentation views averaged into each prediction", low=1)
+    view_kind: str = knob("auto", "kind of views; auto: mirrored where that is allowed, and shifted", VIEW_KINDS)
     checkpoint: str = knob("end", "end: the schedule's last weights; best: by validation score (flatters)", ("end", "best"))
     final: str = knob("folds", "what answers the test: the folds, a refit on all rows, or both", ("folds", "refit", "both"))
     val_every: int = knob(0, "epochs between validations; 0: at the end only", low=0)
     precision: str = knob("auto", "arithmetic; auto: by the device", ("auto", "fp32", "bf16", "fp16"))
     layout: str = knob("auto", "memory format", ("auto", "channels_last", "contiguous"))
     devices: str = knob("auto", "where to compute", ("auto", "cpu", "gpu"))
-    workers: int = knob(0, "processes for per-image augmentation (policy photo)", low=0)
+    workers: int = knob(-1, "processes that decode or augment images one by one; -1: as many as cores", low=-1)
+    cache_gb: float = knob(
+        50.0, "gigabytes of decoded images to keep on disk; a larger set is decoded anew in each epoch", low=0
+    )
     snapshot: float = knob(15.0, "seconds between the snapshots that a killed run resumes from", low=0)
     limit: int = knob(0, "use the first N training rows only (a trial run); 0: all", low=0)
 
@@ -63,8 +83,8 @@ class Config:
 
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
-IMMATERIAL = frozenset({"workers", "snapshot"})
-PLACES = ("KIT_DATA", "KIT_MOUNT")  # environment variables that say where data is; see `kit.competition`
+IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb"})
+PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
 
 
 def resolve(
@@ -95,8 +115,9 @@ def _variable(name: str) -> str:
     return f"KIT_{name.upper()}"
 
 
-def _flag(one: Field) -> str:
-    return "--" + one.name.replace("_", "-")
+def flag(one: Field) -> str:
+    """`--weight-decay` for the field `weight_decay`."""
+    return one.metadata["flag"] or "--" + one.name.replace("_", "-")
 
 
 def _parse(one: Field, value: Any) -> Any:
@@ -106,17 +127,17 @@ def _parse(one: Field, value: Any) -> Any:
             return kind(value)
         except ValueError:
             wanted = "a whole number" if kind is int else "a number"
-            raise Usage(f"{_flag(one)} {value!r}: {wanted} is wanted ({one.metadata['help']}).") from None
+            raise Usage(f"{flag(one)} {value!r}: {wanted} is wanted ({one.metadata['help']}).") from None
     return kind(value) if kind is float and isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _check(one: Field, value: Any) -> None:
     if type(value) is not type(one.default):
-        raise Usage(f"{_flag(one)} {value!r}: a value like {one.default!r} is wanted.")
+        raise Usage(f"{flag(one)} {value!r}: a value like {one.default!r} is wanted.")
     choices, low, high = (one.metadata[key] for key in ("choices", "low", "high"))
     if choices and value not in choices:
-        raise Usage(f"{_flag(one)} {value!r}: one of {', '.join(choices)}.{did_you_mean(str(value), choices)}")
+        raise Usage(f"{flag(one)} {value!r}: one of {', '.join(choices)}.{did_you_mean(str(value), choices)}")
     if isinstance(value, float | int) and not (
         (low is None or value >= low) and (high is None or value <= high) and math.isfinite(value)
     ):
-        raise Usage(f"{_flag(one)} {value}: must be {f'at least {low:g}' if high is None else f'{low:g} to {high:g}'}.")
+        raise Usage(f"{flag(one)} {value}: must be {f'at least {low:g}' if high is None else f'{low:g} to {high:g}'}.")

@@ -13,10 +13,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from kit import checkpoints, competition as competitions, devices, duplicates, files, folds, frames, inference, submission
+from kit import (
+    backbones,
+    checkpoints,
+    competition as competitions,
+    config as configs,
+    devices,
+    duplicates,
+    folds,
+    frames,
+    inference,
+    submission,
+)
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
+from kit.inputs.base import Loaded
 from kit.keeper import Fold, tracked
 from kit.labels import to_json
 from kit.progress import Progress
@@ -34,8 +46,8 @@ class Work:
     config: Config
     tables: competitions.Tables
     y: np.ndarray
-    images: np.ndarray
-    test: np.ndarray
+    images: Any
+    test: Loaded
     folds: Folds
     stop: Stop
     progress: Progress
@@ -50,31 +62,39 @@ def prepare(
     tables = facts.tables(root)
     if config.limit:
         tables = competitions.first(tables, config.limit)
+    progress = Progress(quiet=quiet)
+    room = config.cache_gb * 2**30
+    train = facts.inputs.load(root, tables.train, "train", config.size, room, progress.say)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, room, progress.say)
+    tables, notes = competitions.sound(tables, train.broken, test.broken)
     y = tables.labels.encode(tables.train)
-    images = facts.inputs.load(root, tables.train, "train", config.size)
-    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size)
-    dealt, notes = deal(facts, tables, y, images, config)
+    dealt, doubled = deal(facts, tables, y, train.look, config)
+    notes += doubled
     keep_folds(run, tables.train.index, dealt)
     names = dealt.numbers
-    run.note(folds=names, labels=to_json(tables.labels), notes=[*tables.notes, *notes])
+    prior = tables.labels.prior(y).tolist()
+    run.note(folds=names, labels=to_json(tables.labels), notes=[*tables.notes, *notes], prior=prior)
     unknown = [k for k in only or [] if k not in names]
     if unknown:
         raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
     total = config.epochs * sum(len(dealt.split(k)[0]) for k in only or names)
     total += config.epochs * len(y) * (config.final != "folds" and only is None)
-    progress = Progress(total, quiet)
+    progress.expect(total)
     for note in [*tables.notes, *notes]:
         progress.say(note)
     identity = hashlib.sha256(
-        json.dumps([config.json() | {"workers": 0, "snapshot": 0}, run.info["data"], dealt.fold.tolist()]).encode()
+        json.dumps([config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]).encode()
     ).hexdigest()
-    return Work(run, adapter, config, tables, y, images, test, dealt, stop, progress, identity)
+    return Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, identity)
 
 
 def deal(
-    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, images: np.ndarray, config: Config
+    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: np.ndarray, config: Config
 ) -> tuple[Folds, list[str]]:
-    """Folds by the competition's facts; duplicate pictures count as one group. And what there is to say of it."""
+    """Folds by the competition's facts; duplicate pictures count as one group. And what there is to say of it.
+
+    `look`: the pictures, or small copies of them.
+    """
     notes = []
     groups = folds.codes(tables.train[facts.group]) if facts.group else None
     strata = None if config.split == "plain" else tables.labels.strata(y)
@@ -83,7 +103,7 @@ def deal(
         when = folds.times(tables.train, facts.time)
     elif config.split == "time":
         raise Usage(f"--split time: {facts.slug} has no time column.")
-    same = duplicates.groups(images)
+    same = duplicates.groups(look)
     doubled = len(same) - len(np.unique(same))
     if doubled and when is None:
         notes.append(f"{doubled} training pictures repeat another one: each stays in the fold of its twin")
@@ -121,6 +141,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     fold = Fold(
         f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, folder,
         work.images, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
+        work.adapter.competition.inputs.mirror, backbones.source(work.config.from_run, work.run, number),
     )  # fmt: skip
     module, keeper = fit(fold, work.stop, work.progress)
     began = time.monotonic()
@@ -133,7 +154,8 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
             module.load_state_dict(keeper.best["module"])
             predicted = inference.predict(module, fold.images, valid, config)
         write_predictions(work, folder / "oof.csv", predicted, work.tables.train.index[valid])
-    answers = inference.predict(module, work.test, None, config)
+    answers = inference.predict(module, work.test.rows, None, config)
+    answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
     write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
     frames.write_csv(folder / "history.csv", pd.DataFrame(fold.history), index=False)
@@ -215,17 +237,16 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
         "std": float(np.std(each)),
         "extra": extra,
         "seconds": {"total": sum(seconds.values()), **seconds},
-        "rows": {"train": len(work.y), "test": len(work.tables.sample)},
+        "rows": {"train": len(work.y), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }
 
 
 def score_held_out(work: Work, test: pd.DataFrame) -> float | None:
-    """The score on the test answers, where the folder holds them (`solution.csv`), else None."""
-    path = files.find(work.tables.root, "solution.csv")
-    labels, name = work.tables.labels, work.tables.sample.index.name
-    if path is None:
+    """The score on the test answers, where they are known (a `solution.csv`, a test set of one's own), else None."""
+    solution, labels = work.tables.solution, work.tables.labels
+    if solution is None:
         return None
-    solution = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), str(name), str(path))
+    solution = solution.copy()
     if len(labels.train_columns) == 1 == solution.shape[1]:
         solution.columns = pd.Index(labels.train_columns)
     values = test.loc[solution.index].to_numpy(np.float32)

@@ -22,6 +22,12 @@ class BadData(KitError):
     code = 65
 
 
+class Unreachable(KitError):
+    """A service on the network (a hub, Kaggle) cannot be reached or said no."""
+
+    code = 69
+
+
 class DiskError(KitError):
     """The disk is full, unreadable or unwritable."""
 

@@ -18,6 +18,9 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
     """Write train, test and sample files (and pictures) of so many rows below `root`, in the competition's layout."""
     import pandas as pd
 
+    if facts.invent:
+        facts.invent(facts, root, train, test)
+        return
     rng = np.random.default_rng(seed)
     answers = pd.DataFrame(facts.labels.fabricate(train, rng), dtype=object)
     table = _with_inputs(facts, root, answers, "train", rng)
@@ -41,7 +44,7 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
 def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: str, rng: np.random.Generator) -> pd.DataFrame:
     import pandas as pd
 
-    ids = [f"{split}_{i:04d}" for i in range(len(answers))]
+    ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
     classes = [int(code) for code in np.unique(answers.astype(str).agg("|".join, axis=1), return_inverse=True)[1]]
     columns = facts.inputs.fabricate(root, ids, split, classes, rng)
     in_table = not columns or facts.group or facts.time  # a table of pixels has no ids, as digit-recognizer's

@@ -18,16 +18,17 @@ from kit.runs import Run, read_json
 FORWARD = {"cpu": 128, "gpu": 2048}
 
 
-def predict(module: Any, images: np.ndarray, rows: np.ndarray | None, config: Config) -> np.ndarray:
+def predict(module: Any, images: Any, rows: np.ndarray | None, config: Config) -> np.ndarray:
     """Predictions float32 [rows, c] for uint8 images [n, h, w, c], in row order; `rows` None: all."""
     device = devices.torch_device(config)
     module.to(device)
-    pool = torch.from_numpy(images).permute(0, 3, 1, 2)
-    index = torch.arange(len(images)) if rows is None else torch.from_numpy(rows)
+    index = np.arange(len(images)) if rows is None else rows
+    each = max(1, FORWARD[config.devices] // len(module.views))
     parts = []
     with torch.inference_mode(), devices.autocast(config):
-        for some in index.split(max(1, FORWARD[config.devices] // len(module.views))):
-            parts.append(module.predict_step({"images": pool[some].to(device)}).float().cpu())
+        for start in range(0, len(index), each):
+            some = torch.from_numpy(images[index[start : start + each]]).permute(0, 3, 1, 2)
+            parts.append(module.predict_step({"images": some.to(device)}).float().cpu())
     return torch.cat(parts).numpy() if parts else np.zeros((0, len(module.labels.columns)), np.float32)
 
 
@@ -57,6 +58,7 @@ def load(run: Run, views: int | None = None) -> list[Any]:
     for folder in members(run):
         model = checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
         if views:
-            model.views = all_views.make(views, model.hparams["side"])
+            facts = model.hparams
+            model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
         models.append(model)
     return models

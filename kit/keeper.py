@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Fold:
     name: str
     number: int
     folder: Path
-    images: np.ndarray
+    images: Any
     y: np.ndarray
     train: np.ndarray
     valid: np.ndarray
@@ -40,6 +41,8 @@ class Fold:
     labels: Labels
     metric: Metric
     identity: str = ""
+    mirror: bool = False
+    source: Callable[[], Any] | None = None  # the module whose backbone this fit begins with (`--from`)
     history: list[dict[str, float]] = field(default_factory=list)
 
     def score(self, predicted: np.ndarray) -> float:

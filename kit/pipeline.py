@@ -32,6 +32,8 @@ def run(
     knobs: Mapping[str, Any],
 ) -> Run:
     """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
+    from kit.backbones import fingerprint
+
     adapter = competitions.load(name)
     config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
@@ -42,6 +44,7 @@ def run(
         "competition": adapter.source,
         "config": config.json(),
         "data": files.fingerprint(root, adapter.competition.files(root)),
+        "backbone": fingerprint(config.from_run),
     }
     with target.locked():
         if fresh:
@@ -74,7 +77,7 @@ def refuse_other(target: Run, known: Mapping[str, Any]) -> None:
     info = target.info
     if not info:
         return
-    lines = [f"{key}: {info[key]} → {known[key]}" for key in ("competition", "data") if info[key] != known[key]]
+    lines = [f"{key}: {info[key]} → {known[key]}" for key in ("competition", "data", "backbone") if info[key] != known[key]]
     lines += configs.difference(info["config"], known["config"])
     if lines:
         raise Usage(
@@ -149,6 +152,7 @@ def note_end(target: Run, status: str, reason: str) -> None:
 
 def predict(source: Run, data: str | Path | None, views: int | None, out: str | Path | None) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
+    import numpy as np
     import pandas as pd
 
     from kit import devices, inference, labels as all_labels, submission
@@ -159,14 +163,18 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     facts, labels = adapter.competition, all_labels.from_json(info["labels"])
     where_it_was = info["root"] if Path(info["root"]).is_dir() else None  # the run may have been copied elsewhere
     root = facts.find(data or where_it_was)
-    test, sample = facts.test_tables(root)
+    asked = facts.test_tables(root)
+    test, sample = asked.test, asked.sample
     config = devices.choose(configs.Config(**info["config"]))
-    images = facts.inputs.load(root, test.loc[sample.index], "test", config.size)
+    loaded = facts.inputs.load(root, test.loc[sample.index], "test", config.size, config.cache_gb * 2**30, say)
+    for fault in loaded.broken.values():
+        say(f"answered by the training rows' prior: {fault}")
     parts = [
-        pd.DataFrame(inference.predict(model, images, None, config), index=sample.index, columns=list(labels.columns))
+        pd.DataFrame(inference.predict(model, loaded.rows, None, config), index=sample.index, columns=list(labels.columns))
         for model in models
     ]
     answers = inference.combine(source, parts)
+    answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
     folder = Path(out) if out else source.path / "predict"
     frames.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
@@ -179,7 +187,7 @@ def validate(name: str, file: Path, data: str | Path | None) -> list[str]:
 
     facts = competitions.load(name).competition
     root = facts.find(data)
-    sample = facts.sample_table(root)
+    sample = facts.test_tables(root).sample if facts.read_test else facts.sample_table(root)
     labels = facts.labels
     if not labels.columns:  # classes that only the training file tells
         labels = facts.tables(root).labels

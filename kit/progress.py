@@ -12,15 +12,22 @@ REFRESH = 0.2  # seconds between refreshes of the bar: each costs as much as a s
 
 
 class Progress:
-    """Follows a whole run: `total` training rows over all folds and epochs."""
+    """Follows a whole run: `total` training rows over all folds and epochs (0: not known yet, see `expect`)."""
 
-    def __init__(self, total: int, quiet: bool = False):
+    def __init__(self, total: int = 0, quiet: bool = False):
         self.quiet, self.total, self.done = quiet, total, 0
         self.began = self.last = time.monotonic()
         self.worked = 0
         self.label = ""
         self.bar: Any = None
-        if not quiet and sys.stderr.isatty():
+        if total:
+            self.expect(total)
+
+    def expect(self, total: int) -> None:
+        """So many rows are to be trained: the bar appears."""
+        self.total = total
+        self.began = self.last = time.monotonic()
+        if not self.quiet and sys.stderr.isatty():
             from tqdm import tqdm
 
             self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=False, bar_format=BAR)

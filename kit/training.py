@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytorch_lightning as pl
 import torch
 
-from kit import batches, devices
+from kit import devices, photos
 from kit.config import Config
 from kit.keeper import Fold, Keeper, seed_of
 from kit.modules import images as modules
@@ -21,12 +21,15 @@ from kit.stopping import Stop
 def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[modules.ImageModule, Keeper]:
     """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step."""
     config = fold.config
-    feed = batches.make(fold.images, fold.y, fold.train, config, fold.number)
+    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, progress.say)
     torch.manual_seed(seed_of(config.seed, fold.number))
-    module = modules.make(config, fold.labels, fold.images.shape[-1], fold.images.shape[1], feed.steps * config.epochs)
+    _, side, _, channels = fold.images.shape
+    module = modules.make(config, fold.labels, channels, side, fold.mirror, feed.steps * config.epochs)
     keeper = Keeper(fold, feed, stop, progress)
     if not keeper.restore(module):
-        module.learn_scaling(fold.images[fold.train], fold.y[fold.train])
+        module.learn(fold.images, fold.train, fold.y)
+        if fold.source is not None:
+            module.adopt(fold.source())
     progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
     if feed.epoch < config.epochs:
         with quiet_lightning():

@@ -38,6 +38,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("KIT_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
 
 
 def command(*words: object, **options: object) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from kit import augment, views
 from kit.errors import Usage
 
-CHANGING = [name for name, bounds in augment.POLICIES.items() if bounds]
+CHANGING = [name for name in augment.POLICIES if name not in ("none", "photo")]
 NUMBER = st.integers(0, 1 << 40)
 
 
@@ -62,11 +62,21 @@ def test_a_picture_is_augmented_alike_in_any_batch(policy: str) -> None:
     assert torch.allclose(augment.apply(policy, images[order], 1, 2, rows[order]), together[order], atol=1e-3)
 
 
-@pytest.mark.parametrize("policy", CHANGING)
+@pytest.mark.parametrize("policy", ["medium", "heavy"])
 def test_the_augmentations_of_one_picture_are_almost_all_different(policy: str) -> None:
     one = pictures(1).expand(100, -1, -1, -1)
     seen = torch.cat([augment.apply(policy, one, 0, epoch, torch.arange(100)) for epoch in range(5)])
     assert len(np.unique(seen.flatten(1).numpy().round(3), axis=0)) >= 0.99 * 500
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_moves_by_whole_pixels_reach_every_place_and_flip_every_other_epoch(mirror: bool) -> None:
+    one, rows = pictures(1).expand(300, -1, -1, -1), torch.arange(300)
+    seen = [augment.apply("light", one, 0, epoch, rows, mirror) for epoch in range(2)]
+    assert len(np.unique(torch.cat(seen).flatten(1).numpy(), axis=0)) == (18 if mirror else 9)
+    ramp = torch.arange(16.0).expand(300, 1, 16, 16)
+    rising = [augment.apply("light", ramp, 0, epoch, rows, mirror)[:, 0, 8, 9] > 7.5 for epoch in range(2)]
+    assert (rising[0] != rising[1]).all() if mirror else (rising[0] & rising[1]).all()
 
 
 @pytest.mark.parametrize("policy", CHANGING)
@@ -75,7 +85,9 @@ def test_augmented_pictures_stay_in_range_and_resemble_themselves(policy: str) -
     changed = augment.apply(policy, smooth, 0, 0, torch.arange(64))
     assert changed.shape == smooth.shape
     assert changed.min() >= 0
-    assert changed.max() <= smooth.max() + 1e-3
+    assert changed.max() <= 255
+    if policy == "trivial":  # solarised pictures do not resemble themselves
+        return
     inside = (..., slice(10, 22), slice(10, 22))
     difference = [(changed[i][inside] - smooth[j][inside]).abs().mean() for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))]
     assert difference[0] < difference[1]
@@ -89,7 +101,7 @@ def test_policies_that_do_nothing_here_return_what_they_were_given(policy: str) 
 
 
 def test_draws_in_the_middle_leave_the_picture_as_it_is() -> None:
-    bounds = augment.POLICIES["heavy"]
+    bounds = augment.POLICIES["heavy"].affine
     assert bounds
     assert torch.allclose(augment.affine_maps(bounds, torch.zeros(2, 6)), torch.eye(2, 3).expand(2, 2, 3))
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from kit import batches
-from kit.batches import Batches, PhotoBatches
+from kit import photos
+from kit.batches import Batches
 from kit.config import Config
 from kit.errors import BadData
+from kit.photos import PhotoBatches
 
 
 def feed(n: int, batch: int, seed: int = 0, fold: int = 0, kind: type[Batches] = Batches, **more: Any) -> Batches:
@@ -139,8 +140,8 @@ def test_a_pass_draws_nothing_from_the_global_generators(kind: type[Batches]) ->
 def test_the_policy_chooses_the_feed_and_refuses_grey_photographs() -> None:
     grey, colour = np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 8, 8, 3), np.uint8)
     y, rows = np.zeros(4, int), np.arange(4)
-    photo = batches.make(colour, y, rows, Config(augment="photo", workers=2), 1)
+    photo = photos.make(colour, y, rows, Config(augment="photo", workers=2), 1, print)
     assert (type(photo), photo.workers) == (PhotoBatches, 2)
-    assert type(batches.make(grey, y, rows, Config(augment="heavy"), 1)) is Batches
+    assert type(photos.make(grey, y, rows, Config(augment="heavy"), 1, print)) is Batches
     with pytest.raises(BadData, match="--augment photo"):
-        batches.make(grey, y, rows, Config(augment="photo"), 1)
+        photos.make(grey, y, rows, Config(augment="photo"), 1, print)

@@ -82,8 +82,8 @@ def test_with_no_sound_snapshot_left_there_is_none(tmp_path: Path) -> None:
 def module(**knobs: Any) -> modules.ImageModule:
     torch.manual_seed(0)
     config = Config().changed(width=4, layout="contiguous", **knobs)
-    made = modules.make(config, OneOf("label", ("a", "b", "c")), channels=1, side=8, steps=5)
-    made.learn_scaling(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8), np.arange(20) % 3)
+    made = modules.make(config, OneOf("label", ("a", "b", "c")), channels=1, side=8, mirror=False, steps=5)
+    made.learn(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8), np.arange(20), np.arange(20) % 3)
     return made
 
 
@@ -103,8 +103,8 @@ def test_a_model_predicts_after_loading_as_before(knobs: dict[str, Any], tmp_pat
 
 def test_a_models_target_scaling_is_saved_with_it(tmp_path: Path) -> None:
     labels = Numbers(("v",))
-    saved = modules.make(Config(width=4, layout="contiguous"), labels, 1, 8, 1)
-    saved.learn_scaling(np.zeros((3, 8, 8, 1), np.uint8), np.array([[10], [20], [30]], np.float32))
+    saved = modules.make(Config(width=4, layout="contiguous"), labels, 1, 8, False, 1)
+    saved.learn(np.zeros((3, 8, 8, 1), np.uint8), np.arange(3), np.array([[10], [20], [30]], np.float32))
     checkpoints.save_model(tmp_path / "m", saved)
     loaded = checkpoints.load_model(tmp_path / "m")
     assert loaded.shift.tolist() == [20]

@@ -12,10 +12,10 @@ import kit
 PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
-    "errors files config metrics folds frames runs stopping progress",
-    "inputs labels views augment duplicates",
-    "competition submission fabricate modules checkpoints batches devices",
-    "inference keeper training crossval pipeline check audit doctor report",
+    "errors files stores cache pickles config metrics folds frames runs stopping progress",
+    "inputs labels views augment trivial duplicates",
+    "competition submission fabricate modules checkpoints batches photos devices",
+    "inference backbones keeper training crossval pipeline check audit doctor report",
     "__init__ cli __main__",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kit.errors import BadData
 from kit.inputs import Images
-from kit.inputs.images import decode, resize
+from kit.inputs.decode import decode, resize
 
 
 def put(path: Path, value: int = 100, size: tuple[int, int] = (8, 6)) -> None:
@@ -25,9 +25,9 @@ def test_the_template_may_name_any_column_and_tests_may_have_their_own(tmp_path:
     put(tmp_path / "train/b/1.png", 2)
     for i, row in enumerate(frame.index):
         put(tmp_path / f"test/{row}.png", 3 + i)
-    assert images.load(tmp_path, frame, "train", 0)[:, 0, 0, 0].tolist() == [1, 2]
-    assert images.load(tmp_path, frame, "test", 0)[:, 0, 0, 0].tolist() == [3, 4]
-    assert images.load(tmp_path, frame[[]], "test", 0).shape == (2, 6, 8, 3)
+    assert images.load(tmp_path, frame, "train", 0).rows[:, 0, 0, 0].tolist() == [1, 2]
+    assert images.load(tmp_path, frame, "test", 0).rows[:, 0, 0, 0].tolist() == [3, 4]
+    assert images.load(tmp_path, frame[[]], "test", 0).rows.shape == (2, 6, 8, 3)
     with pytest.raises(BadData, match=r"needs a column 'kind'; there are 'sort'"):
         images.load(tmp_path, frame.rename(columns={"kind": "sort"}), "train", 0)
 
@@ -38,10 +38,11 @@ def test_the_files_of_the_images_are_those_that_rows_are_loaded_from(tmp_path: P
         put(tmp_path / name) if name.endswith("png") else (tmp_path / name).write_text("x")
     found = {path.relative_to(tmp_path).as_posix() for path in images.files(tmp_path)}
     assert found == {"train/a/01.png", "train/b/1.png", "test/9.png"}
+    assert len(Images("{id}.png").files(tmp_path)) == 5  # a bare id may hold folders
 
 
 def test_a_missing_image_is_named_by_path_and_id(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"x\.png: no such image \(id 'x'\)\. Is the archive unpacked\?") as caught:
+    with pytest.raises(BadData, match=r"x\.png \(id 'x'\): no such image") as caught:
         Images("{id}.png").load(tmp_path, pd.DataFrame(index=["x"]), "train", 0)
     assert str(tmp_path) in str(caught.value)
     (tmp_path / "y.png").mkdir()
@@ -53,10 +54,10 @@ def test_images_of_different_sizes_need_a_size(tmp_path: Path) -> None:
     put(tmp_path / "a.png")
     put(tmp_path / "b.png", size=(5, 9))
     frame = pd.DataFrame(index=["a", "b"])
-    with pytest.raises(BadData, match="the train images have 2 different sizes: give one with --size"):
+    with pytest.raises(BadData, match=r"b\.png \(id 'b'\) is 5×9, other images 8×6: give one size to all with --size"):
         Images("{id}.png").load(tmp_path, frame, "train", 0)
-    assert Images("{id}.png").load(tmp_path, frame, "train", 7).shape == (2, 7, 7, 3)
-    assert Images("{id}.png", channels=1).load(tmp_path, frame, "train", 7).shape == (2, 7, 7, 1)
+    assert Images("{id}.png").load(tmp_path, frame, "train", 7).rows.shape == (2, 7, 7, 3)
+    assert Images("{id}.png", channels=1).load(tmp_path, frame, "train", 7).rows.shape == (2, 7, 7, 1)
 
 
 @pytest.mark.parametrize("side", [4, 16, 40])
@@ -79,7 +80,7 @@ def test_shrinking_takes_area_means_so_that_nothing_aliases() -> None:
 def test_what_was_fabricated_is_loaded(channels: int, tmp_path: Path) -> None:
     images = Images("{id}.png", channels=channels)
     assert images.fabricate(tmp_path, ["a", "b"], "train", [0, 1], np.random.default_rng(0)) == {}
-    loaded = images.load(tmp_path, pd.DataFrame(index=["a", "b"]), "train", 0)
+    loaded = images.load(tmp_path, pd.DataFrame(index=["a", "b"]), "train", 0).rows
     assert loaded.shape == (2, 32, 32, channels)
     assert abs(loaded[0].mean() - loaded[1].mean()) > 10
 
@@ -96,7 +97,7 @@ def test_mutated_images_are_read_or_refused_and_nothing_else(kind: str, tmp_path
             data[min(int(rng.expovariate(4 / len(data))), len(data) - 1)] = rng.randrange(256)
         (tmp_path / "a").write_bytes(data[: rng.randint(len(data) // 2, 2 * len(data))])
         try:
-            assert decode(tmp_path / "a", "id7", 3, 8).shape == (8, 8, 3)
+            assert decode((tmp_path / "a").read_bytes(), "id7", 3, 8).shape == (8, 8, 3)
         except BadData as fault:
             assert "id7" in str(fault)
             refused += 1

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from kit.errors import BadData
 from kit.inputs import Images, Pixels
-from kit.inputs.images import decode
+from kit.inputs.decode import decode
 
 PIXELS = Pixels(side=2)
 HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n"
@@ -36,7 +36,7 @@ def read(data: bytes, pixels: Pixels = PIXELS) -> pd.DataFrame:
 def test_pixels_are_read_by_name_and_the_rest_stays_text(data: bytes) -> None:
     frame = read(data)
     assert list(frame["label"]) == ["07", "NA"]
-    images = PIXELS.load(Path(), frame, "train", 0)
+    images = PIXELS.load(Path(), frame, "train", 0).rows
     assert images.dtype == np.uint8
     assert images[..., 0].tolist() == [[[1, 2], [3, 255]], [[4, 5], [6, 0]]]
 
@@ -80,7 +80,7 @@ def test_mutated_pixel_tables_are_read_or_refused_and_never_shifted() -> None:
             assert "t.csv" in str(fault)
             refused += 1
         else:
-            pixels = PIXELS.load(Path(), frame, "train", 0).reshape(-1, 4)
+            pixels = PIXELS.load(Path(), frame, "train", 0).rows.reshape(-1, 4)
             assert (
                 sum(int((row != wanted).sum()) for row, wanted in zip(pixels, [[1, 2, 3, 4], [11, 12, 13, 14]], strict=True))
                 < 2
@@ -98,8 +98,8 @@ def test_a_lower_top_is_scaled_to_255() -> None:
 def test_pixels_of_another_prefix_and_size() -> None:
     pixels = Pixels(side=2, prefix="p")
     frame = read(b"p0,p1,p2,p3\n0,0,200,200\n", pixels)
-    assert pixels.load(Path(), frame, "train", 4).shape == (1, 4, 4, 1)
-    assert pixels.load(Path(), frame, "train", 2).tolist() == pixels.load(Path(), frame, "train", 0).tolist()
+    assert pixels.load(Path(), frame, "train", 4).rows.shape == (1, 4, 4, 1)
+    assert pixels.load(Path(), frame, "train", 2).rows.tolist() == pixels.load(Path(), frame, "train", 0).rows.tolist()
 
 
 def photo(mode: str = "RGB", size: tuple[int, int] = (20, 12)) -> Image.Image:
@@ -124,7 +124,7 @@ def test_every_usual_kind_of_image_is_read(suffix: str, mode: str, channels: int
     image = photo("L").convert("I").point(lambda v: v * 257).convert("I;16") if mode == "I;16" else photo(mode)
     path = tmp_path / f"a.{suffix}"
     image.save(path, **({"quality": 95} if suffix in ("jpg", "webp") else {}))
-    array = decode(path, "a", channels)
+    array = decode(path.read_bytes(), "a", channels)
     assert array.shape == (12, 20, channels)
     assert array.dtype == np.uint8
     wanted = np.asarray(photo("L" if channels == 1 else "RGB"), np.float32).reshape(array.shape)
@@ -138,11 +138,11 @@ def test_a_transparent_image_reads_as_on_white(tmp_path: Path) -> None:
     half[:2, :, 3] = 255
     half[2, :, 3] = 51
     Image.fromarray(half).save(tmp_path / "a.png")
-    assert decode(tmp_path / "a.png", "a", 3)[:, 0].tolist() == [[0] * 3, [0] * 3, [204] * 3, [255] * 3]
-    assert decode(tmp_path / "a.png", "a", 1)[:, 0, 0].tolist() == [0, 0, 204, 255]
+    assert decode((tmp_path / "a.png").read_bytes(), "a", 3)[:, 0].tolist() == [[0] * 3, [0] * 3, [204] * 3, [255] * 3]
+    assert decode((tmp_path / "a.png").read_bytes(), "a", 1)[:, 0, 0].tolist() == [0, 0, 204, 255]
     palette = Image.new("P", (2, 2), 0)
     palette.save(tmp_path / "b.gif", transparency=0)
-    assert (decode(tmp_path / "b.gif", "b", 3) == 255).all()
+    assert (decode((tmp_path / "b.gif").read_bytes(), "b", 3) == 255).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -152,14 +152,14 @@ def test_an_image_is_turned_upright_by_its_exif(orientation: int, tmp_path: Path
     photo().save(tmp_path / "a.png", exif=exif)
     with Image.open(tmp_path / "a.png") as stored:
         wanted = np.asarray(ImageOps.exif_transpose(stored))
-    assert np.array_equal(decode(tmp_path / "a.png", "a", 3), wanted)
+    assert np.array_equal(decode((tmp_path / "a.png").read_bytes(), "a", 3), wanted)
     assert wanted.shape == ((12, 20, 3) if orientation < 5 else (20, 12, 3))
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
     ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
     Image.fromarray(ramp).save(tmp_path / "a.png")
-    assert np.array_equal(decode(tmp_path / "a.png", "a", 1)[..., 0], ramp // 257)
+    assert np.array_equal(decode((tmp_path / "a.png").read_bytes(), "a", 1)[..., 0], ramp // 257)
 
 
 def broken(path: Path, how: str) -> None:
@@ -173,11 +173,11 @@ def broken(path: Path, how: str) -> None:
 def test_a_broken_image_is_refused_by_path_and_id(how: str, tmp_path: Path) -> None:
     path = tmp_path / "007.png"
     broken(path, how)
-    with pytest.raises(BadData, match=r"007\.png: not a readable image \(id '007'"):
+    with pytest.raises(BadData, match=r"007\.png \(id '007'\): not a readable image"):
         Images("{id}.png").load(tmp_path, pd.DataFrame(index=["007"]), "train", 0)
 
 
 def test_floating_point_pixels_have_no_scale_and_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(BadData, match="floating-point"):
-        decode(tmp_path / "a.tif", "a", 3)
+        decode((tmp_path / "a.tif").read_bytes(), "a", 3)

@@ -91,7 +91,7 @@ def test_normalisation_is_learned_from_the_training_fold_alone(small_run: kit.Ru
     train = facts.tables(digits).train.iloc[:300]
     folds = frames.read_csv((small_run.path / "folds.csv").read_bytes(), "folds").set_index("id")["fold"]
     rows = train.loc[folds.index[folds != "1"]]
-    pixels = facts.inputs.load(digits, rows, "train", 0) / 255
+    pixels = facts.inputs.load(digits, rows, "train", 0).rows / 255
     module = checkpoints.load_model(small_run.fold(1) / "model.ckpt")
     assert float(module.mean) == pytest.approx(pixels.mean(), abs=1e-6)
     assert float(module.std) == pytest.approx(pixels.std(), abs=1e-6)
@@ -99,13 +99,13 @@ def test_normalisation_is_learned_from_the_training_fold_alone(small_run: kit.Ru
 
 def test_target_scaling_is_learned_from_the_given_rows() -> None:
     y = RNG.normal(50, 7, (100, 2)).astype(np.float32)
-    module = make(Config(width=4), Numbers(("a", "b")), 1, 8, 1)
-    module.learn_scaling(np.zeros((100, 8, 8, 1), np.uint8), y)
+    module = make(Config(width=4), Numbers(("a", "b")), 1, 8, False, 1)
+    module.learn(np.zeros((100, 8, 8, 1), np.uint8), np.arange(100), y)
     assert np.allclose(module.shift, y.mean(axis=0)) and np.allclose(module.scale, y.std(axis=0))
 
 
 def test_the_average_of_weights_starts_fast_and_forgets_the_start() -> None:
-    module = make(Config(width=4, ema=0.9), OneOf("x", ("a", "b")), 1, 8, 1)
+    module = make(Config(width=4, ema=0.9), OneOf("x", ("a", "b")), 1, 8, False, 1)
     weight, averaged = module.net[-1].weight, module.averaged.module[-1].weight
     expected = None
     for step in range(30):
@@ -118,12 +118,12 @@ def test_the_average_of_weights_starts_fast_and_forgets_the_start() -> None:
 
 
 def test_without_averaging_the_last_weights_predict() -> None:
-    module = make(Config(width=4, ema=0.0), OneOf("x", ("a", "b")), 1, 8, 1)
+    module = make(Config(width=4, ema=0.0), OneOf("x", ("a", "b")), 1, 8, False, 1)
     assert module.averaged is None and module.predictor is module.net
 
 
 def test_views_are_averaged_in_one_forward_pass() -> None:
-    module = make(Config(width=4, views=3, precision="fp32"), OneOf("x", ("a", "b")), 1, 8, 1).eval()
+    module = make(Config(width=4, views=3, precision="fp32"), OneOf("x", ("a", "b")), 1, 8, False, 1).eval()
     images = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
     with torch.inference_mode():
         one_by_one = torch.stack([module(view.do(images.float())) for view in module.views]).mean(dim=0)

@@ -31,7 +31,7 @@ def test_the_out_of_fold_score_is_the_metric_of_the_out_of_fold_file(small_run: 
     rescaled = probabilities / probabilities.sum(axis=1, keepdims=True)
     assert scores["extra"]["auroc"] == pytest.approx(roc_auc_score(truth, rescaled, multi_class="ovr"), abs=1e-6)
     assert scores["mean"] == pytest.approx(np.mean(scores["folds"]))
-    assert scores["rows"] == {"train": 300, "test": 360}
+    assert scores["rows"] == {"train": 300, "test": 360, "broken_test": 0}
 
 
 def test_each_row_is_predicted_by_the_fold_that_did_not_train_on_it(small_run: kit.Run) -> None:

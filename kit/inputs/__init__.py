@@ -2,6 +2,7 @@
 
 from kit.inputs.base import Inputs
 from kit.inputs.images import Images
+from kit.inputs.packed import Packed
 from kit.inputs.pixels import Pixels
 
-__all__ = ["Images", "Inputs", "Pixels"]
+__all__ = ["Images", "Inputs", "Packed", "Pixels"]

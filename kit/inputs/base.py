@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,11 +16,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@dataclass
+class Loaded:
+    """A split's rows as arrays.
+
+    `rows`: an array, or what is indexed like one (`Streamed`); `look`: the same rows small enough to compare with each
+    other. `broken`: what is wrong with the files of some ids. Broken training rows are left out of `rows`; broken test
+    rows are blank in it.
+    """
+
+    rows: Any
+    broken: dict[str, str] = field(default_factory=dict)
+    look: Any = None
+
+    def __post_init__(self) -> None:
+        self.look = self.rows if self.look is None else self.look
+
+
 class Inputs(ABC):
     """How rows become arrays. Images are uint8 [n, height, width, channels], decoded once."""
 
     kind: ClassVar[str]
     channels: int
+    mirror: bool  # may a picture be mirrored and still have the same answer? Not a digit or a text.
 
     def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
         """A table of the competition: text cells, but for columns that are this input's own numbers."""
@@ -29,11 +49,24 @@ class Inputs(ABC):
         return []
 
     @abstractmethod
-    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
-        """The rows of a frame (index: id) as one array. `split` is "train" or "test"; `size` 0 keeps the own size.
+    def load(
+        self,
+        root: Path,
+        frame: pd.DataFrame,
+        split: str,
+        size: int,
+        most: float = float("inf"),
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Loaded:
+        """The rows of a frame (index: id). `split` is "train" or "test"; `size` 0 keeps the own size.
 
-        Raises BadData naming file, row and id.
+        `most`: bytes of decoded rows that may be kept; a larger set is decoded when it is asked for. Raises BadData
+        naming file, row and id.
         """
+
+    def example_id(self, split: str, number: int) -> str:
+        """An id for an invented row."""
+        return f"{split}_{number:04d}"
 
     @abstractmethod
     def fabricate(

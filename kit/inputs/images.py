@@ -1,57 +1,113 @@
-"""Images from files, by a path template, decoded once into uint8."""
+"""Images from files or archives, by a path template, decoded once into uint8 and kept, or streamed where they are too many."""
 
 from __future__ import annotations
 
-import io
+import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit.errors import BadData, listed
-from kit.inputs.base import Inputs
+from kit import cache, files, stores
+from kit.errors import BadData, Usage, listed
+from kit.inputs.base import Inputs, Loaded
+from kit.inputs.decode import SUFFIXES
+from kit.inputs.pictures import Pictures, Streamed
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LOOK = 64  # side of the small copies of streamed images
+
 
 @dataclass(frozen=True)
 class Images(Inputs):
-    """A file a row: `template` such as `images/{id}.png` (any column of the table may stand in braces).
+    """A file a row: `template` such as `train/{id}.png` (any column of the table may stand in braces).
 
-    `test`: the template of test images where it differs. `channels`: 3 (colour) or 1 (grey).
+    The first folder of the template may be a folder, `.zip`, `.7z` or `.tar`; another image suffix than the template's,
+    or none in it, is found too. `test`: the template of test images where it differs. `channels`: 3 (colour) or 1 (grey).
+    `mirror`: may they be mirrored?
     """
 
     template: str
     test: str = ""
     channels: int = 3
+    mirror: bool = True
     kind: ClassVar[str] = "images"
 
-    def path(self, root: Path, row_id: str, cells: dict[Any, Any], split: str) -> Path:
-        """Where the image of a row is."""
-        template = self.test if split == "test" and self.test else self.template
+    def _template(self, split: str) -> tuple[str, str]:
+        """The folder that a split's images are in, and the rest of their template."""
+        parts = PurePosixPath(self.test if split == "test" and self.test else self.template).parts
+        fixed = next(i for i, part in enumerate(parts) if "{" in part)
+        return "/".join(parts[:fixed]), "/".join(parts[fixed:])
+
+    def name(self, row_id: str, cells: dict[Any, Any], split: str) -> str:
+        """The name of a row's image within the split's folder."""
+        template = self._template(split)[1]
         try:
-            return root / template.format(**{**cells, "id": row_id})
+            return template.format(**{**cells, "id": row_id})
         except KeyError as missing:
             raise BadData(f"the template {template!r} needs a column {missing}; there are {listed(cells)}.") from None
 
     def files(self, root: Path) -> list[Path]:
-        patterns = {re.sub(r"\{.*?\}", "*", template) for template in (self.template, self.test) if template}
-        return sorted(path for pattern in patterns for path in root.glob(pattern) if path.is_file())
+        found: set[Path] = set()
+        for split in ("train", "test"):
+            folder, rest = self._template(split)
+            place = stores.find(root, folder)
+            if place is None or not place.is_dir():
+                found |= {place} if place else set()
+                continue
+            braces = "*" if folder or "/" in rest else "**/*"  # a bare {id} may hold folders
+            pattern = re.sub(r"\{.*?\}", braces, str(PurePosixPath(rest).with_suffix("")) if "." in rest else rest)
+            some = [*place.glob(f"{pattern}.*"), *place.glob(f"{PurePosixPath(folder).name or '.'}/{pattern}.*")]
+            found |= {path for path in some if path.suffix.lower() in SUFFIXES and path.is_file()}
+        return sorted(found)
 
-    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
+    def load(
+        self,
+        root: Path,
+        frame: pd.DataFrame,
+        split: str,
+        size: int,
+        most: float = float("inf"),
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Loaded:
+        pictures = self._pictures(root, frame, split)
+        height, width = (size, size) if size else pictures.size()
+        shape = (len(frame), height, width, self.channels)
+        if np.prod(shape, dtype=float) <= min(most, max(cache.room(), 1 << 30)):
+            return _keep(pictures, shape, split, size, say)
+        if not pictures.store.random:
+            raise Usage(f"{pictures.store.path}: {len(frame):,} images do not fit on the disk decoded: unpack the archive.")
+        say(f"{len(frame):,} {split} images are decoded whenever they are needed: {np.prod(shape) >> 30} GB, see --cache-gb")
+        small = _keep(pictures, (len(frame), LOOK, LOOK, self.channels), split, LOOK, say)
+        sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in small.broken]
+        return Loaded(Streamed(pictures.only(sound), height), small.broken, small.rows)
+
+    def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
+        folder, _ = self._template(split)
+        place = stores.find(root, folder)
+        while place is None and "/" in folder:  # images/train/{id}.png in images.zip
+            folder = folder.rpartition("/")[0]
+            place = stores.find(root, folder)
+        if place is None:
+            raise BadData(
+                f"{root / folder}: no such folder (nor {', '.join(stores.ARCHIVES)}).\n"
+                f"Is {root} the competition's folder? See --data."
+            )
+        inner = self._template(split)[0].removeprefix(folder).strip("/")
         # pandas 2.2 has no records for a frame without columns
-        rows = frame.to_dict("records") if len(frame.columns) else [{}] * len(frame)
-        images = [
-            decode(self.path(root, row_id, cells, split), row_id, self.channels, size)
-            for row_id, cells in zip(frame.index, rows, strict=True)
-        ]
-        shapes = {image.shape for image in images}
-        if len(shapes) > 1:
-            raise BadData(f"{root}: the {split} images have {len(shapes)} different sizes: give one with --size.")
-        return np.stack(images)
+        cells = frame.to_dict("records") if len(frame.columns) else [{}] * len(frame)
+        names = [self.name(one, row, split) for one, row in zip(frame.index, cells, strict=True)]
+        named = [f"{inner}/{name}" if inner else name for name in names]
+        return Pictures(stores.open_store(place), PurePosixPath(folder).name, named, list(frame.index), self.channels)
+
+    def example_id(self, split: str, number: int) -> str:
+        suffix = "" if "." in PurePosixPath(self._template(split)[1]).name else ".jpg"
+        return super().example_id(split, number) + suffix
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
@@ -61,49 +117,31 @@ class Images(Inputs):
         for row_id, one in zip(ids, classes, strict=True):
             colour = (np.array([37, 91, 53]) * (one + 1) % 256)[None, None, : self.channels]
             image = np.clip(colour + rng.normal(0, 20, (32, 32, self.channels)), 0, 255).astype(np.uint8)
-            path = self.path(root, row_id, {}, split)
+            path = root / self._template(split)[0] / self.name(row_id, {}, split)
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.squeeze()).save(path)
         return {}
 
 
-def decode(path: Path, row_id: str, channels: int, size: int = 0) -> np.ndarray:
-    """An image file as uint8 [h, w, channels]: upright (EXIF), transparency on white; resized to a square if `size`.
-
-    Pillow rather than OpenCV: it refuses a truncated file, where OpenCV returns grey garbage.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(path.read_bytes())) as opened:
-            image = _eight_bits(ImageOps.exif_transpose(opened))
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except FileNotFoundError:
-        raise BadData(f"{path}: no such image (id {row_id!r}). Is the archive unpacked?") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
-        raise BadData(f"{path}: not a readable image (id {row_id!r}: {fault}).") from None
-    array = array.reshape(*array.shape[:2], channels)
-    return resize(array, size) if size else array
+def _keep(pictures: Pictures, shape: tuple[int, ...], split: str, size: int, say: Callable[[str], None]) -> Loaded:
+    """The decoded images, from the cache where they are there already."""
+    content = files.fingerprint(pictures.store.path.parent, pictures.files())
+    facts = [content, split, size, shape[-1], *pictures.ids, *pictures.names]
+    key = hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    kept = cache.get(key)
+    if kept is None:
+        if len(pictures) > 5000:
+            say(f"decoding {len(pictures):,} {split} images (once: they are kept in {cache.folder()})")
+        kept = cache.put(key, shape, lambda array: pictures.decode_into(array, size, compact=split == "train"))
+    array, broken = kept
+    _refuse_ruins(pictures, broken, split)
+    return Loaded(array, broken)
 
 
-def _eight_bits(image: Any) -> Any:
-    """16-bit grey as 8-bit by scale: Pillow's own conversion clips to white what is over 255."""
-    from PIL import Image
-
-    if image.mode == "F":
-        raise ValueError("floating-point pixels")
-    if image.mode[0] != "I":
-        return image
-    return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-
-
-def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [h, w, c] to [size, size, c]; by area where it shrinks, so that nothing aliases."""
-    import cv2
-
-    shrinks = size < min(image.shape[:2])
-    scaled = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return scaled.reshape(size, size, image.shape[2])
+def _refuse_ruins(pictures: Pictures, broken: dict[str, str], split: str) -> None:
+    """Raise BadData where most images of a split cannot be read: a broken download, not a broken image."""
+    if len(broken) * 2 > len(pictures):
+        raise BadData(
+            f"{len(broken):,} of {len(pictures):,} {split} images cannot be read; the first: {next(iter(broken.values()))}\n"
+            "Is the download whole, and the archive unpacked where the rest is?"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from kit import frames
 from kit.errors import BadData
-from kit.inputs.base import Inputs
+from kit.inputs.base import Inputs, Loaded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ class Pixels(Inputs):
     top: int = 255
     kind: ClassVar[str] = "pixels"
     channels: int = 1
+    mirror: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -49,13 +51,21 @@ class Pixels(Inputs):
             return self._convert(frames.read_csv(data, name), name)
         return self._convert(table, name)
 
-    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> np.ndarray:
+    def load(
+        self,
+        root: Path,
+        frame: pd.DataFrame,
+        split: str,
+        size: int,
+        most: float = float("inf"),
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Loaded:
         images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only
         if not size or size == self.side:
-            return images
-        from kit.inputs.images import resize
+            return Loaded(images)
+        from kit.inputs.decode import resize
 
-        return np.stack([resize(image, size) for image in images])
+        return Loaded(np.stack([resize(image, size) for image in images]))
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator

@@ -11,15 +11,16 @@ from torch.optim.swa_utils import AveragedModel
 
 from kit import augment, labels as all_labels, views
 from kit.config import Config
+from kit.errors import Usage
 from kit.labels import Labels
-from kit.modules import networks
+from kit.modules import networks, transfer
 
 
 class ImageModule(pl.LightningModule):
     """Trains on batches of raw uint8 images, predicts probabilities or values.
 
-    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`). `channels`, `side`: of the images.
-    `steps`: optimizer steps of the whole schedule.
+    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`). `channels`, `side`: of the images;
+    `mirror`: may they be mirrored? `steps`: optimizer steps of the whole schedule.
     """
 
     mean: torch.Tensor
@@ -27,7 +28,9 @@ class ImageModule(pl.LightningModule):
     shift: torch.Tensor
     scale: torch.Tensor
 
-    def __init__(self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, steps: int = 1):
+    def __init__(
+        self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, steps: int = 1
+    ):
         super().__init__()
         self.save_hyperparameters()
         self.config = Config(**config)
@@ -42,23 +45,43 @@ class ImageModule(pl.LightningModule):
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
         self.register_buffer("shift", torch.zeros(outputs))
         self.register_buffer("scale", torch.ones(outputs))
-        self.views = views.make(c.views, side)
+        self.views = views.make(c.views, side, mirror, c.view_kind)
+        self.thaw = transfer.Thaw(self.net, c)
+        self.epoch = 0
 
-    def learn_scaling(self, images: np.ndarray, y: np.ndarray) -> None:
-        """Set normalisation of pixels and targets from the training fold's rows (uint8 [n, h, w, c]) and answers."""
-        total, squares = np.zeros(images.shape[-1]), np.zeros(images.shape[-1])
-        for part in np.array_split(images, max(1, len(images) // 4096)):
-            flat = part.reshape(-1, part.shape[-1]).astype(np.float32) / 255
-            total += flat.sum(axis=0, dtype=np.float64)
-            squares += (flat**2).sum(axis=0, dtype=np.float64)
-        count = images.size / images.shape[-1]
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
-        self.mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
-        self.std.copy_(torch.from_numpy(std).view(1, -1, 1, 1))
-        shift, scale = self.labels.scaling(y)
+    def learn(self, images: Any, rows: np.ndarray, y: np.ndarray) -> None:
+        """What is learned before the first step, from the training fold's rows of `images` and all answers `y`.
+
+        The normalisation of pixels (the pretrained weights' own where there are any) and targets, the whitening filters.
+        """
+        shift, scale = self.labels.scaling(y[rows])
         self.shift.copy_(torch.from_numpy(shift))
         self.scale.copy_(torch.from_numpy(scale))
+        mean, std = pixel_statistics(images, rows)
+        if self.config.weights:
+            known = transfer.pretrained(self.net, self.config, self.hparams["channels"], self.hparams["side"])
+            if len(known["mean"]) == len(mean):
+                mean, std = np.array(known["mean"]), np.array(known["std"])
+        self.mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
+        self.std.copy_(torch.from_numpy(std).view(1, -1, 1, 1))
+        if isinstance(self.net, networks.Whitened):
+            some = torch.from_numpy(images[rows[: networks.Whitened.PATCHES]]).permute(0, 3, 1, 2)
+            self.net.learn(self.normalised(some))
+        self.average_anew()
+
+    def adopt(self, source: ImageModule) -> None:
+        """Begin with another run's backbone, as it predicts, and its normalisation of pixels."""
+        transfer.adopt(self.net, source.net if source.averaged is None else source.averaged.module)
+        if self.mean.shape != source.mean.shape:
+            raise Usage("--from: that run's pictures have another number of channels.")
+        self.mean.copy_(source.mean)
+        self.std.copy_(source.std)
+        self.average_anew()
+
+    def average_anew(self) -> None:
+        """The average of the weights begins with what they are now."""
+        if self.averaged is not None:
+            self.averaged.module.load_state_dict(self.net.state_dict())
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 or float 0…255 [b, c, h, w] to zero mean and unit deviation, in the chosen memory format."""
@@ -76,13 +99,27 @@ class ImageModule(pl.LightningModule):
         return self.net if self.averaged is None else self.averaged
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        images = augment.apply(self.config.augment, batch["images"].float(), self.config.seed, batch["epoch"], batch["rows"])
+        c, epoch, y = self.config, batch["epoch"], batch["y"]
+        images = augment.apply(c.augment, batch["images"], c.seed, epoch, batch["rows"], self.hparams["mirror"])
+        images, other, share = augment.mix(c.augment, images, c.seed, epoch, batch["step"])
         logits = self.net(self.normalised(images)).float()
-        y = batch["y"]
         scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
-        loss = self.labels.loss(logits, scaled, self.config.label_smoothing)
+        loss = self.labels.loss(logits, scaled, c.label_smoothing)
+        if other is not None:
+            loss = share * loss + (1 - share) * self.labels.loss(logits, scaled[other], c.label_smoothing)
         predicted = self.labels.activation(logits.detach()) * self.scale + self.shift
         return {"loss": loss, "predicted": predicted, "y": y}
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if batch["step"] == 0 or batch_idx == 0:
+            self.epoch = batch["epoch"]
+            self.train()
+
+    def train(self, mode: bool = True) -> ImageModule:
+        """As torch's, but that frozen layers stay in eval mode."""
+        super().train(mode)
+        self.thaw.set(self.epoch)
+        return self
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.averaged is not None:
@@ -98,17 +135,36 @@ class ImageModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         c = self.config
-        decayed = [p for p in self.net.parameters() if p.requires_grad and p.ndim > 1]
-        free = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": c.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        found: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+        for name, parameter in self.net.named_parameters():
+            if name not in self.thaw.never:
+                bias = name.rpartition(".")[2] == "bias"
+                kind = (c.lr * self.thaw.rate(name) * (c.bias_lr if bias else 1), c.weight_decay if parameter.ndim > 1 else 0.0)
+                found.setdefault(kind, []).append(parameter)
+        groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay), some in found.items()]
         if c.optimizer == "sgd":
             optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
         else:
             optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=True)
+        rates = [lr for lr, _ in found]
         rate = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, c.lr, total_steps=self.hparams["steps"] + 1, pct_start=c.warmup, cycle_momentum=False
+            optimizer, rates, total_steps=self.hparams["steps"] + 1, pct_start=c.warmup, cycle_momentum=False
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def pixel_statistics(images: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each channel (of pixels from 0 to 1) over these rows; over 4,096 of them if streamed."""
+    rows = rows if isinstance(images, np.ndarray) else rows[:: max(1, len(rows) // 4096)]
+    total, squares, count = np.zeros(images.shape[-1]), np.zeros(images.shape[-1]), 0
+    each = max(1, (1 << 24) // int(np.prod(images.shape[1:])))  # rows of about 16 MB
+    for start in range(0, len(rows), each):
+        flat = images[rows[start : start + each]].reshape(-1, images.shape[-1]).astype(np.float32) / 255
+        total += flat.sum(axis=0, dtype=np.float64)
+        squares += (flat**2).sum(axis=0, dtype=np.float64)
+        count += len(flat)
+    mean = total / count
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
 
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:
@@ -134,6 +190,6 @@ def _warm_average(decay: float) -> Any:
     return update
 
 
-def make(config: Config, labels: Labels, channels: int, side: int, steps: int) -> ImageModule:
+def make(config: Config, labels: Labels, channels: int, side: int, mirror: bool, steps: int) -> ImageModule:
     """A module with weights drawn from the global generator."""
-    return ImageModule(config.json(), all_labels.to_json(labels), channels, side, steps)
+    return ImageModule(config.json(), all_labels.to_json(labels), channels, side, mirror, steps)

@@ -1,5 +1,6 @@
-"""Networks: the kit's own small convolutional net, or any timm backbone, for 1 or 3 channels."""
+"""Networks: the kit's own two small convolutional nets, or any timm backbone, for 1 or 3 channels; and their layers."""
 
+import itertools
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import nn
 from kit.errors import Usage, did_you_mean
 
 STAGES_MAX_WIDTH = 8  # times the first layer's
+OWN = ("convnet", "whitened")
 
 
 def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dropout: float = 0.0) -> nn.Module:
@@ -18,15 +20,14 @@ def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dr
     """
     if model == "convnet":
         return convnet(channels, side, outputs, width, dropout)
+    if model == "whitened":
+        return Whitened(channels, side, outputs, width, dropout)
     import timm
 
     if not timm.is_model(model):
-        raise Usage(f"--model {model!r}: neither convnet nor a timm model.{did_you_mean(model, timm.list_models())}")
-    sized: dict[str, Any] = (
-        {"img_size": side} if timm.get_pretrained_cfg(model, allow_unregistered=True) and _fixed(model) else {}
-    )
+        raise Usage(f"--model {model!r}: neither {', '.join(OWN)} nor a timm model.{did_you_mean(model, timm.list_models())}")
     try:
-        net = timm.create_model(model, in_chans=channels, num_classes=outputs, drop_rate=dropout, **sized)
+        net = timm.create_model(model, num_classes=outputs, drop_rate=dropout, **sized(model, channels, side))
         with torch.inference_mode():
             net.eval()(torch.zeros(1, channels, side, side))
     except (RuntimeError, AssertionError, ValueError, TypeError) as fault:
@@ -34,12 +35,12 @@ def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dr
     return net.train()
 
 
-def _fixed(model: str) -> bool:
-    """Does this backbone (a ViT, say) need to know the size of its images?"""
+def sized(model: str, channels: int, side: int) -> dict[str, Any]:
+    """What timm must know of the images; their size where a backbone (a ViT, say) is built for one."""
     import timm
 
     config = timm.get_pretrained_cfg(model, allow_unregistered=True)
-    return bool(config and config.fixed_input_size)
+    return {"in_chans": channels, **({"img_size": side} if config and config.fixed_input_size else {})}
 
 
 def convnet(channels: int, side: int, outputs: int, width: int, dropout: float = 0.0) -> nn.Sequential:
@@ -61,3 +62,80 @@ def convnet(channels: int, side: int, outputs: int, width: int, dropout: float =
 def _convolution(seen: int, wide: int, pool: bool = False) -> nn.Sequential:
     convolution = nn.Conv2d(seen, wide, 3, padding=1, bias=False)
     return nn.Sequential(convolution, *([nn.MaxPool2d(2)] if pool else []), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+
+
+class Whitened(nn.Module):
+    """The net of KellerJordan/cifar10-airbench (Jordan 2024): small colour pictures, in very few epochs.
+
+    The first layer decorrelates 2×2 patches by fixed filters, learned from the training pictures (`learn`); the others
+    begin as identities (Dirac). Stages pool first; batch normalisation has a bias, no gain.
+    """
+
+    PATCHES = 5000  # pictures that the filters are learned from
+
+    def __init__(self, channels: int, side: int, outputs: int, width: int, dropout: float = 0.0):
+        super().__init__()
+        filters = 2 * 4 * channels
+        self.whiten = nn.Conv2d(channels, filters, 2)
+        self.whiten.weight.requires_grad = False
+        widths = [filters, width, 4 * width, 4 * width]
+        self.stages = nn.Sequential(*(_stage(seen, wide) for seen, wide in itertools.pairwise(widths)))
+        self.pool = nn.AdaptiveMaxPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(4 * width, outputs, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stages(nn.functional.gelu(self.whiten(x)))
+        return self.head(self.dropout(self.pool(x).flatten(1))) / 9
+
+    def learn(self, x: torch.Tensor) -> None:
+        """Set the whitening filters from normalised training pictures [n, channels, side, side]."""
+        channels = x.shape[1]
+        patches = x.float().unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, channels * 4)
+        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        filters = (vectors / (values + 5e-4).sqrt()).T.reshape(-1, channels, 2, 2)
+        self.whiten.weight.data.copy_(torch.cat([filters, -filters]))
+
+
+def _stage(seen: int, wide: int) -> nn.Sequential:
+    return nn.Sequential(
+        _dirac(seen, wide), nn.MaxPool2d(2), _norm(wide), nn.GELU(), _dirac(wide, wide), _norm(wide), nn.GELU()
+    )
+
+
+def _dirac(seen: int, wide: int) -> nn.Conv2d:
+    convolution = nn.Conv2d(seen, wide, 3, padding=1, bias=False)
+    nn.init.dirac_(convolution.weight.data[:seen])
+    return convolution
+
+
+def _norm(wide: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(wide, eps=1e-12, momentum=0.4)
+    norm.weight.requires_grad = False
+    return norm
+
+
+def layers(net: nn.Module) -> list[list[str]]:
+    """The names of its parameters, layer by layer from the picture to the head (the last)."""
+    if isinstance(net, nn.Sequential):
+        parts = [[f"{i}.{name}" for name, _ in part.named_parameters()] for i, part in enumerate(net)]
+    elif isinstance(net, Whitened):
+        whole = {"whiten": net.whiten, **{f"stages.{i}": part for i, part in enumerate(net.stages)}, "head": net.head}
+        parts = [[f"{place}.{name}" for name, _ in part.named_parameters()] for place, part in whole.items()]
+    else:
+        from timm.models import group_parameters
+
+        head = set(head_names(net))
+        groups = group_parameters(net, net.group_matcher(coarse=True))  # type: ignore[operator]
+        parts = [[name for name in groups[key] if name not in head] for key in sorted(groups)]
+        parts.append([name for name, _ in net.named_parameters() if name in head])
+    return [part for part in parts if part]
+
+
+def head_names(net: nn.Module) -> list[str]:
+    """The parameters of the last layer, which belongs to the answers of one competition."""
+    if isinstance(net, nn.Sequential | Whitened):
+        return layers(net)[-1]
+    head = net.get_classifier()  # type: ignore[operator]
+    own = {id(parameter) for parameter in head.parameters()}
+    return [name for name, parameter in net.named_parameters() if id(parameter) in own]

@@ -77,13 +77,13 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
 
 def raw_loop(fold: Any) -> tuple[float, Any]:
     """The same work as the kit's in a bare loop."""
-    from kit import augment, batches, devices
+    from kit import augment, devices, photos
     from kit.modules import images as modules
 
     config = fold.config
-    feed = batches.make(fold.images, fold.y, fold.train, config, fold.number)
-    module = modules.make(config, fold.labels, 1, 28, feed.steps * config.epochs)
-    module.learn_scaling(fold.images[fold.train], fold.y[fold.train])
+    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, print)
+    module = modules.make(config, fold.labels, 1, 28, False, feed.steps * config.epochs)
+    module.learn(fold.images, fold.train, fold.y)
     device = devices.torch_device(config)
     module.to(device)
     chosen = module.configure_optimizers()
@@ -151,7 +151,7 @@ def main() -> None:
         tables = facts.tables(arguments.data)
         cache = Path(folder) / "rows.npz"
         np.savez(
-            cache, images=facts.inputs.load(arguments.data, tables.train, "train", 0), y=tables.labels.encode(tables.train)
+            cache, images=facts.inputs.load(arguments.data, tables.train, "train", 0).rows, y=tables.labels.encode(tables.train)
         )
         results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
         for _ in range(arguments.repeats):

@@ -1,0 +1,74 @@
+"""CIFAR-100: 32×32 colour photographs of a hundred things (the public "python" archive), accuracy on the fine labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.competition import Asked, Competition
+from kit.config import Config
+from kit.inputs import Packed
+from kit.labels import OneOf
+from kit.metrics import accuracy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PIXELS = Packed("cifar-100-python", side=32)
+
+
+def table(root: Path, split: str) -> pd.DataFrame:
+    """A split's fine and coarse labels as names, indexed by id."""
+    import pandas as pd
+
+    rows, meta = PIXELS.read(root, split), PIXELS.read(root, "meta")
+    named = {
+        f"{kind}_label": [meta[f"{kind}_label_names"][code] for code in rows[f"{kind}_labels"]] for kind in ("fine", "coarse")
+    }
+    return pd.DataFrame(named, index=pd.Index(PIXELS.ids(split, len(rows["fine_labels"])), name="id"), dtype=object)
+
+
+def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The 50,000 training rows."""
+    return table(root, "train"), []
+
+
+def read_test(facts: Competition, root: Path) -> Asked:
+    """The 10,000 test rows, whose answers are known."""
+    answers = table(root, "test")[list(facts.labels.train_columns)]
+    return Asked(answers[[]], answers.assign(**{facts.labels.train_columns[0]: ""}), answers)
+
+
+def invent(facts: Competition, root: Path, train: int, test: int) -> None:
+    """A small archive's worth of pickles."""
+    import pickle
+
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    names = {"fine_label_names": ["apple", "bear", "cup"], "coarse_label_names": ["alive", "dead"]}
+    for split, count in (("train", train), ("test", test)):
+        fine = [i % 3 for i in range(count)]
+        rows = {"data": PIXELS.invented(fine, rng), "fine_labels": fine, "coarse_labels": [code // 2 for code in fine]}
+        (root / PIXELS.folder).mkdir(parents=True, exist_ok=True)
+        (root / PIXELS.folder / split).write_bytes(pickle.dumps(rows, protocol=2))
+    (root / PIXELS.folder / "meta").write_bytes(pickle.dumps(names, protocol=2))
+
+
+competition = Competition(
+    slug="cifar-100",
+    id="id",
+    inputs=PIXELS,
+    labels=OneOf("fine_label"),
+    metric=accuracy,
+    train="cifar-100-python",
+    test="",
+    sample="",
+    read_train=read_train,
+    read_test=read_test,
+    invent=invent,
+)
+presets = {
+    "fast": Config(model="whitened", width=64, epochs=12, batch=512, label_smoothing=0.2, augment="light", views=6),
+    "best": Config(model="whitened", width=128, epochs=40, batch=512, label_smoothing=0.2, augment="light", views=6),
+}

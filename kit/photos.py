@@ -1,0 +1,116 @@
+"""Photos: batches whose images are decoded or augmented one by one, in worker processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit import augment
+from kit.batches import Batches
+from kit.config import Config
+from kit.errors import BadData, KitError
+
+SHARED = Path("/dev/shm")  # where workers hand batches over
+AHEAD = 2  # batches that each worker prepares ahead
+TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is noticed, and once replaced, within a minute
+
+
+class PhotoBatches(Batches):
+    """Batches of pictures that pass through albumentations, or are decoded, one by one."""
+
+    def __init__(self, *args: Any, policy: str = "photo", workers: int = 0, say: Callable[[str], None] = print, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.policy, self.say = policy, say
+        self.workers = self._affordable(os.cpu_count() or 1 if workers < 0 else workers)
+
+    def _affordable(self, workers: int) -> int:
+        """No workers where the shared memory that they need is not there (a container's 64 MB, say)."""
+        batch = -(-len(self.rows) // self.steps) * int(np.prod(self.images.shape[1:]))
+        needed = (workers * AHEAD + 1) * batch
+        if workers and SHARED.exists() and shutil.disk_usage(SHARED).free < needed:
+            free = shutil.disk_usage(SHARED).free
+            self.say(f"{SHARED} has {free >> 20} MB, {workers} workers need {needed >> 20}: goes on with 0 workers")
+            return 0
+        return workers
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        order = self.order(self.epoch)
+        deaths = 0
+        while self.start < self.steps:
+            try:
+                for step, images in enumerate(self._loader(order[self.start :]), start=self.start):
+                    if isinstance(images, str):
+                        raise BadData(images)
+                    yield self.collate(order[step], self.epoch, step, images)
+                    self.start = step + 1
+            except RuntimeError as fault:
+                if "worker" not in str(fault):
+                    raise
+                deaths += 1
+                cause = str(fault).splitlines()[0]
+                if deaths > 1:
+                    raise KitError(f"a data worker died again ({cause}). Out of memory? Try --workers 0.") from fault
+                self.say(f"a data worker died ({cause}); trying once more from step {self.start + 1}")
+        self.epoch, self.start = self.epoch + 1, 0
+
+    def _loader(self, order: list[np.ndarray]) -> Any:
+        return torch.utils.data.DataLoader(
+            _Pictures(self.images, self.policy, self.seed, self.epoch),
+            batch_sampler=[rows.tolist() for rows in order],
+            num_workers=self.workers,
+            collate_fn=_stack,
+            multiprocessing_context="fork" if self.workers else None,
+            timeout=TIMEOUT if self.workers else 0,
+            prefetch_factor=AHEAD if self.workers else None,
+            worker_init_fn=_one_thread,
+            generator=torch.Generator(),  # its own: a draw from the global one would shift dropout in a resumed epoch
+        )
+
+
+class _Pictures(torch.utils.data.Dataset):
+    """One picture a row, augmented. Reseeded for each, as albumentations 2.0.8 repeats itself in fresh workers."""
+
+    def __init__(self, images: Any, policy: str, seed: int, epoch: int):
+        self.images, self.seed, self.epoch = images, seed, epoch
+        height_width = images.shape[2:] if isinstance(images, torch.Tensor) else images.shape[1:3]
+        self.change = augment.photo(tuple(height_width)) if policy == "photo" else None
+
+    def __getitem__(self, row: int) -> torch.Tensor | str:
+        try:
+            image = self.images[row]
+            image = image.permute(1, 2, 0).numpy() if isinstance(image, torch.Tensor) else image
+            if self.change is not None:
+                draw = augment.draws(self.seed, self.epoch, np.array([row]), 1)[0, 0]
+                self.change.set_random_seed(int(draw * (1 << 24)))
+                image = self.change(image=np.ascontiguousarray(image))["image"].reshape(image.shape)
+        except BadData as fault:  # as text: an exception that crosses processes loses its words
+            return str(fault)
+        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+
+def _stack(pictures: list[torch.Tensor | str]) -> torch.Tensor | str:
+    faults = [one for one in pictures if isinstance(one, str)]
+    return faults[0] if faults else torch.stack([one for one in pictures if not isinstance(one, str)])
+
+
+def _one_thread(worker: int) -> None:
+    """Each worker is one process: OpenCV's own threads would fight over the cores."""
+    import cv2
+
+    cv2.setNumThreads(0)
+
+
+def make(images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, say: Callable[[str], None]) -> Batches:
+    """The feed that a Config and these images (an array, or streamed) ask for."""
+    plain = (images, y, rows, config.batch, config.seed, fold)
+    if config.augment == "photo" and images.shape[-1] != 3:
+        raise BadData("--augment photo: is for colour images; these are grey. Try medium.")
+    if config.augment == "photo" or not isinstance(images, np.ndarray):
+        return PhotoBatches(*plain, policy=config.augment, workers=config.workers, say=say)
+    return Batches(*plain)
