@@ -1,4 +1,4 @@
-"""Audit: what the real data holds that deserves a look before training: repeats, leaks, odd labels. Writes nothing."""
+"""Audit: what the real data holds that deserves a look before training: repeats, leaks, odd labels; with contact sheets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kit import duplicates
+from kit import duplicates, sheets
 from kit.competition import Adapter, Tables, sound
+from kit.config import Config
 from kit.errors import listed
 
 
-def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
-    """Lines about the real data, each with whether it deserves attention."""
+def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterator[tuple[str, bool]]:
+    """Lines about the real data, each with whether it deserves attention; contact sheets into `folder`."""
     facts = subject.competition
     tables = facts.tables(root)
     labels = tables.labels
@@ -27,9 +28,8 @@ def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
         common = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(10))
         yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
         yield from _lookalikes(list(counts))
-    size = subject.preset("fast").size
-    train = facts.inputs.load(root, tables.train, "train", size)
-    asked = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", size)
+    train = facts.inputs.load(root, tables.train, "train", config.size)
+    asked = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size)
     tables, notes = sound(tables, train.broken, asked.broken)
     for note in notes:
         yield note, True
@@ -39,6 +39,10 @@ def audit(subject: Adapter, root: Path) -> Iterator[tuple[str, bool]]:
     if len(flat):
         yield f"{len(flat)} training pictures are of one colour: ids {listed(tables.train.index[flat])}", True
     yield from _repeats(images, test, tables, y)
+    mirror = facts.inputs.mirror
+    sheets.write(folder / "augmented.png", sheets.augmented(train.rows, tables, config, mirror))
+    sheets.write(folder / "views.png", sheets.viewed(train.rows, tables, config, mirror))
+    yield f"look at {folder}/augmented.png (policy {config.augment}) and {folder}/views.png before you train", False
 
 
 def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:

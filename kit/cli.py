@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kit.config import KNOBS, flag
@@ -89,14 +90,9 @@ def _parser() -> Parser:
     run.add_argument("--data", help="the folder with the competition's files")
     run.add_argument("--name", dest="run_name", metavar="RUN", help="name of the run (default: preset and changed knobs)")
     run.add_argument("--out", help="the run's folder (default: runs/NAME/RUN)")
-    run.add_argument("--preset", default="fast", help="fast (default) or best")
     run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
     run.add_argument("--fresh", action="store_true", help="start over")
-    knobs = run.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
-    for one in KNOBS.values():
-        choices = one.metadata["choices"]
-        shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
-        knobs.add_argument(flag(one), dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown)
+    _add_knobs(run)
     predict = add("predict", "predict a test set by a complete run's checkpoints")
     predict.add_argument("run", metavar="RUN", help="a run's folder")
     predict.add_argument("--data", help="the folder with the test set (default: the run's)")
@@ -109,8 +105,18 @@ def _parser() -> Parser:
     check = add("check", "an adapter against its own facts, and an audit of its data")
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
+    _add_knobs(check)
     add("doctor", "what this machine offers and what is missing")
     return parser
+
+
+def _add_knobs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--preset", default="fast", help="fast (default) or best")
+    knobs = command.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
+    for one in KNOBS.values():
+        choices = one.metadata["choices"]
+        shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
+        knobs.add_argument(flag(one), dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown)
 
 
 def _version() -> str:
@@ -198,10 +204,12 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from kit import audit, check, competition as competitions
+    from kit import audit, check, competition as competitions, config as configs
     from kit.errors import BadData
 
     adapter = competitions.load(arguments.name)
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    config, _ = configs.resolve(adapter.preset(arguments.preset), arguments.preset, knobs)
     results = list(check.adapter(adapter))
     for name, fault in results:
         print(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}")
@@ -212,13 +220,14 @@ def _check(arguments: argparse.Namespace) -> int:
     except BadData as fault:
         print(f"data not audited: {fault}")
         return 65 if failed else 0
-    for line, warns in audit.audit(adapter, root) if root else []:
+    folder = Path("runs") / adapter.name / "check"
+    for line, warns in audit.audit(adapter, root, folder, config) if root else []:
         print(f"{'!' if warns else '·'} {line}")
     return 65 if failed else 0
 
 
 def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
-    """Would looking for the data write it? `kit check` writes nothing."""
+    """Would looking for the data write it? `kit check` writes contact sheets, nothing else."""
     facts = adapter.competition
     return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 

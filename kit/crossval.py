@@ -28,7 +28,7 @@ from kit import (
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
-from kit.inputs.base import Loaded
+from kit.inputs.base import Keep, Loaded
 from kit.keeper import Fold, tracked
 from kit.labels import to_json
 from kit.progress import Progress
@@ -63,9 +63,9 @@ def prepare(
     if config.limit:
         tables = competitions.first(tables, config.limit)
     progress = Progress(quiet=quiet)
-    room = config.cache_gb * 2**30
-    train = facts.inputs.load(root, tables.train, "train", config.size, room, progress.say)
-    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, room, progress.say)
+    keep = Keep(config.cache_gb * 2**30, progress.say)
+    train = facts.inputs.load(root, tables.train, "train", config.size, keep)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
     y = tables.labels.encode(tables.train)
     dealt, doubled = deal(facts, tables, y, train.look, config)

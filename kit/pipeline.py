@@ -156,6 +156,7 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     import pandas as pd
 
     from kit import devices, inference, labels as all_labels, submission
+    from kit.inputs.base import Keep
 
     info = source.info
     adapter = competitions.load(info["competition"])
@@ -166,7 +167,7 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     asked = facts.test_tables(root)
     test, sample = asked.test, asked.sample
     config = devices.choose(configs.Config(**info["config"]))
-    loaded = facts.inputs.load(root, test.loc[sample.index], "test", config.size, config.cache_gb * 2**30, say)
+    loaded = facts.inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
     parts = [

@@ -33,6 +33,17 @@ class Loaded:
         self.look = self.rows if self.look is None else self.look
 
 
+@dataclass(frozen=True)
+class Keep:
+    """How to keep decoded rows: `most` bytes of them (a larger set is decoded when it is asked for), `say` what is done."""
+
+    most: float = float("inf")
+    say: Callable[[str], None] = field(default=lambda text: None)
+
+
+KEEP_ALL = Keep()
+
+
 class Inputs(ABC):
     """How rows become arrays. Images are uint8 [n, height, width, channels], decoded once."""
 
@@ -49,19 +60,10 @@ class Inputs(ABC):
         return []
 
     @abstractmethod
-    def load(
-        self,
-        root: Path,
-        frame: pd.DataFrame,
-        split: str,
-        size: int,
-        most: float = float("inf"),
-        say: Callable[[str], None] = lambda text: None,
-    ) -> Loaded:
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         """The rows of a frame (index: id). `split` is "train" or "test"; `size` 0 keeps the own size.
 
-        `most`: bytes of decoded rows that may be kept; a larger set is decoded when it is asked for. Raises BadData
-        naming file, row and id.
+        Raises BadData naming file, row and id.
         """
 
     def example_id(self, split: str, number: int) -> str:

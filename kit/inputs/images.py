@@ -13,7 +13,7 @@ import numpy as np
 
 from kit import cache, files, stores
 from kit.errors import BadData, Usage, listed
-from kit.inputs.base import Inputs, Loaded
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
 from kit.inputs.pictures import Pictures, Streamed
 
@@ -66,24 +66,16 @@ class Images(Inputs):
             found |= {path for path in some if path.suffix.lower() in SUFFIXES and path.is_file()}
         return sorted(found)
 
-    def load(
-        self,
-        root: Path,
-        frame: pd.DataFrame,
-        split: str,
-        size: int,
-        most: float = float("inf"),
-        say: Callable[[str], None] = lambda text: None,
-    ) -> Loaded:
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         pictures = self._pictures(root, frame, split)
         height, width = (size, size) if size else pictures.size()
         shape = (len(frame), height, width, self.channels)
-        if np.prod(shape, dtype=float) <= min(most, max(cache.room(), 1 << 30)):
-            return _keep(pictures, shape, split, size, say)
+        if np.prod(shape, dtype=float) <= min(keep.most, max(cache.room(), 1 << 30)):
+            return _keep(pictures, shape, split, size, keep.say)
         if not pictures.store.random:
             raise Usage(f"{pictures.store.path}: {len(frame):,} images do not fit on the disk decoded: unpack the archive.")
-        say(f"{len(frame):,} {split} images are decoded whenever they are needed: {np.prod(shape) >> 30} GB, see --cache-gb")
-        small = _keep(pictures, (len(frame), LOOK, LOOK, self.channels), split, LOOK, say)
+        keep.say(f"{len(frame):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
+        small = _keep(pictures, (len(frame), LOOK, LOOK, self.channels), split, LOOK, keep.say)
         sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in small.broken]
         return Loaded(Streamed(pictures.only(sound), height), small.broken, small.rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +10,7 @@ import numpy as np
 
 from kit import pickles, stores
 from kit.errors import BadData
-from kit.inputs.base import Inputs, Loaded
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,15 +55,7 @@ class Packed(Inputs):
         """The ids of a split's rows."""
         return [f"{split}_{row:05d}" for row in range(count)]
 
-    def load(
-        self,
-        root: Path,
-        frame: pd.DataFrame,
-        split: str,
-        size: int,
-        most: float = float("inf"),
-        say: Callable[[str], None] = lambda text: None,
-    ) -> Loaded:
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         from kit.inputs.decode import resize
 
         pixels = self.read(root, split).get(self.key)

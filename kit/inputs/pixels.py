@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from kit import frames
 from kit.errors import BadData
-from kit.inputs.base import Inputs, Loaded
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,15 +50,7 @@ class Pixels(Inputs):
             return self._convert(frames.read_csv(data, name), name)
         return self._convert(table, name)
 
-    def load(
-        self,
-        root: Path,
-        frame: pd.DataFrame,
-        split: str,
-        size: int,
-        most: float = float("inf"),
-        say: Callable[[str], None] = lambda text: None,
-    ) -> Loaded:
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only
         if not size or size == self.side:
             return Loaded(images)
