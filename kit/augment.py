@@ -103,31 +103,39 @@ def move(images: torch.Tensor, u: np.ndarray, share: float, mirrored: np.ndarray
     import torch
 
     height, width = images.shape[-2:]
-    most = np.array([round(height * share), round(width * share)])
-    steps = (u * (2 * most + 1)).astype(np.int64)
-    kinds = np.stack([steps[:, 0], steps[:, 1], mirrored], axis=1)
+    down, right = round(height * share), round(width * share)
+    kinds = np.stack(
+        [(u[:, 0] * (2 * down + 1)).astype(np.int64), (u[:, 1] * (2 * right + 1)).astype(np.int64), mirrored], axis=1
+    )
     order = np.lexsort(kinds.T)
     ends = np.flatnonzero(np.r_[(np.diff(kinds[order], axis=0) != 0).any(axis=1), True]) + 1
-    padded = _reflected(_reflected(images, most[0], 2), most[1], 3)
+    ordered = _reflected(images[torch.from_numpy(order).to(images.device)], down, right)
     moved = torch.empty_like(images)
     for start, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
-        some = torch.from_numpy(order[start:end]).to(images.device)
-        down, right, mirror = kinds[order[start]]
-        part = padded[:, :, down : down + height, right : right + width].index_select(0, some)
-        moved.index_copy_(0, some, part.flip(-1) if mirror else part)
-    return moved
+        top, left, mirror = kinds[order[start]]
+        part = ordered[start:end, :, top : top + height, left : left + width]
+        moved[start:end] = part.flip(-1) if mirror else part
+    return moved[torch.from_numpy(np.argsort(order)).to(images.device)]
 
 
-def _reflected(images: torch.Tensor, margin: int, dim: int) -> torch.Tensor:
-    """With a mirrored margin on both sides of a dimension, of any type (torch pads floats only)."""
+def _reflected(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
+    """With mirrored margins, of any type (torch pads floats only) and in the same memory format."""
     import torch
 
-    if not margin:
-        return images
-    length = images.shape[dim]
-    place = np.abs(np.arange(-margin, length + margin))
-    place = np.where(place >= length, 2 * (length - 1) - place, place)
-    return images.index_select(dim, torch.from_numpy(place).to(images.device))
+    count, channels, height, width = images.shape
+    last = images.stride(1) == 1
+    shape = (count, channels, height + 2 * down, width + 2 * right)
+    padded = torch.empty(
+        shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last if last else torch.contiguous_format
+    )
+    padded[:, :, down : down + height, right : right + width] = images
+    for i in range(down):
+        padded[:, :, i] = padded[:, :, 2 * down - i]
+        padded[:, :, -1 - i] = padded[:, :, -1 - 2 * down + i]
+    for i in range(right):
+        padded[:, :, :, i] = padded[:, :, :, 2 * right - i]
+        padded[:, :, :, -1 - i] = padded[:, :, :, -1 - 2 * right + i]
+    return padded
 
 
 def _affine(images: torch.Tensor, bounds: Affine, u: np.ndarray) -> torch.Tensor:
