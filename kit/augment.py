@@ -206,8 +206,8 @@ def mix(policy: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> 
     return mixed, other, 1 - high * wide / (height * width)
 
 
-def photo(size: tuple[int, int]) -> Any:
-    """The per-image policy for photographs: crop and zoom, mirror, light and colour, blur, holes."""
+def photo(size: tuple[int, int], mirror: bool) -> Any:
+    """The per-image policy for photographs: crop and zoom, mirror (where that is allowed), light and colour, blur, holes."""
     import os
 
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its version check calls the network
@@ -216,7 +216,7 @@ def photo(size: tuple[int, int]) -> Any:
     return A.Compose(
         [
             A.RandomResizedCrop(size=size, scale=(0.6, 1.0)),
-            A.HorizontalFlip(),
+            A.HorizontalFlip(p=0.5 if mirror else 0),
             A.RandomBrightnessContrast(0.3, 0.3, p=0.8),
             A.OneOf([A.GaussianBlur(blur_limit=(3, 5)), A.GaussNoise(std_range=(0.02, 0.1))], p=0.2),
             A.CoarseDropout(num_holes_range=(1, 4), hole_height_range=(0.05, 0.2), hole_width_range=(0.05, 0.2), p=0.3),

@@ -40,9 +40,11 @@ class Config:
     batch: int = knob(256, "rows per optimizer step", low=1)
     lr: float = knob(4e-3, "peak learning rate", low=0)
     bias_lr: float = knob(1.0, "factor on the learning rate of biases", low=0)
-    optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd"))
+    head_lr: float = knob(1.0, "factor on the learning rate of the last layer", low=0)
+    optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd", "muon"))
+    schedule: str = knob("one-cycle", "course of the learning rate after its rise", ("one-cycle", "linear"))
     weight_decay: float = knob(0.05, "weight decay, on weights of two or more dimensions only", low=0)
-    warmup: float = knob(0.25, "share of the one-cycle schedule that rises", low=0, high=1)
+    warmup: float = knob(0.25, "share of the schedule in which the learning rate rises", low=0, high=1)
     label_smoothing: float = knob(0.0, "label smoothing", low=0, high=0.9)
     dropout: float = knob(0.0, "dropout before the last layer", low=0, high=0.9)
     ema: float = knob(0.99, "decay per step of the averaged weights that predict; 0: off", low=0, high=0.99999)
@@ -67,6 +69,9 @@ class Config:
 
     def __post_init__(self) -> None:
         for one in fields(self):
+            value = getattr(self, one.name)
+            if type(value) is int and type(one.default) is float:
+                object.__setattr__(self, one.name, float(value))  # `lr=1` in an adapter means 1.0
             _check(one, getattr(self, one.name))
 
     def changed(self, **knobs: Any) -> "Config":

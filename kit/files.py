@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -54,19 +55,29 @@ def _unzip(data: bytes, path: Path, name: str) -> bytes:
         raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
 
 
-def fingerprint(root: Path, paths: list[Path]) -> str:
+def fingerprint(root: Path, paths: list[Path], by_time: bool = False) -> str:
     """16 hex digits that change when any of these files below `root` changes its name, size or content.
 
-    Where they are more than HASH_WHOLE_BELOW bytes in all, names and sizes must do.
+    Where they are more than HASH_WHOLE_BELOW bytes in all, names and sizes must do, with `by_time` also times (which a
+    copy on another machine does not share).
     """
     digest = hashlib.sha256()
-    sizes = {path: path.stat().st_size for path in paths}
-    whole = sum(sizes.values()) < HASH_WHOLE_BELOW
+    stats = {path: path.stat() for path in paths}
+    whole = sum(one.st_size for one in stats.values()) < HASH_WHOLE_BELOW
     for path in sorted(paths):
-        digest.update(f"{path.relative_to(root).as_posix()}:{sizes[path]}\n".encode())
+        one = stats[path]
+        digest.update(f"{path.relative_to(root).as_posix()}:{one.st_size}\n".encode())
         if whole:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(_content(path, one.st_size, one.st_mtime_ns))
+        elif by_time:
+            digest.update(f"{one.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _content(path: Path, size: int, changed: int) -> bytes:
+    """A file's checksum, taken once while it has this size and time."""
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:

@@ -24,9 +24,17 @@ TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is notic
 class PhotoBatches(Batches):
     """Batches of pictures that pass through albumentations, or are decoded, one by one."""
 
-    def __init__(self, *args: Any, policy: str = "photo", workers: int = 0, say: Callable[[str], None] = print, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        policy: str = "photo",
+        mirror: bool = True,
+        workers: int = 0,
+        say: Callable[[str], None] = print,
+        **kwargs: Any,
+    ):
         super().__init__(*args, **kwargs)
-        self.policy, self.say = policy, say
+        self.policy, self.mirror, self.say = policy, mirror, say
         self.workers = self._affordable(os.cpu_count() or 1 if workers < 0 else workers)
 
     def _affordable(self, workers: int) -> int:
@@ -61,7 +69,7 @@ class PhotoBatches(Batches):
 
     def _loader(self, order: list[np.ndarray]) -> Any:
         return torch.utils.data.DataLoader(
-            _Pictures(self.images, self.policy, self.seed, self.epoch),
+            _Pictures(self.images, self.policy, self.mirror, self.seed, self.epoch),
             batch_sampler=[rows.tolist() for rows in order],
             num_workers=self.workers,
             collate_fn=_stack,
@@ -76,10 +84,10 @@ class PhotoBatches(Batches):
 class _Pictures(torch.utils.data.Dataset):
     """One picture a row, augmented. Reseeded for each, as albumentations 2.0.8 repeats itself in fresh workers."""
 
-    def __init__(self, images: Any, policy: str, seed: int, epoch: int):
+    def __init__(self, images: Any, policy: str, mirror: bool, seed: int, epoch: int):
         self.images, self.seed, self.epoch = images, seed, epoch
         height_width = images.shape[2:] if isinstance(images, torch.Tensor) else images.shape[1:3]
-        self.change = augment.photo(tuple(height_width)) if policy == "photo" else None
+        self.change = augment.photo(tuple(height_width), mirror) if policy == "photo" else None
 
     def __getitem__(self, row: int) -> torch.Tensor | str:
         try:
@@ -106,11 +114,13 @@ def _one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def make(images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, say: Callable[[str], None]) -> Batches:
-    """The feed that a Config and these images (an array, or streamed) ask for."""
+def make(
+    images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, mirror: bool, say: Callable[[str], None]
+) -> Batches:
+    """The feed that a Config and these images (an array, or streamed) ask for. `mirror`: may they be mirrored?"""
     plain = (images, y, rows, config.batch, config.seed, fold)
     if config.augment == "photo" and images.shape[-1] != 3:
         raise BadData("--augment photo: is for colour images; these are grey. Try medium.")
     if config.augment == "photo" or not isinstance(images, np.ndarray):
-        return PhotoBatches(*plain, policy=config.augment, workers=config.workers, say=say)
+        return PhotoBatches(*plain, policy=config.augment, mirror=mirror, workers=config.workers, say=say)
     return Batches(*plain)

@@ -94,7 +94,7 @@ def _names(tables: Tables, rows: np.ndarray) -> list[str]:
 
 def _epoch(images: Any, rows: np.ndarray, config: Config, epoch: int, mirror: bool) -> torch.Tensor:
     """The pictures as the batch of an epoch has them when they reach the net."""
-    feed = photos.make(images, np.zeros(len(images), int), rows, config.changed(workers=0), 0, lambda text: None)
+    feed = photos.make(images, np.zeros(len(images), int), rows, config.changed(workers=0), 0, mirror, lambda text: None)
     feed.rows, feed.steps, feed.epoch = rows, 1, epoch
     batch = next(iter(feed))
     changed = augment.apply(config.augment, batch["images"], config.seed, epoch, batch["rows"], mirror)

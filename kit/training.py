@@ -21,7 +21,7 @@ from kit.stopping import Stop
 def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[modules.ImageModule, Keeper]:
     """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step."""
     config = fold.config
-    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, progress.say)
+    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
     torch.manual_seed(seed_of(config.seed, fold.number))
     _, side, _, channels = fold.images.shape
     module = modules.make(config, fold.labels, channels, side, fold.mirror, feed.steps * config.epochs)

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faults_images import little_shared_memory, many, mutated
+
 from kit import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,15 +105,19 @@ def tests(folder: Path, seconds: float) -> str:
     return answer.stdout.strip().splitlines()[-1]
 
 
-FAULTS: dict[str, Callable[[Path, float], str]] = {"killed": killed, "signalled": signalled, "damaged": damaged, "tests": tests}
+FAULTS: dict[str, Callable[[Path, float], str]] = {
+    one.__name__: one for one in (killed, signalled, damaged, mutated, little_shared_memory, many, tests)
+}
+RUNS = ("killed", "signalled", "damaged")
 
 
 def main() -> None:
     """Run the named faults, or all."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        seconds = undisturbed(folder)
-        for fault in sys.argv[1:] or FAULTS:
+        chosen = sys.argv[1:] or list(FAULTS)
+        seconds = undisturbed(folder) if any(fault in RUNS for fault in chosen) else 0.0
+        for fault in chosen:
             about = (FAULTS[fault].__doc__ or "").strip()
             print(f"{fault:10} {about}\n{'':10} → {FAULTS[fault](folder, seconds)}", flush=True)
 

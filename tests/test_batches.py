@@ -140,8 +140,8 @@ def test_a_pass_draws_nothing_from_the_global_generators(kind: type[Batches]) ->
 def test_the_policy_chooses_the_feed_and_refuses_grey_photographs() -> None:
     grey, colour = np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 8, 8, 3), np.uint8)
     y, rows = np.zeros(4, int), np.arange(4)
-    photo = photos.make(colour, y, rows, Config(augment="photo", workers=2), 1, print)
+    photo = photos.make(colour, y, rows, Config(augment="photo", workers=2), 1, True, print)
     assert (type(photo), photo.workers) == (PhotoBatches, 2)
-    assert type(photos.make(grey, y, rows, Config(augment="heavy"), 1, print)) is Batches
+    assert type(photos.make(grey, y, rows, Config(augment="heavy"), 1, True, print)) is Batches
     with pytest.raises(BadData, match="--augment photo"):
-        photos.make(grey, y, rows, Config(augment="photo"), 1, print)
+        photos.make(grey, y, rows, Config(augment="photo"), 1, True, print)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOOK = 64  # side of the small copies of streamed images
+MANY = 5000  # images whose decoding takes long enough to be announced
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,15 @@ class Images(Inputs):
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         pictures = self._pictures(root, frame, split)
-        height, width = (size, size) if size else pictures.size()
-        shape = (len(frame), height, width, self.channels)
-        if np.prod(shape, dtype=float) <= min(keep.most, max(cache.room(), 1 << 30)):
-            return _keep(pictures, shape, split, size, keep.say)
-        if not pictures.store.random:
-            raise Usage(f"{pictures.store.path}: {len(frame):,} images do not fit on the disk decoded: unpack the archive.")
-        keep.say(f"{len(frame):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
-        small = _keep(pictures, (len(frame), LOOK, LOOK, self.channels), split, LOOK, keep.say)
-        sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in small.broken]
-        return Loaded(Streamed(pictures.only(sound), height), small.broken, small.rows)
+        kept = cache.get(_key(pictures, split, size))
+        if kept is None:
+            height, width = (size, size) if size else pictures.size()
+            shape = (len(frame), height, width, self.channels)
+            if np.prod(shape, dtype=float) > min(keep.most, max(cache.room(), 1 << 30)):
+                return _stream(pictures, shape, split, keep)
+            kept = _decoded(pictures, shape, split, size, keep)
+        _refuse_ruins(pictures, kept[1], split)
+        return Loaded(*kept)
 
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
         folder, _ = self._template(split)
@@ -115,19 +115,33 @@ class Images(Inputs):
         return {}
 
 
-def _keep(pictures: Pictures, shape: tuple[int, ...], split: str, size: int, say: Callable[[str], None]) -> Loaded:
-    """The decoded images, from the cache where they are there already."""
-    content = files.fingerprint(pictures.store.path.parent, pictures.files())
-    facts = [content, split, size, shape[-1], *pictures.ids, *pictures.names]
-    key = hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    kept = cache.get(key)
-    if kept is None:
-        if len(pictures) > 5000:
-            say(f"decoding {len(pictures):,} {split} images (once: they are kept in {cache.folder()})")
-        kept = cache.put(key, shape, lambda array: pictures.decode_into(array, size, compact=split == "train"))
-    array, broken = kept
+def _key(pictures: Pictures, split: str, size: int) -> str:
+    """What the decoded array is kept by: the files' content, the rows, and how they are decoded."""
+    content = files.fingerprint(pictures.store.path.parent, pictures.files(), by_time=True)
+    facts = [content, split, size, pictures.channels, *pictures.ids, *pictures.names]
+    return hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _decoded(
+    pictures: Pictures, shape: tuple[int, ...], split: str, size: int, keep: Keep
+) -> tuple[np.ndarray, dict[str, str]]:
+    """The decoded images, kept for the next time, and what is wrong with the broken ones."""
+    if len(pictures) > MANY:
+        keep.say(f"decoding {len(pictures):,} {split} images (once: they are kept in {cache.folder()})")
+    fill = partial(pictures.decode_into, size=size, compact=split == "train")
+    return cache.put(_key(pictures, split, size), shape, fill)
+
+
+def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) -> Loaded:
+    """Images that are decoded when they are asked for, after one look through all of them."""
+    if not pictures.store.random:
+        raise Usage(f"{pictures.store.path}: {len(pictures):,} images do not fit on the disk decoded: unpack the archive.")
+    keep.say(f"{len(pictures):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
+    small = (len(pictures), LOOK, LOOK, pictures.channels)
+    look, broken = cache.get(_key(pictures, split, LOOK)) or _decoded(pictures, small, split, LOOK, keep)
     _refuse_ruins(pictures, broken, split)
-    return Loaded(array, broken)
+    sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in broken]
+    return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look)
 
 
 def _refuse_ruins(pictures: Pictures, broken: dict[str, str], split: str) -> None:

@@ -126,13 +126,15 @@ class Pictures:
 
 
 class Streamed:
-    """Pictures indexed like an array uint8 [n, size, size, c], decoded when they are asked for, in threads."""
+    """Pictures indexed like an array uint8 [n, h, w, c], decoded when they are asked for, in threads."""
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, pictures: Pictures, size: int):
+    def __init__(self, pictures: Pictures, sides: tuple[int, ...]):
         self.pictures = pictures
-        self.shape = (len(pictures), size, size, pictures.channels)
+        height, width = sides
+        self.size = height if height == width else 0  # pictures that are not square keep their own size
+        self.shape = (len(pictures), height, width, pictures.channels)
         self.ndim = 4
 
     def __len__(self) -> int:
@@ -140,7 +142,7 @@ class Streamed:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         if isinstance(rows, int | np.integer):
-            return self.pictures.one(int(rows), self.shape[1])
+            return self.pictures.one(int(rows), self.size)
         some = np.arange(len(self))[rows]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             images = list(pool.map(self._or_blank, some.tolist()))
@@ -149,7 +151,7 @@ class Streamed:
     def _or_blank(self, row: int) -> np.ndarray:
         """A broken test picture was named when the set was looked through; here it is blank."""
         try:
-            return self.pictures.one(row, self.shape[1])
+            return self.pictures.one(row, self.size)
         except BadData:
             return np.zeros(self.shape[1:], np.uint8)
 

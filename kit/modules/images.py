@@ -13,9 +13,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from kit import augment, labels as all_labels, views
 from kit.config import Config
+from kit.devices import DTYPES
 from kit.errors import Usage
 from kit.labels import Labels
 from kit.modules import networks, transfer
+from kit.modules.muon import Muon
 
 
 class ImageModule(pl.LightningModule):
@@ -138,18 +140,25 @@ class ImageModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         c = self.config
-        found: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+        found: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
+        head = networks.head_names(self.net)
         for name, parameter in self.net.named_parameters():
-            if name not in self.thaw.never:
-                bias = name.rpartition(".")[2] == "bias"
-                kind = (c.lr * self.thaw.rate(name) * (c.bias_lr if bias else 1), c.weight_decay if parameter.ndim > 1 else 0.0)
-                found.setdefault(kind, []).append(parameter)
-        groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay), some in found.items()]
+            if name in self.thaw.never:
+                continue
+            bias = name.rpartition(".")[2] == "bias"
+            lr = c.lr * self.thaw.rate(name) * (c.bias_lr if bias else 1) * (c.head_lr if name in head else 1)
+            orthogonal = c.optimizer == "muon" and parameter.ndim == 4 and name not in head
+            found.setdefault((lr, c.weight_decay if parameter.ndim > 1 else 0.0, orthogonal), []).append(parameter)
+        groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay, _), some in found.items()]
+        optimizer: torch.optim.Optimizer
         if c.optimizer == "sgd":
-            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
+            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
+        elif c.optimizer == "muon":
+            kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
+            optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
         else:
             optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=True)
-        shape = partial(one_cycle, steps=self.hparams["steps"], warmup=c.warmup)
+        shape = partial(SCHEDULES[c.schedule], steps=self.hparams["steps"], warmup=c.warmup)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [shape] * len(groups))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
@@ -162,6 +171,15 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     rise = max(warmup * (steps + 1) - 1, 0.0)
     low, high, part = (0.04, 1.0, step / rise) if step < rise else (4e-6, 1.0, (steps - step) / max(steps - rise, 1.0))
     return low + (high - low) * (1 - math.cos(math.pi * min(max(part, 0.0), 1.0))) / 2
+
+
+def linear(step: int, steps: int, warmup: float) -> float:
+    """Straight up from nothing, where there is a warm-up, and straight down to nothing."""
+    rise = warmup * steps
+    return (step + 1) / (rise + 1) if step < rise else max(0.0, (steps - step) / max(steps - rise, 1.0))
+
+
+SCHEDULES = {"one-cycle": one_cycle, "linear": linear}
 
 
 def pixel_statistics(images: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

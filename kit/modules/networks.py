@@ -83,6 +83,7 @@ class Whitened(nn.Module):
         self.pool = nn.AdaptiveMaxPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * width, outputs, bias=False)
+        nn.init.zeros_(self.head.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stages(nn.functional.gelu(self.whiten(x)))
@@ -137,5 +138,6 @@ def head_names(net: nn.Module) -> list[str]:
     if isinstance(net, nn.Sequential | Whitened):
         return layers(net)[-1]
     head = net.get_classifier()  # type: ignore[operator]
-    own = {id(parameter) for parameter in head.parameters()}
+    heads = head if isinstance(head, tuple | list) else [head]  # distilled ViTs have two
+    own = {id(parameter) for one in heads for parameter in one.parameters()}
     return [name for name, parameter in net.named_parameters() if id(parameter) in own]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +104,16 @@ class Thaw:
 
     def __init__(self, net: nn.Module, config: Config):
         self.net, self.config = net, config
-        self.layers = networks.layers(net)
         self.never = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
 
+    @cached_property
+    def layers(self) -> list[list[str]]:
+        """Its layers, found out only where they learn differently: not every timm model says what they are."""
+        return networks.layers(self.net)
+
     def open_layers(self, epoch: int) -> int:
-        """How many layers learn, counted from the head."""
+        """How many layers learn under a strategy that freezes, counted from the head."""
         c, total = self.config, len(self.layers)
-        if c.strategy == "full":
-            return total
         if c.strategy == "freeze":
             return 1
         if c.strategy == "freeze-unfreeze":
@@ -120,6 +123,8 @@ class Thaw:
 
     def set(self, epoch: int) -> None:
         """Let the layers of this epoch learn and keep the others as they are."""
+        if self.config.strategy == "full":
+            return
         frozen = {name for layer in self.layers[: len(self.layers) - self.open_layers(epoch)] for name in layer}
         for name, parameter in self.net.named_parameters():
             parameter.requires_grad = name not in frozen and name not in self.never
@@ -130,6 +135,8 @@ class Thaw:
 
     def rate(self, name: str) -> float:
         """The share of the learning rate that a parameter gets: `--layer-decay` per layer from the head."""
+        if self.config.layer_decay == 1:
+            return 1.0
         depth = next(i for i, layer in enumerate(self.layers) if name in layer)
         return self.config.layer_decay ** (len(self.layers) - 1 - depth)
 

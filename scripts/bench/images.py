@@ -54,7 +54,7 @@ def train_kit(data: Path, rows: int) -> dict[str, float]:
 
     fold = fold_zero(data, rows)
     _, keeper = fit(fold, Stop(), Progress(quiet=True))
-    feed = photos.make(fold.images, fold.y, fold.train, fold.config, 0, print)
+    feed = photos.make(fold.images, fold.y, fold.train, fold.config, 0, True, print)
     began = time.perf_counter()
     for batch in feed:
         augment.apply(fold.config.augment, batch["images"], 0, 0, batch["rows"], True)
@@ -109,7 +109,7 @@ def load_kit(data: Path, rows: int) -> dict[str, float]:
 
     fold = fold_zero(data, rows)
     module = modules.make(fold.config, fold.labels, 3, 32, True, 1)
-    feed = photos.make(fold.images, fold.y, fold.train, fold.config, 0, print)
+    feed = photos.make(fold.images, fold.y, fold.train, fold.config, 0, True, print)
     list(feed)
     began = time.perf_counter()
     for batch in feed:

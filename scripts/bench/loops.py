@@ -81,7 +81,7 @@ def raw_loop(fold: Any) -> tuple[float, Any]:
     from kit.modules import images as modules
 
     config = fold.config
-    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, print)
+    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, False, print)
     module = modules.make(config, fold.labels, 1, 28, False, feed.steps * config.epochs)
     module.learn(fold.images, fold.train, fold.y)
     device = devices.torch_device(config)
