@@ -13,6 +13,8 @@ from kit import duplicates, sheets
 from kit.competition import Adapter, Tables, sound
 from kit.config import Config
 from kit.errors import listed
+from kit.inputs import Inputs
+from kit.inputs.text import Texts
 
 
 def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterator[tuple[str, bool]]:
@@ -34,15 +36,35 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
     for note in notes:
         yield note, True
     y, images, test = labels.encode(tables.train), train.look, asked.look
-    yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
-    flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
-    if len(flat):
-        yield f"{len(flat)} training pictures are of one colour: ids {listed(tables.train.index[flat])}", True
-    yield from _repeats(images, test, tables, y)
+    if isinstance(train.rows, Texts):
+        yield from _texts(facts.inputs, train.rows, asked.rows, tables, y)
+        return
+    yield from _pictures(images, test, tables, y)
     mirror = facts.inputs.mirror
     sheets.write(folder / "augmented.png", sheets.augmented(train.rows, tables, config, mirror))
     sheets.write(folder / "views.png", sheets.viewed(train.rows, tables, config, mirror))
     yield f"look at {folder}/augmented.png (policy {config.augment}) and {folder}/views.png before you train", False
+
+
+def _pictures(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
+    yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
+    flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
+    if len(flat):
+        yield f"{len(flat)} training pictures are of one colour: ids {listed(tables.train.index[flat])}", True
+    if images.shape[1:] != test.shape[1:]:
+        yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
+        return
+    yield from _repeats(duplicates.groups(np.concatenate([images, test])), "pictures", tables, y)
+
+
+def _texts(inputs: Inputs, train: Texts, test: Texts, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
+    lengths = np.array([len(text) for text in train])
+    yield f"texts of {np.median(lengths):,.0f} characters (median), the longest {lengths.max():,}", False
+    for name, texts, ids in (("training", train, tables.train.index), ("test", test, tables.sample.index)):
+        empty = [one for one, text in zip(ids, texts, strict=True) if not text.strip()]
+        if empty:
+            yield f"{len(empty)} {name} texts are empty: ids {listed(empty)}", True
+    yield from _repeats(inputs.twins(Texts([*train, *test])), "texts", tables, y)
 
 
 def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:
@@ -54,20 +76,16 @@ def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:
             yield f"classes spelled alike: {listed(names)} (kept apart; mend the file if they are one)", True
 
 
-def _repeats(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
-    if images.shape[1:] != test.shape[1:]:
-        yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
-        return
-    group = duplicates.groups(np.concatenate([images, test]))
-    own, others = group[: len(images)], group[len(images) :]
+def _repeats(group: np.ndarray, what: str, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
+    own, others = group[: len(y)], group[len(y) :]
     doubled = len(own) - len(np.unique(own))
-    yield f"{doubled} training pictures repeat another one (kept in one fold)", doubled > 0
+    yield f"{doubled} training {what} repeat another one (kept in one fold)", doubled > 0
     shared = int(np.isin(others, own).sum())
-    yield f"{shared} test pictures are training pictures too", shared > 0
+    yield f"{shared} test {what} are training {what} too", shared > 0
     strata = tables.labels.strata(y)
     unlike = sum(len(np.unique(strata[own == g])) > 1 for g in np.unique(own[_repeated(own)]))
     if unlike:
-        yield f"{unlike} groups of equal pictures have different answers", True
+        yield f"{unlike} groups of equal {what} have different answers", True
 
 
 def _repeated(group: np.ndarray) -> np.ndarray:

@@ -44,3 +44,18 @@ class Batches:
         index = torch.from_numpy(rows)
         images = self.images[index] if images is None else images
         return {"images": images, "y": self.y[index], "rows": index, "epoch": epoch, "step": step}
+
+
+class Whole(Batches):
+    """One batch an epoch, of all training rows; for modules that hold their own rows."""
+
+    def __init__(self, y: np.ndarray, rows: np.ndarray):
+        self.y, self.rows = torch.from_numpy(y), rows
+        self.steps, self.epoch, self.start = 1, 0, 0
+
+    def order(self, epoch: int) -> list[np.ndarray]:
+        return [self.rows]
+
+    def collate(self, rows: np.ndarray, epoch: int, step: int, images: torch.Tensor | None = None) -> dict[str, Any]:
+        index = torch.from_numpy(rows)
+        return {"y": self.y[index], "rows": index, "epoch": epoch, "step": step}

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from kit.competition import Adapter, Tables
 from kit.config import VIEW_KINDS, Config
 from kit.errors import KitError
 from kit.fabricate import fabricate
+from kit.inputs.text import Texts
 
 ROWS = 8
 
@@ -27,7 +29,7 @@ class Bench:
     adapter: Adapter
     tables: Tables
     y: np.ndarray
-    images: np.ndarray
+    x: Any
     rng: np.random.Generator
 
     @property
@@ -50,13 +52,13 @@ def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
             fabricate(subject.competition, root, ROWS, ROWS)
             tables = subject.competition.tables(root)
             y = tables.labels.encode(tables.train)
-            images = subject.competition.inputs.load(root, tables.train, "train", 0).rows
+            x = subject.competition.inputs.load(root, tables.train, "train", 0).rows
         except KitError as fault:
             yield "a folder fabricated from the facts can be read", str(fault)
             return
         yield "a folder fabricated from the facts can be read", ""
-        bench = Bench(subject, tables, y, images, np.random.default_rng(0))
-        for name, check in CHECKS.items():
+        bench = Bench(subject, tables, y, x, np.random.default_rng(0))
+        for name, check in (CHECKS if isinstance(x, Texts) else CHECKS | PICTURES).items():
             try:
                 yield name, "" if check(bench) else "it does not hold"
             except (KitError, ValueError, IndexError, KeyError, RuntimeError, TypeError) as fault:
@@ -140,20 +142,22 @@ def _scaling_learned_from_given_rows(b: Bench) -> bool:
 
 
 def _views_keep_the_shape(b: Bench) -> bool:
-    batch = torch.from_numpy(b.images).permute(0, 3, 1, 2)
+    batch = torch.from_numpy(b.x).permute(0, 3, 1, 2)
     mirror = b.adapter.competition.inputs.mirror
-    every = [view for kind in VIEW_KINDS for view in views.available(b.images.shape[1], mirror, kind)]
+    every = [view for kind in VIEW_KINDS for view in views.available(b.x.shape[1], mirror, kind)]
     return all(view.do(batch).shape == batch.shape for view in every)
 
 
 def _module_predicts(b: Bench) -> bool:
-    from kit.modules import images as modules
+    from kit.modules import choice
 
-    config = Config(model="convnet", width=4, layout="contiguous")
-    module = modules.make(config, b.tables.labels, b.images.shape[-1], b.images.shape[1], False, 1).eval()
-    module.learn(b.images, np.arange(ROWS), b.y)
+    model = "ngrams" if isinstance(b.x, Texts) else "convnet"
+    config = Config(model=model, width=4, layout="contiguous")
+    module = choice.make(config, b.tables.labels, b.x, False, 1).eval()
+    module.learn(b.x, np.arange(ROWS), b.y)
+    module.finish()
     with torch.inference_mode():
-        out = module.predict_step({"images": torch.from_numpy(b.images).permute(0, 3, 1, 2)})
+        out = module.predict_step(module.gather(b.x, np.arange(ROWS)))
     return out.shape == (ROWS, len(b.tables.labels.columns)) and bool(torch.isfinite(out).all())
 
 
@@ -175,13 +179,16 @@ CHECKS: dict[str, Callable[[Bench], bool]] = {
     "every row is in one fold": lambda b: sorted(np.unique(_folds(b, np.arange(ROWS)))) == [0, 1],
     "groups stay together": _groups_stay_together,
     "the folds do not depend on the order of rows": _same_folds_in_any_order,
-    "pictures are uint8": lambda b: b.images.dtype == np.uint8 and b.images.ndim == 4 and len(b.images) == ROWS,
-    "pictures have the channels declared": lambda b: b.images.shape[-1] == b.adapter.competition.inputs.channels,
-    "views keep the shape": _views_keep_the_shape,
+    "inputs have a row an id": lambda b: len(b.x) == ROWS,
     "the module predicts these rows": _module_predicts,
     "a right submission passes": lambda b: not submission.faults(b.text(b.certain), b.tables.sample, b.tables.labels),
     "a missing row is refused": lambda b: _faulty(b, lambda lines: lines[:-1]),
     "a doubled row is refused": lambda b: _faulty(b, lambda lines: [*lines, lines[-1]]),
     "a wrong header is refused": lambda b: _faulty(b, lambda lines: ["x" + lines[0], *lines[1:]]),
     "a blank answer is refused": lambda b: _faulty(b, _blank_last),
+}  # fmt: skip
+PICTURES: dict[str, Callable[[Bench], bool]] = {
+    "pictures are uint8": lambda b: b.x.dtype == np.uint8 and b.x.ndim == 4 and len(b.x) == ROWS,
+    "pictures have the channels declared": lambda b: b.x.shape[-1] == b.adapter.competition.inputs.channels,
+    "views keep the shape": _views_keep_the_shape,
 }  # fmt: skip

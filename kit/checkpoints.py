@@ -61,7 +61,7 @@ def save_model(path: Path, module: Any) -> str:
 
 def load_model(path: Path, checksum: str | None = None) -> Any:
     """The module of a fold, in eval mode on the CPU. Raises BadData where the file is missing or not as it was written."""
-    from kit.modules.images import ImageModule
+    from kit.modules import choice
 
     try:
         data = path.read_bytes()
@@ -70,7 +70,7 @@ def load_model(path: Path, checksum: str | None = None) -> Any:
     if checksum and hashlib.sha256(data).hexdigest() != checksum:
         raise BadData(f"{path}: broken (its checksum differs). Delete its folder and run again: only it is trained anew.")
     state = _unpack(path, data)
-    module = ImageModule(**state["hyper_parameters"])
+    module = choice.rebuilt(state["hyper_parameters"])
     module.load_state_dict(state["state_dict"])
     return module.eval()
 

@@ -28,8 +28,11 @@ def knob(
 class Config:
     """The choices of a run. Facts of a competition are not here; see `kit.competition.Competition`."""
 
-    model: str = knob("convnet", "the kit's own small nets (convnet; whitened: for colour) or the name of any timm model")
+    model: str = knob("convnet", "convnet, whitened (colour), ngrams (text), or any timm model")
     width: int = knob(32, "channels of the kit's own nets' first layer", low=1)
+    ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
+    iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
+    inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
     weights: str = knob("", "pretrained weights of a timm model: hub, or a file or folder (safetensors or a state dict)")
     from_run: str = knob("", "folder of a run whose backbone to begin with", flag="--from")
     strategy: str = knob("full", "which layers learn", ("full", "freeze", "freeze-unfreeze", "gradual"))

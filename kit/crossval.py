@@ -19,7 +19,6 @@ from kit import (
     competition as competitions,
     config as configs,
     devices,
-    duplicates,
     folds,
     frames,
     inference,
@@ -46,7 +45,7 @@ class Work:
     config: Config
     tables: competitions.Tables
     y: np.ndarray
-    images: Any
+    x: Any
     test: Loaded
     folds: Folds
     stop: Stop
@@ -57,7 +56,7 @@ class Work:
 def prepare(
     run: Run, adapter: competitions.Adapter, config: Config, root: Path, stop: Stop, quiet: bool, only: list[int] | None
 ) -> Work:
-    """Read the files, deal the folds (or check those of the run), load the images."""
+    """Read the files, deal the folds (or check those of the run), load the inputs."""
     facts = adapter.competition
     tables = facts.tables(root)
     if config.limit:
@@ -89,11 +88,11 @@ def prepare(
 
 
 def deal(
-    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: np.ndarray, config: Config
+    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
 ) -> tuple[Folds, list[str]]:
-    """Folds by the competition's facts; duplicate pictures count as one group. And what there is to say of it.
+    """Folds by the competition's facts; duplicates count as one group. And what there is to say of it.
 
-    `look`: the pictures, or small copies of them.
+    `look`: the inputs, or small copies of them.
     """
     notes = []
     groups = folds.codes(tables.train[facts.group]) if facts.group else None
@@ -103,10 +102,10 @@ def deal(
         when = folds.times(tables.train, facts.time)
     elif config.split == "time":
         raise Usage(f"--split time: {facts.slug} has no time column.")
-    same = duplicates.groups(look)
+    same = facts.inputs.twins(look)
     doubled = len(same) - len(np.unique(same))
     if doubled and when is None:
-        notes.append(f"{doubled} training pictures repeat another one: each stays in the fold of its twin")
+        notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
         groups = same if groups is None else folds.joined(groups, same)
     return folds.make(tables.train.index, config.folds, config.seed, strata, groups, when), notes
 
@@ -140,19 +139,19 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     number = name if isinstance(name, int) else -1
     fold = Fold(
         f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, folder,
-        work.images, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
+        work.x, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
         work.adapter.competition.inputs.mirror, backbones.source(work.config.from_run, work.run, number),
     )  # fmt: skip
     module, keeper = fit(fold, work.stop, work.progress)
     began = time.monotonic()
     stats: dict[str, Any] = {"rows": len(train), "epochs": config.epochs}
     if len(valid):
-        predicted = inference.predict(module, fold.images, valid, config)
+        predicted = inference.predict(module, fold.x, valid, config)
         stats["score"] = fold.score(predicted)
         if keeper.best is not None:
             stats |= {"end": stats["score"], "score": keeper.best["score"], "best_epoch": keeper.best["epoch"]}
             module.load_state_dict(keeper.best["module"])
-            predicted = inference.predict(module, fold.images, valid, config)
+            predicted = inference.predict(module, fold.x, valid, config)
         write_predictions(work, folder / "oof.csv", predicted, work.tables.train.index[valid])
     answers = inference.predict(module, work.test.rows, None, config)
     answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit import frames
+from kit import files, frames
 from kit.competition import Competition
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
         table[facts.group] = [f"g{i // 2}" for i in range(train)]
     if facts.time:
         table[facts.time] = [str(i) for i in range(train)]
-    frames.write_csv(root / facts.train, table, index=False)
+    files.write(root / facts.train, facts.inputs.csv_text(table))
     unknown = pd.DataFrame(facts.labels.fabricate(test, rng), dtype=object)
     rows = _with_inputs(facts, root, unknown, "test", rng)
     ids = list(rows[facts.id]) if facts.id in rows else [str(i + 1) for i in range(test)]
     if facts.test:
-        frames.write_csv(root / facts.test, rows.drop(columns=list(facts.labels.train_columns)), index=False)
+        files.write(root / facts.test, facts.inputs.csv_text(rows.drop(columns=list(facts.labels.train_columns))))
     bound = facts.labels.bind(answers)
     prior = np.repeat(bound.prior(bound.encode(answers))[None], test, axis=0)
     names = list(facts.labels.train_columns)
@@ -47,5 +47,5 @@ def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: s
     ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
     classes = [int(code) for code in np.unique(answers.astype(str).agg("|".join, axis=1), return_inverse=True)[1]]
     columns = facts.inputs.fabricate(root, ids, split, classes, rng)
-    in_table = not columns or facts.group or facts.time  # a table of pixels has no ids, as digit-recognizer's
+    in_table = facts.inputs.kind != "pixels" or facts.group or facts.time  # a table of pixels has no ids
     return pd.concat([pd.DataFrame({facts.id: ids}) if in_table else pd.DataFrame(), answers, pd.DataFrame(columns)], axis=1)

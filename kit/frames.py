@@ -29,14 +29,15 @@ def text_of(data: bytes, name: str) -> str:
     return text
 
 
-def read_csv(data: bytes, name: str, delimiter: str = ",") -> pd.DataFrame:
+def read_csv(data: bytes, name: str, delimiter: str = ",", escape: str = "") -> pd.DataFrame:
     """Every cell as the text that stands in the file (`0001` and `NA` stay what they are); columns as in the header.
 
     Raises BadData naming the line for a ragged row, an unclosed quote, a doubled or missing column name.
     """
     import pandas as pd
 
-    reader = csv.reader(io.StringIO(text_of(data, name), newline=""), delimiter=delimiter, strict=True)
+    text = io.StringIO(text_of(data, name), newline="")
+    reader = csv.reader(text, delimiter=delimiter, escapechar=escape or None, strict=True)
     rows: list[list[str]] = []
     try:
         header = next(reader, [])

@@ -13,22 +13,19 @@ from kit.config import Config
 from kit.errors import Usage
 from kit.runs import Run, read_json
 
-# Images per forward pass, views included. On a CPU more than fits its cache is slower and erratic: 28×28 images through
-# the small net on two cores, 128: 35,000 a second in every run; 512: 18,000 to 34,000; 1024: 19,000 to 29,000.
-FORWARD = {"cpu": 128, "gpu": 2048}
 
-
-def predict(module: Any, images: Any, rows: np.ndarray | None, config: Config) -> np.ndarray:
-    """Predictions float32 [rows, c] for uint8 images [n, h, w, c], in row order; `rows` None: all."""
+def predict(module: Any, x: Any, rows: np.ndarray | None, config: Config) -> np.ndarray:
+    """Predictions float32 [rows, c] for inputs `x` as they are loaded, in row order; `rows` None: all."""
     device = devices.torch_device(config)
     module.to(device)
-    index = np.arange(len(images)) if rows is None else rows
-    each = max(1, FORWARD[config.devices] // len(module.views))
+    index = np.arange(len(x)) if rows is None else rows
+    each = module.forward_rows(config.devices)
     parts = []
     with torch.inference_mode(), devices.autocast(config):
         for start in range(0, len(index), each):
-            some = torch.from_numpy(images[index[start : start + each]]).permute(0, 3, 1, 2)
-            parts.append(module.predict_step({"images": some.to(device)}).float().cpu())
+            batch = module.gather(x, index[start : start + each])
+            moved = {name: part.to(device) if isinstance(part, torch.Tensor) else part for name, part in batch.items()}
+            parts.append(module.predict_step(moved).float().cpu())
     return torch.cat(parts).numpy() if parts else np.zeros((0, len(module.labels.columns)), np.float32)
 
 
@@ -57,7 +54,7 @@ def load(run: Run, views: int | None = None) -> list[Any]:
     models = []
     for folder in members(run):
         model = checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
-        if views:
+        if views and hasattr(model, "views"):
             facts = model.hparams
             model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
         models.append(model)

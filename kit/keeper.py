@@ -19,7 +19,6 @@ from kit.config import Config
 from kit.errors import Diverged
 from kit.labels import Labels
 from kit.metrics import Metric
-from kit.modules import images as modules
 from kit.progress import Progress
 from kit.stopping import Stop
 
@@ -28,12 +27,12 @@ FINITE_EVERY = 5  # steps between looks at the loss; each look waits for the GPU
 
 @dataclass
 class Fold:
-    """One fit: which rows of `images` (uint8 [n, h, w, c]) and `y` to train on and to validate."""
+    """One fit: which rows of `x` (as the inputs load them) and `y` to train on and to validate."""
 
     name: str
     number: int
     folder: Path
-    images: Any
+    x: Any
     y: np.ndarray
     train: np.ndarray
     valid: np.ndarray
@@ -62,8 +61,10 @@ class Keeper(pl.Callback):
         self.best: dict[str, Any] | None = None
         self.seen: dict[str, list[torch.Tensor]] = {"predicted": [], "y": [], "loss": []}
 
-    def restore(self, module: modules.ImageModule) -> bool:
-        """Load the newest sound snapshot of this very fold, if there is one."""
+    def restore(self, module: Any) -> bool:
+        """Load the newest sound snapshot of this very fold, if there is one (and the module's fit is worth resuming)."""
+        if not module.resumable:
+            return False
         state, broken = checkpoints.newest_sound(self.fold.folder)
         for line in broken:
             self.progress.say(line)
@@ -144,7 +145,7 @@ class Keeper(pl.Callback):
         if self.stop.signum:
             raise self.stop.error()
         module.eval()
-        predicted = inference.predict(module, self.fold.images, self.fold.valid, self.fold.config)
+        predicted = inference.predict(module, self.fold.x, self.fold.valid, self.fold.config)
         module.train()
         self.stop.patient = True
         score = self.fold.score(predicted)

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -13,27 +14,27 @@ import torch
 from kit import devices, photos
 from kit.config import Config
 from kit.keeper import Fold, Keeper, seed_of
-from kit.modules import images as modules
+from kit.modules import choice
 from kit.progress import Progress
 from kit.stopping import Stop
 
 
-def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[modules.ImageModule, Keeper]:
+def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[Any, Keeper]:
     """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step."""
     config = fold.config
-    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
+    feed = photos.make(fold.x, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
     torch.manual_seed(seed_of(config.seed, fold.number))
-    _, side, _, channels = fold.images.shape
-    module = modules.make(config, fold.labels, channels, side, fold.mirror, feed.steps * config.epochs)
+    module = choice.make(config, fold.labels, fold.x, fold.mirror, feed.steps * config.epochs)
     keeper = Keeper(fold, feed, stop, progress)
     if not keeper.restore(module):
-        module.learn(fold.images, fold.train, fold.y)
+        module.learn(fold.x, fold.train, fold.y)
         if fold.source is not None:
             module.adopt(fold.source())
     progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
     if feed.epoch < config.epochs:
         with quiet_lightning():
             make_trainer(config, keeper).fit(module, train_dataloaders=feed)
+    module.finish()
     return module.eval(), keeper
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 from conftest import SMALL, command, flags
 
 import kit
-from kit import frames
+from kit import competition, frames
 from kit.cli import main
 
 
@@ -250,11 +251,12 @@ def test_validate_lists_every_fault(
 
 
 def test_check_passes_on_every_adapter_and_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for name in ("digits", "mnist"):
+    for name in competition.names():
         began = time.monotonic()
         assert main(["check", name]) == 0
         assert time.monotonic() - began < 10
-        assert "27 of 27 checks passed" in capsys.readouterr().out
+        found = re.search(r"(\d+) of (\d+) checks passed", capsys.readouterr().out)
+        assert found and found[1] == found[2] and int(found[1]) >= 25, name
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors files stores cache pickles config metrics folds frames runs stopping progress",
-    "inputs labels views augment trivial duplicates",
+    "ngrams inputs labels views augment trivial duplicates",
     "competition submission fabricate modules checkpoints batches photos devices",
     "inference backbones keeper training crossval pipeline check sheets audit doctor report",
     "__init__ cli __main__",

@@ -46,7 +46,7 @@ def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> competitions.Adap
 def test_every_shape_passes_every_check(adapter: competitions.Adapter) -> None:
     results = dict(check.adapter(adapter))
     assert {name: fault for name, fault in results.items() if fault} == {}
-    assert len(results) == 27
+    assert len(results) == 28
 
 
 def test_every_shape_runs_to_a_submission(adapter: competitions.Adapter, tmp_path: Path) -> None:

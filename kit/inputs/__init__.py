@@ -4,5 +4,6 @@ from kit.inputs.base import Inputs
 from kit.inputs.images import Images
 from kit.inputs.packed import Packed
 from kit.inputs.pixels import Pixels
+from kit.inputs.text import Text
 
-__all__ = ["Images", "Inputs", "Packed", "Pixels"]
+__all__ = ["Images", "Inputs", "Packed", "Pixels", "Text"]

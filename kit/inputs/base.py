@@ -55,6 +55,10 @@ class Inputs(ABC):
         """A table of the competition: text cells, but for columns that are this input's own numbers."""
         return frames.read_csv(data, name)
 
+    def csv_text(self, table: pd.DataFrame) -> str:
+        """A table as `read_csv` reads it; undoes that."""
+        return frames.csv_text(table, index=False)
+
     def files(self, root: Path) -> list[Path]:
         """The files besides the tables that hold this input."""
         return []
@@ -65,6 +69,12 @@ class Inputs(ABC):
 
         Raises BadData naming file, row and id.
         """
+
+    def twins(self, look: Any) -> np.ndarray:
+        """A number per row of what `load` gave to look at; rows that repeat each other share one."""
+        from kit import duplicates
+
+        return duplicates.groups(look)
 
     def example_id(self, split: str, number: int) -> str:
         """An id for an invented row."""

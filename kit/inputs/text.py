@@ -1,0 +1,89 @@
+"""Text: a column of the table that people wrote; kept as it is, and hashed into n-grams once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kit import frames, ngrams
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORDS = ("plain", "wonderful", "dreadful", "lively", "wooden", "moving")
+FILLERS = ("the", "film", "was", "and", "a", "story", "of", "people", "who", "travel")
+
+
+class Texts:
+    """Texts indexed like an array: `texts[rows]` is a list of them. Their n-grams are found once for all folds."""
+
+    def __init__(self, texts: list[str]):
+        self.texts = texts
+        self.shape = (len(texts),)
+        self._bags: dict[int, ngrams.Bags] = {}
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, int | np.integer):
+            return self.texts[rows]
+        return [self.texts[i] for i in np.arange(len(self))[rows]]
+
+    def bags(self, order: int) -> ngrams.Bags:
+        """The distinct n-grams of each text."""
+        if order not in self._bags:
+            self._bags[order] = ngrams.bags(self.texts, order)
+        return self._bags[order]
+
+
+@dataclass(frozen=True)
+class Text(Inputs):
+    """The texts in the column `column`. `delimiter`, `escape`: how the tables are written (a quote within quotes)."""
+
+    column: str
+    delimiter: str = ","
+    escape: str = ""
+    kind: ClassVar[str] = "text"
+    channels: int = 0
+    mirror: bool = False
+
+    def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
+        return frames.read_csv(data, name, self.delimiter, self.escape)
+
+    def csv_text(self, table: pd.DataFrame) -> str:
+        buffer = io.StringIO()
+        how: dict[str, Any] = {"escapechar": self.escape, "doublequote": False} if self.escape else {}
+        writer = csv.writer(buffer, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL, **how)
+        writer.writerow(table.columns)
+        writer.writerows(table.astype(str).to_numpy().tolist())
+        return buffer.getvalue()
+
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
+        frames.need_columns(frame, [self.column], f"the {split} table")
+        return Loaded(Texts([str(text) for text in frame[self.column]]))
+
+    def twins(self, look: Texts) -> np.ndarray:
+        """A number per text; those that differ in case and white space at most share one."""
+        plain = [" ".join(text.lower().replace("<br />", " ").split()) for text in look]
+        known: dict[str, int] = {}
+        return np.array([known.setdefault(text, len(known)) for text in plain])
+
+    def fabricate(
+        self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
+    ) -> dict[str, list[str]]:
+        def sentence(one: int) -> str:
+            words = [WORDS[one % len(WORDS)], *rng.choice(FILLERS, 12), f"take{rng.integers(1000)}"]
+            return " ".join(rng.permutation(words)) + "."
+
+        return {self.column: [sentence(one) for one in classes]}
