@@ -24,12 +24,16 @@ def folder() -> Path | None:
     """Where arrays are kept: `$KIT_CACHE`, the user's cache, or the temporary folder; None where none can be written."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (no HOME is no error)
     for place in (os.environ.get("KIT_CACHE"), f"{home}/kaggle-baseline-kit", f"{tempfile.gettempdir()}/kaggle-baseline-kit"):
-        if place:
-            with contextlib.suppress(OSError):
-                Path(place).mkdir(parents=True, exist_ok=True)
-                if os.access(place, os.W_OK):
-                    return Path(place)
+        if place and os.access(_standing(Path(place)), os.W_OK):
+            return Path(place)
     return None
+
+
+def _standing(place: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    while not place.is_dir() and place != place.parent:
+        place = place.parent
+    return place
 
 
 def get(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
@@ -83,16 +87,17 @@ def room() -> int:
     place = folder()
     if place is None:
         return 0
-    return shutil.disk_usage(place).free
+    return shutil.disk_usage(_standing(place)).free
 
 
 def _reserve(place: Path, key: str, shape: tuple[int, ...]) -> Path | None:
     """An empty array file whose blocks are set aside: writing to a map of a full disk would kill the process."""
     import numpy as np
 
-    _prune(place)
     temporary = place / f".tmp-{os.getpid()}-{key}.npy"
     try:
+        place.mkdir(parents=True, exist_ok=True)
+        _prune(place)
         np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         with temporary.open("r+b") as file:
             if hasattr(os, "posix_fallocate"):

@@ -54,7 +54,7 @@ def train_kit(data: Path, rows: int) -> dict[str, float]:
 
     fold = fold_zero(data, rows)
     _, keeper = fit(fold, Stop(), Progress(quiet=True))
-    feed = photos.make(fold.images, fold.y, fold.train, fold.config, 0, True, print)
+    feed = photos.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
     began = time.perf_counter()
     for batch in feed:
         augment.apply(fold.config.augment, batch["images"], 0, 0, batch["rows"], True)
@@ -79,7 +79,7 @@ def train_plain(data: Path, rows: int) -> dict[str, float]:
             return rows
 
         def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
-            return change(Image.fromarray(fold.images[i])), int(fold.y[i])
+            return change(Image.fromarray(fold.x[i])), int(fold.y[i])
 
     class Plain(pl.LightningModule):
         def __init__(self) -> None:
@@ -109,7 +109,7 @@ def load_kit(data: Path, rows: int) -> dict[str, float]:
 
     fold = fold_zero(data, rows)
     module = modules.make(fold.config, fold.labels, 3, 32, True, 1)
-    feed = photos.make(fold.images, fold.y, fold.train, fold.config, 0, True, print)
+    feed = photos.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
     list(feed)
     began = time.perf_counter()
     for batch in feed:
@@ -128,7 +128,7 @@ def load_torchvision(data: Path, rows: int) -> dict[str, float]:
     )
     began = time.perf_counter()
     for start in range(0, rows, 512):
-        torch.stack([change(Image.fromarray(image)) for image in fold.images[start : start + 512]])
+        torch.stack([change(Image.fromarray(image)) for image in fold.x[start : start + 512]])
     return {"rate": rows / (time.perf_counter() - began)}
 
 
@@ -145,7 +145,7 @@ def load_albumentations(data: Path, rows: int) -> dict[str, float]:
     )
     began = time.perf_counter()
     for start in range(0, rows, 512):
-        some = np.stack([change(image=np.ascontiguousarray(image))["image"] for image in fold.images[start : start + 512]])
+        some = np.stack([change(image=np.ascontiguousarray(image))["image"] for image in fold.x[start : start + 512]])
         torch.from_numpy(some).permute(0, 3, 1, 2).contiguous()
     return {"rate": rows / (time.perf_counter() - began)}
 

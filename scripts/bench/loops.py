@@ -63,7 +63,7 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
         def predict_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
             return self.net((batch["images"].float() / 255 - mean) / std)
 
-    pixels = torch.from_numpy(fold.images[fold.train]).permute(0, 3, 1, 2).float().contiguous() / 255
+    pixels = torch.from_numpy(fold.x[fold.train]).permute(0, 3, 1, 2).float().contiguous() / 255
     mean, std = pixels.mean(), pixels.std()
     rows = torch.utils.data.TensorDataset((pixels - mean) / std, torch.from_numpy(fold.y[fold.train]))
     loader = torch.utils.data.DataLoader(rows, batch_size=fold.config.batch, shuffle=True)
@@ -81,9 +81,9 @@ def raw_loop(fold: Any) -> tuple[float, Any]:
     from kit.modules import images as modules
 
     config = fold.config
-    feed = photos.make(fold.images, fold.y, fold.train, config, fold.number, False, print)
+    feed = photos.make(fold.x, fold.y, fold.train, config, fold.number, False, print)
     module = modules.make(config, fold.labels, 1, 28, False, feed.steps * config.epochs)
-    module.learn(fold.images, fold.train, fold.y)
+    module.learn(fold.x, fold.train, fold.y)
     device = devices.torch_device(config)
     module.to(device)
     chosen = module.configure_optimizers()
