@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +25,15 @@ def folder() -> Path | None:
     """Where arrays are kept: `$KIT_CACHE`, the user's cache, or the temporary folder; None where none can be written."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (no HOME is no error)
     for place in (os.environ.get("KIT_CACHE"), f"{home}/kaggle-baseline-kit", f"{tempfile.gettempdir()}/kaggle-baseline-kit"):
-        if place and os.access(_standing(Path(place)), os.W_OK):
+        above = _standing(Path(place)) if place else None
+        if place and above and above.is_dir() and os.access(above, os.W_OK):
             return Path(place)
     return None
 
 
 def _standing(place: Path) -> Path:
-    """The folder itself, or the nearest above it that exists."""
-    while not place.is_dir() and place != place.parent:
+    """The folder itself, or the nearest place above it that exists."""
+    while not place.exists() and place != place.parent:
         place = place.parent
     return place
 
@@ -48,7 +50,7 @@ def get(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
         notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         array = np.load(path, mmap_mode="c")
         os.utime(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return array, notes
 
@@ -94,7 +96,7 @@ def _reserve(place: Path, key: str, shape: tuple[int, ...]) -> Path | None:
     """An empty array file whose blocks are set aside: writing to a map of a full disk would kill the process."""
     import numpy as np
 
-    temporary = place / f".tmp-{os.getpid()}-{key}.npy"
+    temporary = place / f".tmp-{uuid.uuid4().hex[:8]}-{key}.npy"
     try:
         place.mkdir(parents=True, exist_ok=True)
         _prune(place)

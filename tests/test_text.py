@@ -1,0 +1,172 @@
+"""Text: hashed n-grams equal a slow reference, the model learns inside its fold alone, and no odd text is lost."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, strategies as st
+
+import kit
+from kit import checkpoints, competition, fabricate, frames, ngrams
+from kit.config import Config
+from kit.inputs import Text
+from kit.inputs.text import Texts
+from kit.labels import Columns, Numbers, OneOf
+from kit.modules import choice
+from kit.modules.bags import Product, matrix_of
+
+MASK = (1 << 64) - 1
+ODD = ["", " ", "!?", "<br />", "a\0b", "Ünï çödé 🎬 film", "x" * 5000, "\x07\x1b[31m", "don't", "good good good"]
+
+
+def mixed(z: int) -> int:
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def slow(text: str, order: int) -> set[int]:
+    """The columns of a text, token by token."""
+    data = text.replace("<br />", " ").replace("\0", " ").lower().encode("utf-8", "replace")
+    tokens = re.findall(rb"[0-9a-z_\x80-\xff]+|[!?]", data)
+    hashed = [mixed(sum((byte + 1) * pow(0x100000001B3, i, 1 << 64) for i, byte in enumerate(one)) & MASK) for one in tokens]
+    found, running = set(), hashed
+    for length in range(order):
+        if length:
+            running = [
+                mixed((one * 0x9E3779B97F4A7C15 + after + length) & MASK)
+                for one, after in zip(running[:-1], hashed[length:], strict=True)
+            ]
+        found |= {one >> (64 - ngrams.BITS) for one in running}
+    return found
+
+
+@given(st.lists(st.text(max_size=40) | st.sampled_from(ODD), max_size=6), st.integers(1, 4))
+def test_hashed_ngrams_equal_a_slow_reference(texts: list[str], order: int) -> None:
+    bags = ngrams.bags(texts, order)
+    assert len(bags) == len(texts)
+    for i, text in enumerate(texts):
+        row = bags.columns[bags.start[i] : bags.start[i + 1]]
+        assert set(row.tolist()) == slow(text, order)
+        assert (np.diff(row.astype(np.int64)) > 0).all()
+
+
+def test_how_texts_are_cut_into_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"review {i} is {'very ' * (i % 7)}long and {ODD[i % len(ODD)]}" for i in range(60)]
+    whole = ngrams.bags(texts, 3)
+    monkeypatch.setattr(ngrams, "BYTES", 100)
+    parts = ngrams.bags(texts, 3)
+    assert np.array_equal(whole.start, parts.start) and np.array_equal(whole.columns, parts.columns)
+
+
+def test_some_rows_of_a_bag_are_those_rows() -> None:
+    texts = [*ODD, "a last one"]
+    rows = np.array([10, 0, 5, 5, 2])
+    some, again = ngrams.bags(texts, 2).only(rows), ngrams.bags([texts[i] for i in rows], 2)
+    assert np.array_equal(some.start, again.start) and np.array_equal(some.columns, again.columns)
+
+
+def test_the_sparse_product_has_the_gradient_of_the_dense_one() -> None:
+    matrix, transposed, known, lengths = matrix_of(Texts(["a b c", "b c", "c d b", "a"]), 2)
+    assert matrix.shape == (4, len(known)) and lengths.tolist() == [5, 3, 5, 1]
+    weights = torch.randn(len(known), 2, requires_grad=True)
+    (Product.apply(matrix, transposed, weights) ** 2).sum().backward()
+    sparse = weights.grad.clone()
+    weights.grad = None
+    ((matrix.to_dense() @ weights) ** 2).sum().backward()
+    assert torch.allclose(sparse, weights.grad, atol=1e-5)
+
+
+def sentences(n: int, seed: int = 0) -> tuple[Texts, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    words = [["good", "fine", "lovely"], ["bad", "poor", "awful"]]
+    return Texts([f"the film {i % 9} was {rng.choice(words[1 - one])} and long" for i, one in enumerate(y)]), y
+
+
+def trained(texts: Texts, rows: np.ndarray, y: np.ndarray, labels: object) -> object:
+    module = choice.make(Config(model="ngrams"), labels, texts, False, 1)
+    module.learn(texts, rows, y)
+    optimizer = module.configure_optimizers()["optimizer"]
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = module.training_step({"y": torch.from_numpy(y[rows])}, 0)["loss"]
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    module.finish()
+    return module.eval()
+
+
+@pytest.mark.parametrize("kind", ["one probability", "one of two", "a number"])
+def test_it_learns_what_words_mean(kind: str) -> None:
+    texts, y = sentences(200)
+    labels, answers = {
+        "one probability": (Columns(("good",)), y[:, None].astype(np.float32)),
+        "one of two": (OneOf("x", ("no", "yes")), y.astype(np.int64)),
+        "a number": (Numbers(("stars",)), (y[:, None] * 9 + 1).astype(np.float32)),
+    }[kind]
+    module = trained(texts, np.arange(150), answers, labels)
+    out = module.predict_step(module.gather(texts, np.arange(150, 200)))[:, -1]
+    middle = 5.5 if kind == "a number" else 0.5
+    assert ((out > middle).numpy() == (y[150:] == 1)).all()
+
+
+def test_a_fold_learns_nothing_from_the_texts_it_validates() -> None:
+    texts, y = sentences(100)
+    other = Texts([*texts.texts[:80], *(f"other words {i} unseen" for i in range(20))])
+    answers, rows = y[:, None].astype(np.float32), np.arange(80)
+    one, two = (trained(some, rows, answers, Columns(("good",))) for some in (texts, other))
+    test = Texts(["the film was good", "bad and long", "unseen"])
+    predicted = [module.predict_step(module.gather(test, np.arange(3))) for module in (one, two)]
+    assert torch.equal(one.column, two.column)
+    assert torch.allclose(*predicted, atol=1e-5)  # other columns beside them: sums in another order
+
+
+def test_odd_texts_are_predicted_and_none_is_lost(tmp_path: Path) -> None:
+    facts = competition.load("imdb").competition
+    fabricate.fabricate(facts, tmp_path / "data", train=40, test=len(ODD))
+    test = facts.inputs.read_csv((tmp_path / "data" / facts.test).read_bytes(), facts.test)
+    test["review"] = [text.replace("\0", " ") for text in ODD[:-1]] + ["word " * 200_000]
+    (tmp_path / "data" / facts.test).write_text(facts.inputs.csv_text(test), encoding="utf-8")
+    run = kit.run("imdb", tmp_path / "data", out=tmp_path / "run", quiet=True, folds=2)
+    assert run.scores["oof"] > 0.9
+    assert len(run.test) == len(ODD) and np.isfinite(run.test.to_numpy()).all()
+    answers, _ = kit.predict(run)
+    assert answers.equals(run.test)
+    model = run.fold(0) / "model.ckpt"
+    assert checkpoints.load_model(model).hparams["columns"] > 0
+    assert torch.load(model, weights_only=True)["hyper_parameters"]["labels"]
+
+
+def test_kaggles_quoting_is_read_and_written_back() -> None:
+    text = Text("review", delimiter="\t", escape="\\")
+    data = b'id\tsentiment\treview\n"7_1"\t0\t"He said \\"no\\" and left.\\\\ <br />"\n"08_2"\t1\t"Fine,\ta tab"\n'
+    table = text.read_csv(data, "x.tsv")
+    assert table["review"].tolist() == ['He said "no" and left.\\ <br />', "Fine,\ta tab"]
+    assert table["id"].tolist() == ["7_1", "08_2"]
+    assert text.read_csv(text.csv_text(table).encode(), "y.tsv").equals(table)
+    with pytest.raises(kit.BadData, match=r"z\.tsv, line \d: .* Is a quote left open"):
+        text.read_csv(data + b'"9_1"\t0\t"never closed\n', "z.tsv")
+
+
+def test_reviews_that_repeat_each_other_stay_in_one_fold(tmp_path: Path) -> None:
+    facts = competition.load("imdb").competition
+    fabricate.fabricate(facts, tmp_path / "data", train=30, test=4)
+    train = facts.inputs.read_csv((tmp_path / "data" / facts.train).read_bytes(), facts.train)
+    train.loc[20:, "review"] = [" " + text.upper() + "<br />" for text in train["review"][:10]]
+    (tmp_path / "data" / facts.train).write_text(facts.inputs.csv_text(train), encoding="utf-8")
+    run = kit.run("imdb", tmp_path / "data", out=tmp_path / "run", quiet=True, folds=3)
+    fold = frames.read_csv((run.path / "folds.csv").read_bytes(), "folds")["fold"].to_numpy()
+    assert (fold[:10] == fold[20:]).all()
+    assert "10 training rows repeat another one" in run.info["notes"][0]
+
+
+def test_the_twins_of_texts_differ_in_case_and_space_only() -> None:
+    twins = Text("x").twins(Texts(["A film.", " a  FILM.<br />", "a film", "", " "]))
+    assert pd.factorize(twins)[0].tolist() == [0, 0, 1, 2, 2]
