@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition
 from kit.config import Config
+from kit.holdout import kept_back
 from kit.inputs import Images
 from kit.inputs.decode import SUFFIXES
 from kit.labels import OneOf
@@ -14,8 +15,6 @@ from kit.metrics import accuracy
 
 if TYPE_CHECKING:
     import pandas as pd
-
-KEPT_BACK = 5  # every fifth of the training pictures, where there are neither val/ nor test/
 
 
 def pictures(root: Path, part: str) -> dict[str, str]:
@@ -25,18 +24,12 @@ def pictures(root: Path, part: str) -> dict[str, str]:
     return {name: parts[0] if len(parts) > 1 else "" for name, parts in named.items() if name.lower().endswith(SUFFIXES)}
 
 
-def kept_back(root: Path, train: dict[str, str]) -> set[str]:
-    """The pictures answered by nobody else: a fifth of each class, by content, so that copies stay on one side."""
-    from hashlib import sha256
-
+def hidden_of(root: Path, train: dict[str, str]) -> set[str]:
+    """The training pictures that are kept back where there is neither val/ nor test/."""
     if any((root / part).is_dir() for part in ("val", "test")):
         return set()
-    content = {name: sha256((root / name).read_bytes()).hexdigest() for name in train}
-    chosen: set[str] = set()
-    for one in set(train.values()):
-        rest = sorted({content[name] for name in train if train[name] == one})
-        chosen |= set(rest[: len(rest) // KEPT_BACK])
-    return {name for name in train if content[name] in chosen}
+    back = kept_back([(root / name).read_bytes() for name in train], list(train.values()))
+    return {name for name, one in zip(train, back, strict=True) if one}
 
 
 def frame(rows: dict[str, str]) -> pd.DataFrame:
@@ -49,7 +42,7 @@ def frame(rows: dict[str, str]) -> pd.DataFrame:
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
     """The training pictures, and what is odd about the files."""
     train = {name: one for name, one in pictures(root, "train").items() if one}
-    hidden = kept_back(root, train)
+    hidden = hidden_of(root, train)
     kinds: dict[str, list[str]] = {}
     for name in train:
         kinds.setdefault(Path(name).suffix.lower().replace("jpeg", "jpg"), []).append(name)
@@ -67,7 +60,7 @@ def read_test(facts: Competition, root: Path) -> Asked:
     train = pictures(root, "train")
     asked = pictures(root, "val") | pictures(root, "test")
     if not asked and train:
-        hidden = kept_back(root, train)
+        hidden = hidden_of(root, train)
         asked = {name: one for name, one in train.items() if name in hidden}
     if not asked:  # a folder of pictures to predict, nothing else
         asked = pictures(root, ".")

@@ -98,6 +98,7 @@ def _parser() -> Parser:
     predict.add_argument("--data", help="the folder with the test set (default: the run's)")
     predict.add_argument("--views", type=int, help="views to average (default: the run's)")
     predict.add_argument("--out", help="where to write (default: RUN/predict)")
+    predict.add_argument("--text", action="append", metavar="…", help="a text to predict instead; may be given again")
     validate = add("validate", "every fault of a submission file, with row and id")
     validate.add_argument("name", metavar="NAME")
     validate.add_argument("file", metavar="FILE")
@@ -116,7 +117,8 @@ def _add_knobs(command: argparse.ArgumentParser) -> None:
     for one in KNOBS.values():
         choices = one.metadata["choices"]
         shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
-        knobs.add_argument(flag(one), dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown)
+        flags = [flag(one), "--label"] if one.name == "target" else [flag(one)]
+        knobs.add_argument(*flags, dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown)
 
 
 def _version() -> str:
@@ -183,12 +185,28 @@ def _print_run(run: Any, as_json: bool) -> None:
 def _predict(arguments: argparse.Namespace) -> int:
     import kit
 
+    if arguments.text:
+        return _predict_texts(kit.load(arguments.run), arguments)
     answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out)
     print(
         json.dumps({"submission": str(path), "rows": len(answers)})
         if arguments.json
         else f"{path}  ({len(answers):,} rows, checked)"
     )
+    return 0
+
+
+def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
+    from kit.pipeline import predict_texts
+    from kit.progress import table
+
+    answers = predict_texts(run, arguments.text)
+    if arguments.json:
+        print(json.dumps([{"text": text, **row} for text, row in zip(arguments.text, answers.to_dict("records"), strict=True)]))
+        return 0
+    shown = [text if len(text) <= 60 else text[:59] + "…" for text in arguments.text]
+    rows = [[*(f"{value:.4f}" for value in row), text] for row, text in zip(answers.to_numpy(), shown, strict=True)]
+    print(table([*answers.columns, "text"], rows))
     return 0
 
 
@@ -210,6 +228,7 @@ def _check(arguments: argparse.Namespace) -> int:
     adapter = competitions.load(arguments.name)
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     config, _ = configs.resolve(adapter.preset(arguments.preset), arguments.preset, knobs)
+    adapter = adapter.shaped(config)
     results = list(check.adapter(adapter))
     for name, fault in results:
         print(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}")

@@ -55,6 +55,8 @@ class Competition:
     `embedded`: lays the files out in a folder, for a competition whose data ships with a library.
     Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
     to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.fabricate`).
+    `shape` returns the facts that follow from a Config, where columns are named on the command line; `one_file`: the data
+    may be a single file.
     """
 
     slug: str
@@ -71,6 +73,8 @@ class Competition:
     read_train: Callable[[Competition, Path], tuple[pd.DataFrame, list[str]]] | None = None
     read_test: Callable[[Competition, Path], Asked] | None = None
     invent: Callable[[Competition, Path, int, int], None] | None = None
+    shape: Callable[[Competition, Config], Competition] | None = None
+    one_file: bool = False
 
     def tables(self, root: Path) -> Tables:
         """Read everything, or raise BadData naming file, line and id."""
@@ -79,7 +83,7 @@ class Competition:
         return prepare(self, root, train, asked, notes)
 
     def _train_table(self, root: Path) -> pd.DataFrame:
-        return _numbered(self.inputs.read_csv(files.read(root, self.train), self.train), self.id, self.train)
+        return numbered(self.inputs.read_csv(files.read(root, self.train), self.train), self.id, self.train)
 
     def sample_table(self, root: Path) -> pd.DataFrame:
         """The sample submission, indexed by id."""
@@ -97,7 +101,7 @@ class Competition:
         solution = path and frames.index_by(frames.read_csv(path.read_bytes(), str(path)), self.id, str(path))
         if not self.test:
             return Asked(sample[[]], sample, solution)
-        test = _numbered(self.inputs.read_csv(files.read(root, self.test), self.test), self.id, self.test)
+        test = numbered(self.inputs.read_csv(files.read(root, self.test), self.test), self.id, self.test)
         _match(sample, test, self)
         return Asked(test, sample, solution)
 
@@ -107,6 +111,8 @@ class Competition:
 
     def files(self, root: Path) -> list[Path]:
         """The files whose content identifies the data, where they are."""
+        if root.is_file():
+            return [root]
         names = (self.train, self.test, self.sample)
         tables = [path for path in (files.find(root, name) for name in names if name) if path]
         return [*tables, *self.inputs.files(root)]
@@ -125,7 +131,7 @@ class Competition:
         Raises Usage for a `data` that is no folder, BadData naming every place looked in.
         """
         if data is not None:
-            if not Path(data).is_dir():
+            if not Path(data).is_dir() and not (self.one_file and Path(data).is_file()):
                 raise Usage(f"--data {data}: there is no such folder.")
             return Path(data)
         for place in self.places():
@@ -151,6 +157,11 @@ class Adapter:
     competition: Competition
     presets: Mapping[str, Config] = field(default_factory=dict)
 
+    def shaped(self, config: Config) -> Adapter:
+        """The adapter with the facts that follow from a Config."""
+        facts = self.competition
+        return replace(self, competition=facts.shape(facts, config)) if facts.shape else self
+
     def preset(self, name: str) -> Config:
         """A preset by name; raises Usage naming those there are."""
         if name not in self.presets:
@@ -172,7 +183,8 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     return Tables(root, train, asked.test, asked.sample, facts.labels.bind(train), tuple(notes), asked.solution)
 
 
-def _numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:
+def numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:
+    """A table indexed by its id column, or by 1, 2, 3, … where it has none. Raises BadData where it has no rows."""
     import pandas as pd
 
     if not len(table):

@@ -30,6 +30,8 @@ class Config:
 
     model: str = knob("convnet", "convnet, whitened (colour), ngrams (text), or any timm model")
     width: int = knob(32, "channels of the kit's own nets' first layer", low=1)
+    text: str = knob("text", "the column of texts (competition csv)")
+    target: str = knob("label", "the column of answers (competition csv)", flag="--target")
     ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
     iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
     inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)

@@ -34,6 +34,8 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
     ids = list(rows[facts.id]) if facts.id in rows else [str(i + 1) for i in range(test)]
     if facts.test:
         files.write(root / facts.test, facts.inputs.csv_text(rows.drop(columns=list(facts.labels.train_columns))))
+    if not facts.sample:
+        return
     bound = facts.labels.bind(answers)
     prior = np.repeat(bound.prior(bound.encode(answers))[None], test, axis=0)
     names = list(facts.labels.train_columns)

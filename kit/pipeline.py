@@ -36,6 +36,7 @@ def run(
 
     adapter = competitions.load(name)
     config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    adapter = adapter.shaped(config)
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
@@ -159,10 +160,10 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     from kit.inputs.base import Keep
 
     info = source.info
-    adapter = competitions.load(info["competition"])
+    adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
     models = inference.load(source, views)
     facts, labels = adapter.competition, all_labels.from_json(info["labels"])
-    where_it_was = info["root"] if Path(info["root"]).is_dir() else None  # the run may have been copied elsewhere
+    where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
     root = facts.find(data or where_it_was)
     asked = facts.test_tables(root)
     test, sample = asked.test, asked.sample
@@ -180,6 +181,26 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     frames.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
     return answers, folder / "submission.csv"
+
+
+def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
+    """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
+    import pandas as pd
+
+    from kit import devices, inference, labels as all_labels
+    from kit.inputs.text import Texts
+
+    info = source.info
+    adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
+    if adapter.competition.inputs.kind != "text":
+        raise Usage(f"{source.path}: a run on {adapter.competition.inputs.kind}, which cannot be typed in.")
+    config, labels = devices.choose(configs.Config(**info["config"])), all_labels.from_json(info["labels"])
+    ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")
+    parts = [
+        pd.DataFrame(inference.predict(model, Texts(texts), None, config), index=ids, columns=list(labels.columns))
+        for model in inference.load(source)
+    ]
+    return inference.combine(source, parts)
 
 
 def validate(name: str, file: Path, data: str | Path | None) -> list[str]:

@@ -1,5 +1,6 @@
 """Text: hashed n-grams equal a slow reference, the model learns inside its fold alone, and no odd text is lost."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from hypothesis import given, strategies as st
 
 import kit
-from kit import checkpoints, competition, fabricate, frames, ngrams
+from kit import checkpoints, competition, fabricate, frames, holdout, ngrams
+from kit.cli import main
 from kit.config import Config
 from kit.inputs import Text
 from kit.inputs.text import Texts
@@ -170,3 +172,50 @@ def test_reviews_that_repeat_each_other_stay_in_one_fold(tmp_path: Path) -> None
 def test_the_twins_of_texts_differ_in_case_and_space_only() -> None:
     twins = Text("x").twins(Texts(["A film.", " a  FILM.<br />", "a film", "", " "]))
     assert pd.factorize(twins)[0].tolist() == [0, 0, 1, 2, 2]
+
+
+def reviews(path: Path, n: int = 60) -> None:
+    texts, y = sentences(n)
+    rows = [f'"{text} {i}",{("negative", "positive")[one]}' for i, (text, one) in enumerate(zip(texts, y, strict=True))]
+    path.write_text("\n".join(["review,sentiment", *rows, *rows[:5]]) + "\n")
+
+
+def test_a_csv_of_texts_needs_no_adapter_and_sentences_can_be_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reviews(tmp_path / "reviews.csv")
+    words = ["run", "csv", "--data", "reviews.csv", "--text", "review", "--label", "sentiment", "--folds", "2", "--quiet"]
+    assert main([*words, "--name", "mine"]) == 0
+    assert "held-out score  1.00000" in capsys.readouterr().out
+    run = kit.load("runs/csv/mine")
+    assert any("are kept back as the test set" in note for note in run.info["notes"])
+    assert run.scores["rows"]["train"] + run.scores["rows"]["test"] == 65
+    assert main(["predict", str(run.path), "--text", "lovely", "--text", "awful", "--json"]) == 0
+    lovely, awful = json.loads(capsys.readouterr().out)
+    assert lovely["positive"] > 0.5 > awful["positive"]
+    assert lovely["text"] == "lovely"
+    assert main([*words, "--text", "revew"]) == 65
+    assert "no column 'revew'; it has 'review', 'sentiment'" in capsys.readouterr().err
+
+
+def test_copies_are_kept_back_together_in_any_order(tmp_path: Path) -> None:
+    content, answers = [bytes([i % 40]) for i in range(100)], [str(i % 3) for i in range(100)]
+    back = holdout.kept_back(content, answers)
+    assert 0.1 < np.mean(back) < 0.5
+    assert all(len({b for c, b in zip(content, back, strict=True) if c == one}) == 1 for one in set(content))
+    order = np.random.default_rng(0).permutation(100)
+    again = holdout.kept_back([content[i] for i in order], [answers[i] for i in order])
+    assert again == [back[i] for i in order]
+
+
+def test_the_csv_of_50_000_reviews_is_read(tmp_path: Path) -> None:
+    reviews(tmp_path / "IMDB Dataset.csv")
+    run = kit.run("imdb50k", tmp_path, out=tmp_path / "run", quiet=True, folds=2)
+    assert run.scores["extra"]["held_out"] == 1.0
+    fold = frames.read_csv((run.path / "folds.csv").read_bytes(), "folds").set_index("id")["fold"]
+    pairs = [(str(i + 1), str(i + 61)) for i in range(5)]
+    assert all((one in fold) == (two in fold) for one, two in pairs)  # both kept back, or neither
+    assert all(fold[one] == fold[two] for one, two in pairs if one in fold)
+
+
+def test_a_run_on_pictures_refuses_typed_texts(small_run: kit.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(small_run.path), "--text", "seven"]) == 2
+    assert "cannot be typed in" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -75,9 +75,12 @@ class Text(Inputs):
 
     def twins(self, look: Texts) -> np.ndarray:
         """A number per text; those that differ in case and white space at most share one."""
-        plain = [" ".join(text.lower().replace("<br />", " ").split()) for text in look]
         known: dict[str, int] = {}
-        return np.array([known.setdefault(text, len(known)) for text in plain])
+        return np.array([known.setdefault(text, len(known)) for text in self.plain(look)])
+
+    def plain(self, texts: Iterable[str]) -> list[str]:
+        """Texts without what does not tell them apart: case, line breaks, white space."""
+        return [" ".join(text.lower().replace("<br />", " ").split()) for text in texts]
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
