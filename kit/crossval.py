@@ -19,6 +19,7 @@ from kit import (
     competition as competitions,
     config as configs,
     devices,
+    explain,
     folds,
     frames,
     inference,
@@ -28,6 +29,7 @@ from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
 from kit.inputs.base import Keep, Loaded
+from kit.inputs.text import Texts
 from kit.keeper import Fold, tracked
 from kit.labels import to_json
 from kit.progress import Progress
@@ -211,6 +213,8 @@ def finish(work: Work, read_seconds: float) -> dict[str, Any]:
     scores["seconds"]["read"] = read_seconds
     scores["seconds"]["total"] += read_seconds
     write_json(run.path / "scores.json", scores)
+    if isinstance(work.x, Texts):
+        explain.write(run, work.x, work.tables.labels.columns)
     run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
     return scores

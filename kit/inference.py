@@ -51,11 +51,15 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
     if not run.complete:
         raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
-    models = []
-    for folder in members(run):
-        model = checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+    models = load_members(run)
+    for model in models:
         if views and hasattr(model, "views"):
             facts = model.hparams
             model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
-        models.append(model)
     return models
+
+
+def load_members(run: Run) -> list[Any]:
+    """The models of the folders whose models answer the test, checked."""
+    sums = {folder: read_json(folder / "fold.json")["checksums"]["model.ckpt"] for folder in members(run)}
+    return [checkpoints.load_model(folder / "model.ckpt", one) for folder, one in sums.items()]

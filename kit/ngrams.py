@@ -42,7 +42,7 @@ class Bags:
 
 def bags(texts: Sequence[str], order: int) -> Bags:
     """The distinct n-grams of 1 to `order` tokens of each text."""
-    data = [text.replace("<br />", " ").replace("\0", " ").lower().encode("utf-8", "replace") for text in texts]
+    data = prepared(texts)
     parts, first, size = [], 0, 0
     for i, one in enumerate(data):
         size += len(one) + 1
@@ -54,6 +54,11 @@ def bags(texts: Sequence[str], order: int) -> Bags:
     lengths = np.concatenate([one for one, _ in done]) if done else np.zeros(0, int)
     columns = np.concatenate([one for _, one in done]) if done else np.zeros(0, np.uint32)
     return Bags(np.r_[0, np.cumsum(lengths)], columns)
+
+
+def prepared(texts: Sequence[str]) -> list[bytes]:
+    """Texts as the bytes that are hashed."""
+    return [text.replace("<br />", " ").replace("\0", " ").lower().encode("utf-8", "replace") for text in texts]
 
 
 def tokens(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -46,6 +46,8 @@ def _result(run: Run) -> str:
         lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
     if held_out is not None:
         lines.append(f"held-out score  {held_out:.5f}   ({scores['rows']['test']:,} test rows that no fold saw)")
+    if (run.path / "words.csv").exists():
+        lines.append(f"the n-grams that count most  {run.path / 'words.csv'}")
     shown = run.submission if run.submission.is_absolute() else Path(run.submission)
     lines.append(f"submission  {shown}   ({scores['rows']['test']:,} rows, checked)")
     return "\n".join(lines)
