@@ -23,14 +23,17 @@ def write(run: Run, texts: Any, columns: tuple[str, ...]) -> None:
     for model, own in zip(models, np.split(place, np.cumsum([len(one.column) for one in models])[:-1]), strict=True):
         weight[own] += model.weight.detach().numpy() / len(models)
     bags = texts.bags(models[0].config.ngrams)
-    count = np.bincount(bags.columns, minlength=1 << ngrams.BITS)
     rows = []
     for j, answer in enumerate(columns):
         order = np.argsort(weight[:, j], kind="stable")
         rows += [(answer, int(known[i]), weight[i, j]) for i in [*order[::-1][:TOP], *order[:TOP][::-1]]]
-    named = names(list(texts), {column for _, column, _ in rows}, models[0].config.ngrams)
+    wanted = sorted({column for _, column, _ in rows})
+    code = np.full(1 << ngrams.BITS, len(wanted), np.uint16)
+    code[wanted] = np.arange(len(wanted))
+    count = dict(zip(wanted, np.bincount(code[bags.columns], minlength=len(wanted)).tolist(), strict=False))
+    named = names(list(texts), set(wanted), models[0].config.ngrams)
     table = pd.DataFrame(
-        [(answer, named[column], float(value), int(count[column])) for answer, column, value in rows if column in named],
+        [(answer, named[column], float(value), count[column]) for answer, column, value in rows if column in named],
         columns=["answer", "ngram", "weight", "texts"],
     )
     frames.write_csv(run.path / "words.csv", table, index=False)

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 BITS = 25  # of a column's number: of 4.7 million n-grams of 25,000 reviews, one in fourteen shares its column
-BYTES = 1 << 20  # of text hashed at a time
+BYTES = 1 << 18  # of text hashed at a time: what a core's cache holds
 _FACTOR = 0x100000001B3  # the prime of FNV-1a; odd, so it has an inverse modulo 2⁶⁴
 _ORDER = np.uint64(0x9E3779B97F4A7C15)
 _WORD, _MARK = 1, 2

@@ -21,22 +21,22 @@ RARE = 2  # an n-gram of fewer training texts says nothing of others
 
 
 class Product(torch.autograd.Function):
-    """`matrix @ weights` for a constant sparse matrix whose transpose is at hand (float32, whatever the precision)."""
+    """`matrix @ weights` for a constant scipy CSR matrix: as fast as torch's on a CPU, and it copies nothing."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: torch.Tensor, transposed: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        ctx.transposed = transposed
-        return matrix @ weights
+    def forward(ctx: Any, matrix: Any, weights: torch.Tensor) -> torch.Tensor:
+        ctx.matrix = matrix
+        return torch.from_numpy(matrix @ weights.detach().numpy())
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, None, torch.Tensor]:  # type: ignore[override]
-        return None, None, ctx.transposed @ gradient
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:  # type: ignore[override]
+        return None, torch.from_numpy(ctx.matrix.T @ gradient.numpy())
 
 
 class BagsModule(pl.LightningModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
-    `columns`: how many n-grams the finished model knows (0: not trained yet).
+    `columns`: how many n-grams the finished model has a place for (0: not trained yet).
     """
 
     resumable = False  # a fit takes seconds, and is one step
@@ -56,38 +56,41 @@ class BagsModule(pl.LightningModule):
         self.register_buffer("scale", torch.ones(outputs))
         self.weight = torch.nn.Parameter(torch.zeros(columns, outputs))
         self.bias = torch.nn.Parameter(torch.zeros(outputs))
-        self.table: torch.Tensor | None = None
 
     def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
         """Ratios, mean length and target scaling from the training rows; the weights begin at nothing."""
         shift, scale = self.labels.scaling(y[rows])
         self.shift.copy_(torch.from_numpy(shift))
         self.scale.copy_(torch.from_numpy(scale))
-        layout = matrix_of(texts, self.config.ngrams)
-        self.matrix, self.transposed, known, lengths = layout
+        known = known_columns(texts, self.config.ngrams)
+        self.matrix, lengths = matrix_of(texts, self.config.ngrams, known)
         self.rows = torch.from_numpy(rows)
         self.length.fill_(float(lengths[self.rows].mean()))
         self.root = (self.length / lengths).sqrt()[:, None]
         self.ratio = self._ratios(torch.from_numpy(self.labels.certain(y)), len(y))
-        self.column = known
+        self.column = torch.from_numpy(known)
         self.weight = torch.nn.Parameter(torch.zeros(len(known), len(self.labels.columns)))
 
     def _ratios(self, certain: torch.Tensor, count: int) -> torch.Tensor:
         """[columns, outputs]: log of (share of an answer's rows with the n-gram over the share of the others)."""
         inside = torch.zeros(count, 1)
         inside[self.rows] = 1
-        known = self.transposed @ inside
+        known = self._texts_with(inside)
         if self.labels.kind == "numbers":
             return (known >= RARE).float().expand(-1, certain.shape[1])
-        with_it, with_all = self.transposed @ (certain * inside), (certain * inside).sum(dim=0)
+        with_it, with_all = self._texts_with(certain * inside), (certain * inside).sum(dim=0)
         without, without_all = known - with_it, len(self.rows) - with_all
         ratio = ((with_it + 1) / (with_all + 2)).log() - ((without + 1) / (without_all + 2)).log()
         return ratio * (known >= RARE)
 
+    def _texts_with(self, counted: torch.Tensor) -> torch.Tensor:
+        """For every n-gram, the sum of `counted` [rows, c] over the texts that have it."""
+        return torch.from_numpy(self.matrix.T @ counted.numpy())
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         c = self.config
         with torch.autocast(self.device.type, enabled=False):
-            product = Product.apply(self.matrix, self.transposed, self.ratio * self.weight)
+            product = Product.apply(self.matrix, self.ratio * self.weight)
             logits = (product * self.root + self.bias)[self.rows]
             y = batch["y"]
             scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
@@ -105,65 +108,60 @@ class BagsModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
 
     def finish(self) -> None:
-        """Keep the n-grams that say something, with ratio and weight in one."""
+        """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
         with torch.no_grad():
-            kept = (self.ratio != 0).any(dim=1)
-            self.weight = torch.nn.Parameter((self.ratio * self.weight)[kept])
-            self.column = self.column[kept]
+            self.weight = torch.nn.Parameter(self.ratio * self.weight)
         self.hparams["columns"] = len(self.column)
-        del self.matrix, self.transposed, self.ratio, self.root, self.rows
+        del self.matrix, self.ratio, self.root, self.rows
 
     def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
         """The batch that `predict_step` takes."""
-        return {"bags": texts.bags(self.config.ngrams).only(rows)}
+        matrix, lengths = matrix_of(texts, self.config.ngrams, self.column.numpy())
+        return {"matrix": matrix[rows], "lengths": lengths[torch.from_numpy(rows)]}
 
     def forward_rows(self, device: str) -> int:
         """How many rows to predict at a time."""
         return FORWARD
 
-    def forward(self, bags: ngrams.Bags) -> torch.Tensor:
-        """Predictions [b, outputs] of rows of n-grams."""
-        if self.table is None:  # n-grams by their own number: looked up, not searched
-            self.table = torch.zeros(1 << ngrams.BITS, self.weight.shape[1])
-            self.table[self.column.long()] = self.weight.detach()
-        values = self.table[torch.from_numpy(bags.columns.astype(np.int64))]
-        lengths = torch.from_numpy(np.diff(bags.start))
-        sums = torch.segment_reduce(values, "sum", lengths=lengths, unsafe=True, initial=0)
-        root = (self.length / lengths.clamp(min=1)).sqrt()[:, None]
-        return self.labels.activation(sums * root + self.bias) * self.scale + self.shift
+    def forward(self, matrix: Any, lengths: torch.Tensor) -> torch.Tensor:
+        """Predictions [b, outputs] of rows as `matrix_of` has them."""
+        product = Product.apply(matrix, self.weight)
+        logits = product * (self.length / lengths).sqrt()[:, None] + self.bias
+        return self.labels.activation(logits) * self.scale + self.shift
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        return self(batch["bags"])
+        return self(batch["matrix"], batch["lengths"])
 
 
-def matrix_of(texts: Texts, order: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """All texts as a sparse matrix [n, columns] of ones, its transpose, the columns' numbers, and the rows' lengths.
-
-    Only columns of at least RARE texts have a place: no training fold could know the others. Made once for all folds.
-    """
-    made = texts.__dict__.setdefault("_matrices", {})
-    if order not in made:
-        bags = texts.bags(order)
-        ordered = np.sort(bags.columns)
+def known_columns(texts: Texts, order: int) -> np.ndarray:
+    """The numbers (int32, rising) of the columns of at least RARE texts: no part of these texts could know the others."""
+    known = texts.__dict__.setdefault("_known", {})
+    if order not in known:
+        ordered = np.sort(texts.bags(order).columns)
         first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, int)
-        known = ordered[first[np.diff(np.r_[first, len(ordered)]) >= RARE]]
+        known[order] = ordered[first[np.diff(np.r_[first, len(ordered)]) >= RARE]].astype(np.int32)
+    return known[order]
+
+
+def matrix_of(texts: Texts, order: int, known: np.ndarray) -> tuple[Any, torch.Tensor]:
+    """Texts as a sparse matrix [n, known] of ones, and the lengths of their rows before rare columns were left out.
+
+    Kept beside the texts: all folds of a run know the same columns.
+    """
+    from scipy.sparse import csr_matrix
+
+    made = texts.__dict__.setdefault("_matrices", {})
+    key = (order, hash(known.tobytes()))
+    if key not in made:
+        bags = texts.bags(order)
         place = np.full(1 << ngrams.BITS, -1, np.int32)
         place[known] = np.arange(len(known), dtype=np.int32)
         columns = place[bags.columns]
         kept = columns >= 0
-        start = np.r_[0, np.cumsum(kept)][bags.start].astype(np.int32)
-        from scipy.sparse import csr_matrix
-
-        whole = csr_matrix((np.ones(start[-1], np.float32), columns[kept], start), (len(texts), len(known)))
+        start = np.r_[np.int32(0), np.cumsum(kept, dtype=np.int32)][bags.start]
+        columns = columns[kept]
+        matrix = csr_matrix((np.ones(len(columns), np.float32), columns, start), (len(texts), len(known)))
         lengths = torch.from_numpy(np.maximum(np.diff(bags.start), 1).astype(np.float32))
-        made[order] = (_sparse(whole), _sparse(whole.T.tocsr()), torch.from_numpy(known.astype(np.int32)), lengths)
-    return made[order]
-
-
-def _sparse(matrix: Any) -> torch.Tensor:
-    import warnings
-
-    parts = (torch.from_numpy(matrix.indptr), torch.from_numpy(matrix.indices), torch.from_numpy(matrix.data))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
-        return torch.sparse_csr_tensor(*parts, size=matrix.shape, check_invariants=False)
+        made.clear()  # one at a time: another order or run's columns take its place
+        made[key] = (matrix, lengths)
+    return made[key]
