@@ -9,7 +9,6 @@ from kit.competition import Asked, Competition
 from kit.config import Config
 from kit.holdout import kept_back
 from kit.inputs import Images
-from kit.inputs.decode import SUFFIXES
 from kit.labels import OneOf
 from kit.metrics import accuracy
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
 def pictures(root: Path, part: str) -> dict[str, str]:
     """The pictures below a folder, by path from the root: the name of the folder they are in below `part` ("" for none)."""
-    files = [path for path in sorted((root / part).rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    named = {path.relative_to(root).as_posix(): path.relative_to(root / part).parts for path in files}
-    return {name: parts[0] if len(parts) > 1 else "" for name, parts in named.items() if name.lower().endswith(SUFFIXES)}
+    found = Images("{id}").files(root / part) if (root / part).is_dir() else []
+    named = {path.relative_to(root).as_posix(): path.relative_to(root / part).parts for path in found}
+    return {name: parts[0] if len(parts) > 1 else "" for name, parts in named.items() if not parts[-1].startswith(".")}
 
 
 def hidden_of(root: Path, train: dict[str, str]) -> set[str]:

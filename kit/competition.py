@@ -115,7 +115,8 @@ class Competition:
             return [root]
         names = (self.train, self.test, self.sample)
         tables = [path for path in (files.find(root, name) for name in names if name) if path]
-        return [*tables, *self.inputs.files(root)]
+        own = root / "runs"  # what the kit writes where it is started, be it among the data
+        return [*tables, *(path for path in self.inputs.files(root) if own not in path.parents)]
 
     def places(self, environ: Mapping[str, str] | None = None) -> list[Path]:
         """Every folder where the data is looked for, in order."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from kit.inputs.text import Texts
 
 SHARED = Path("/dev/shm")  # where workers hand batches over
 AHEAD = 2  # batches that each worker prepares ahead
+DEATHS = ("DataLoader worker (pid", "DataLoader timed out")  # how torch says that a worker died or hangs
 TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is noticed, and once replaced, within a minute
 
 
@@ -52,15 +55,18 @@ class PhotoBatches(Batches):
         order = self.order(self.epoch)
         deaths = 0
         while self.start < self.steps:
+            loader = _started(self._loader(order[self.start :]))
             try:
-                for step, images in enumerate(self._loader(order[self.start :]), start=self.start):
+                for step, images in enumerate(loader, start=self.start):
                     if isinstance(images, str):
                         raise BadData(images)
                     yield self.collate(order[step], self.epoch, step, images)
                     self.start = step + 1
             except RuntimeError as fault:
-                if "worker" not in str(fault):
+                if not str(fault).startswith(DEATHS):
                     raise
+                for worker in getattr(loader, "_workers", []):
+                    worker.kill()  # one that was stopped would not heed a request to end
                 deaths += 1
                 cause = str(fault).splitlines()[0]
                 if deaths > 1:
@@ -82,6 +88,14 @@ class PhotoBatches(Batches):
         )
 
 
+def _started(loader: Any) -> Any:
+    """Its iterator. torch's handler would raise a worker's death in the middle of whatever runs then, a training step, say."""
+    started = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # noticed when its batch is waited for: TIMEOUT
+    return started
+
+
 class _Pictures(torch.utils.data.Dataset):
     """One picture a row, augmented. Reseeded for each, as albumentations 2.0.8 repeats itself in fresh workers."""
 
@@ -100,7 +114,8 @@ class _Pictures(torch.utils.data.Dataset):
                 image = self.change(image=np.ascontiguousarray(image))["image"].reshape(image.shape)
         except BadData as fault:  # as text: an exception that crosses processes loses its words
             return str(fault)
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        image = np.require(image, requirements=["C", "W"])  # a decoded picture may not be written to; torch warns of that
+        return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def _stack(pictures: list[torch.Tensor | str]) -> torch.Tensor | str:

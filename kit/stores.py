@@ -55,7 +55,8 @@ class Store(ABC):
 
     def broken(self, fault: object) -> BadData:
         """The error for an archive that cannot be read."""
-        return BadData(f"{self.path}: not a readable archive ({fault}). Download it again.")
+        said = str(fault).partition("\n")[0][:160].rstrip(":") or type(fault).__name__
+        return BadData(f"{self.path}: not a readable archive ({said}). Download it again.")
 
     def check(self, name: str, size: int, packed: int, link: bool = False) -> None:
         """Raise BadData for an entry that points outside, is a link, or swells beyond reason."""
@@ -71,7 +72,7 @@ class Folder(Store):
 
     @cached_property
     def names(self) -> list[str]:
-        return [p.relative_to(self.path).as_posix() for p in sorted(self.path.rglob("*")) if p.is_file()]
+        return [path.relative_to(self.path).as_posix() for path in walk(self.path)]
 
     def read(self, name: str) -> bytes:
         try:
@@ -80,12 +81,27 @@ class Folder(Store):
             raise KeyError(name) from None
 
 
+def walk(folder: Path) -> list[Path]:
+    """The files below a folder, sorted; links to folders are followed (rglob does not), but not round in circles."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, inside, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        inside[:] = [one for one in inside if os.path.realpath(f"{place}/{one}") not in seen]
+        found += [Path(place, name) for name in names]
+    return sorted(path for path in found if path.is_file())
+
+
 class Zip(Store):
     """A zip archive."""
 
     def __init__(self, path: Path):
         super().__init__(path)
         self._opened: dict[tuple[int, int], zipfile.ZipFile] = {}
+
+    def __del__(self) -> None:
+        for archive in self._opened.values():
+            archive.close()
 
     @cached_property
     def names(self) -> list[str]:
@@ -108,7 +124,8 @@ class Zip(Store):
         try:
             if who not in self._opened:
                 self._opened[who] = zipfile.ZipFile(self.path)
-            return self._opened[who].read(entry)
+            with self._opened[who].open(entry) as file:
+                return file.read(entry.file_size)  # no further, whatever the entry swells to
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError) as fault:
             raise BadData(f"{self.where(name)}: cannot be read ({fault}).") from fault
 
@@ -127,7 +144,9 @@ class Tar(Store):
                 for one in archive:
                     self.check(one.name, one.size, packed, link=not (one.isreg() or one.isdir()))
                     if one.isreg():
-                        found.append(one.name)
+                        found.append(one.name.removeprefix("./"))  # `tar -c .` begins every name with it
+                while archive.fileobj and archive.fileobj.read(1 << 20):
+                    pass  # a packed one's checksum stands at its end, after all that tarfile reads
         except (tarfile.TarError, EOFError, OSError, zlib.error) as fault:
             raise self.broken(fault) from fault
         return found
@@ -135,6 +154,8 @@ class Tar(Store):
     def read(self, name: str) -> bytes:
         found: list[bytes] = []
         self.each([name], lambda _, data: found.append(data))
+        if not found:
+            raise KeyError(name)
         return found[0]
 
     def each(self, names: Iterable[str], handle: Handle) -> None:
@@ -142,10 +163,11 @@ class Tar(Store):
         try:
             with tarfile.open(self.path) as archive:
                 for one in archive:
-                    if one.name in wanted and one.isreg():
-                        wanted.discard(one.name)
+                    name = one.name.removeprefix("./")
+                    if name in wanted and one.isreg():
+                        wanted.discard(name)
                         file = archive.extractfile(one)
-                        handle(one.name, file.read() if file else b"")
+                        handle(name, file.read() if file else b"")
         except (tarfile.TarError, EOFError, OSError, zlib.error) as fault:
             raise self.broken(fault) from fault
 
@@ -172,7 +194,7 @@ class SevenZip(Store):
                 entries = [
                     (f.filename, f.uncompressed, bool(f.is_symlink or f.is_junction), f.is_directory) for f in archive.files
                 ]
-        except (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError, TypeError, AssertionError) as fault:
+        except Exception as fault:  # py7zr raises whatever the bytes happen to mean
             raise self.broken(fault) from fault
         packed = self.path.stat().st_size
         for name, size, link, _ in entries:
@@ -194,7 +216,9 @@ class SevenZip(Store):
         try:
             with py7zr.SevenZipFile(self.path) as archive:
                 archive.extract(targets=wanted, factory=_factory(handle))
-        except (py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError, TypeError, zlib.error) as fault:
+        except BadData:
+            raise
+        except Exception as fault:
             raise self.broken(fault) from fault
 
 

@@ -131,7 +131,16 @@ def test_the_public_surface_is_frozen() -> None:
 def test_an_adapter_imports_only_the_nouns_it_states_facts_with(adapter: str) -> None:
     path = ROOT / "competitions" / f"{adapter}.py"
     assert kit_rooms(imports(path, lazy=False)) <= {"competition", "inputs", "labels", "config", "metrics", "holdout"}
-    assert kit_rooms(imports(path, lazy=True)) <= {"competition", "inputs", "labels", "config", "metrics", "holdout", "frames", "files"}
+    assert kit_rooms(imports(path, lazy=True)) <= {
+        "competition",
+        "inputs",
+        "labels",
+        "config",
+        "metrics",
+        "holdout",
+        "frames",
+        "files",
+    }
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     others = {name.split(".")[0] for name in imports(path, lazy=False)} - {"kit"}
     assert others <= set(sys.stdlib_module_names)

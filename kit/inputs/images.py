@@ -61,10 +61,12 @@ class Images(Inputs):
             if place is None or not place.is_dir():
                 found |= {place} if place else set()
                 continue
-            braces = "*" if folder or "/" in rest else "**/*"  # a bare {id} may hold folders
-            pattern = re.sub(r"\{.*?\}", braces, str(PurePosixPath(rest).with_suffix("")) if "." in rest else rest)
-            some = [*place.glob(f"{pattern}.*"), *place.glob(f"{PurePosixPath(folder).name or '.'}/{pattern}.*")]
-            found |= {path for path in some if path.suffix.lower() in SUFFIXES and path.is_file()}
+            stem = re.escape(str(PurePosixPath(rest).with_suffix("")) if "." in rest else rest)
+            braces = "[^/]*" if folder or "/" in rest else ".*"  # a bare {id} may hold folders
+            again = f"({re.escape(PurePosixPath(folder).name)}/)?" if folder else ""
+            pattern = re.compile(again + braces.join(re.split(r"\\{.*?\\}", stem)) + r"\.[^./]*")
+            names = [name for name in stores.Folder(place).names if name.lower().endswith(SUFFIXES)]
+            found |= {place / name for name in names if pattern.fullmatch(name)}
         return sorted(found)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:

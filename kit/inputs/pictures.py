@@ -74,6 +74,13 @@ class Pictures:
         """The error for a row without a file."""
         return BadData(f"{self.where(row)}: no such image.")
 
+    def odd(self, row: int, shape: tuple[int, ...], others: tuple[int, ...]) -> BadData:
+        """The error for a picture of another size than the others."""
+        return BadData(
+            f"{self.where(row)} is {shape[1]}×{shape[0]}, other images {others[2]}×{others[1]}:"
+            " give one size to all with --size."
+        )
+
     def size(self) -> tuple[int, int]:
         """Height and width of the first picture that can be read."""
         fault = BadData(f"{self.store.path}: no images at all.")
@@ -116,11 +123,7 @@ class Pictures:
         with _Feeder(fill) as feeder:
             self.store.each(rows, feeder)
         if other:
-            row, shape = min(other.items())
-            raise BadData(
-                f"{self.where(row)} is {shape[1]}×{shape[0]}, other images {array.shape[2]}×{array.shape[1]}:"
-                " give one size to all with --size."
-            )
+            raise self.odd(*min(other.items()), array.shape)
         named = {self.ids[row]: broken[row] for row in sorted(broken)}
         return (_compact(array, sorted(broken)) if compact else len(array)), named
 
@@ -142,7 +145,7 @@ class Streamed:
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         if isinstance(rows, int | np.integer):
-            return self.pictures.one(int(rows), self.size)
+            return self._like_others(int(rows), self.pictures.one(int(rows), self.size))
         some = np.arange(len(self))[rows]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             images = list(pool.map(self._or_blank, some.tolist()))
@@ -151,9 +154,15 @@ class Streamed:
     def _or_blank(self, row: int) -> np.ndarray:
         """A broken test picture was named when the set was looked through; here it is blank."""
         try:
-            return self.pictures.one(row, self.size)
+            image = self.pictures.one(row, self.size)
         except BadData:
             return np.zeros(self.shape[1:], np.uint8)
+        return self._like_others(row, image)
+
+    def _like_others(self, row: int, image: np.ndarray) -> np.ndarray:
+        if image.shape != self.shape[1:]:
+            raise self.pictures.odd(row, image.shape, self.shape)
+        return image
 
 
 class _Feeder:

@@ -29,23 +29,26 @@ def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict
         raise Usage(f"--weights: {config.model} is the kit's own net; there are weights for timm's. See --from.")
     overlay = {} if config.weights == "hub" else {"state_dict": read_weights(Path(config.weights))}
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    outputs = net.num_classes
+    _refuse_deeper(before, overlay.get("state_dict", {}), config)
+
+    def create(**how: Any) -> nn.Module:
+        """Of the same random weights each time: what differs in a pretrained one was loaded."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return timm.create_model(
+                config.model, num_classes=net.num_classes, **how, **networks.sized(config.model, channels, side)
+            )
+
     try:
-        loaded = timm.create_model(
-            config.model,
-            pretrained=True,
-            num_classes=outputs,
-            pretrained_cfg_overlay=overlay or None,
-            **networks.sized(config.model, channels, side),
-        )
+        loaded = create(pretrained=True, pretrained_cfg_overlay=overlay or None)
     except Exception as fault:  # hub clients raise what their HTTP library does; timm what torch does
         said = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else type(fault).__name__
         if config.weights == "hub":
             raise Unreachable(f"--weights hub: no weights of {config.model} from the hub ({said}).\n{ATTACH}") from fault
         raise Usage(f"--weights {config.weights}: not the weights of {config.model} ({said}).") from fault
-    state = loaded.state_dict()
+    state, blank = loaded.state_dict(), create().state_dict()
     backbone = [name for name, tensor in before.items() if tensor.ndim > 1 and name not in networks.head_names(net)]
-    changed = sum(not torch.equal(before[name], state[name]) for name in backbone)
+    changed = sum(not torch.equal(blank[name], state[name]) for name in backbone)
     if changed < LOADED * len(backbone):
         raise Usage(
             f"--weights {config.weights}: holds {changed} of {len(backbone)} weights of {config.model}: another model's?"
@@ -53,6 +56,15 @@ def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict
     head = networks.head_names(net)
     net.load_state_dict({name: before[name] if name in head else tensor for name, tensor in state.items()})
     return dict(loaded.pretrained_cfg)  # type: ignore[arg-type]
+
+
+def _refuse_deeper(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], config: Config) -> None:
+    """Raise Usage for the weights of a deeper model of the same names: timm takes those it knows and drops the others."""
+    known = own.keys() & given.keys()
+    if len(known) >= LOADED * len(own) and len(known) < LOADED * len(given):
+        raise Usage(
+            f"--weights {config.weights}: {config.model} knows {len(known)} of its {len(given)} weights: a deeper model's?"
+        )
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
