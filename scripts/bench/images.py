@@ -8,7 +8,7 @@ training:  img/s of the kit's fit and of a plain LightningModule (fp32, NCHW, to
            same net, batch and rows; and the share of a step that waits for data.
 loading:   img/s of one core: mirrored, moved by up to 2 px and normalised, by the kit in batches of 512, by torchvision and
            by albumentations per sample.
-inference: seconds for the models and views of RUN (a complete run of cifar10) on the test set: the kit, and a loop of eager
+inference: img/s for the models and views of RUN (a complete run of cifar10) on the first test rows: the kit, and a loop of eager
            fp32 models that reads and decodes the data anew for each; and on how many rows they agree.
 """
 
@@ -150,7 +150,7 @@ def load_albumentations(data: Path, rows: int) -> dict[str, float]:
     return {"rate": rows / (time.perf_counter() - began)}
 
 
-def infer_kit(data: Path, run: Path, out: Path) -> dict[str, float]:
+def infer_kit(data: Path, run: Path, rows: int, out: Path) -> dict[str, float]:
     """All models and views, from the decoded test set."""
     from kit import competition, devices, inference, runs
     from kit.config import Config
@@ -163,14 +163,14 @@ def infer_kit(data: Path, run: Path, out: Path) -> dict[str, float]:
     images = facts.inputs.load(data, asked.test, "test", 0).rows
     inference.predict(models[0], images[:512], None, config)
     began = time.perf_counter()
-    images = facts.inputs.load(data, asked.test, "test", 0).rows
+    images = facts.inputs.load(data, asked.test, "test", 0).rows[:rows]
     mean = sum(inference.predict(model, images, None, config) for model in models)
     seconds = time.perf_counter() - began
     np.save(out, mean.argmax(axis=1))
     return {"rate": len(images) / seconds}
 
 
-def infer_loop(data: Path, run: Path, out: Path) -> dict[str, float]:
+def infer_loop(data: Path, run: Path, rows: int, out: Path) -> dict[str, float]:
     """For each model and view: read, decode, normalise, predict in fp32, NCHW, batches of 128."""
     import io
     import zipfile
@@ -180,7 +180,7 @@ def infer_loop(data: Path, run: Path, out: Path) -> dict[str, float]:
     from kit import competition, inference, runs
 
     models = inference.load(runs.load(run))
-    ids = list(competition.load("cifar10").competition.test_tables(data).sample.index)
+    ids = list(competition.load("cifar10").competition.test_tables(data).sample.index)[:rows]
     total: Any = 0
     began = time.perf_counter()
     for model in models:
@@ -212,7 +212,7 @@ def contend(arguments: argparse.Namespace) -> None:
     warnings.simplefilter("ignore")
     work = next(one for many in CONTENDERS.values() for one in many if one.__name__ == arguments.contender)
     if work in CONTENDERS["inference"]:
-        print(json.dumps(work(arguments.data, arguments.run, arguments.out)))
+        print(json.dumps(work(arguments.data, arguments.run, arguments.test_rows, arguments.out)))
         return
     if work in CONTENDERS["loading"]:
         torch.set_num_threads(1)
@@ -225,6 +225,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--rows", type=int, default=10240)
+    parser.add_argument("--test-rows", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--part", choices=CONTENDERS)
     parser.add_argument("--contender")
