@@ -8,8 +8,8 @@ training:  img/s of the kit's fit and of a plain LightningModule (fp32, NCHW, to
            same net, batch and rows; and the share of a step that waits for data.
 loading:   img/s of one core: mirrored, moved by up to 2 px and normalised, by the kit in batches of 512, by torchvision and
            by albumentations per sample.
-inference: img/s for the models and views of RUN (a complete run of cifar10) on the first test rows: the kit, and a loop of eager
-           fp32 models that reads and decodes the data anew for each; and on how many rows they agree.
+inference: img/s for all models and views of RUN (a complete run of cifar10) on the first test rows: the kit, and a loop of
+           eager fp32 models that reads and decodes the data anew for each; and on how many rows they agree.
 """
 
 from __future__ import annotations
