@@ -6,6 +6,8 @@ length. All that is learned (columns worth keeping, ratios, the mean length, the
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,11 +28,41 @@ class Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Any, weights: torch.Tensor) -> torch.Tensor:
         ctx.matrix = matrix
-        return torch.from_numpy(matrix @ weights.detach().numpy())
+        return torch.from_numpy(times(matrix, weights.detach().numpy()))
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:  # type: ignore[override]
-        return None, torch.from_numpy(ctx.matrix.T @ gradient.numpy())
+        return None, torch.from_numpy(transposed_times(ctx.matrix, gradient.numpy()))
+
+
+def times(matrix: Any, values: np.ndarray) -> np.ndarray:
+    """`matrix @ values`, each half of the rows in a thread of its own."""
+    return np.concatenate(list(_pool().map(lambda half: half @ values, halves(matrix))))
+
+
+def transposed_times(matrix: Any, values: np.ndarray) -> np.ndarray:
+    """`matrix.T @ values`. Two threads on any machine, so that the sum has one order."""
+    first, second = halves(matrix)
+    cut = first.shape[0]
+    one, two = _pool().map(lambda pair: pair[0].T @ pair[1], ((first, values[:cut]), (second, values[cut:])))
+    return one + two
+
+
+def halves(matrix: Any) -> tuple[Any, Any]:
+    """The upper and the lower rows of a CSR matrix, without a copy."""
+    from scipy.sparse import csr_matrix
+
+    rows, columns = matrix.shape
+    middle = rows // 2
+    cut = matrix.indptr[middle]
+    upper = csr_matrix((matrix.data[:cut], matrix.indices[:cut], matrix.indptr[: middle + 1]), (middle, columns))
+    lower = csr_matrix((matrix.data[cut:], matrix.indices[cut:], matrix.indptr[middle:] - cut), (rows - middle, columns))
+    return upper, lower
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2)
 
 
 class BagsModule(pl.LightningModule):
@@ -85,7 +117,7 @@ class BagsModule(pl.LightningModule):
 
     def _texts_with(self, counted: torch.Tensor) -> torch.Tensor:
         """For every n-gram, the sum of `counted` [rows, c] over the texts that have it."""
-        return torch.from_numpy(self.matrix.T @ counted.numpy())
+        return torch.from_numpy(transposed_times(self.matrix, counted.numpy()))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         c = self.config
