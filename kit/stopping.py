@@ -26,6 +26,15 @@ class Stop:
             for one in SIGNALS:
                 signal.signal(one, self._handle)
 
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """A signal inside the block ends the run after it: an exception in a destructor, say, would be lost."""
+        self.patient = True
+        yield
+        self.patient = False
+        if self.signum:
+            raise self.error()
+
     def error(self) -> Stopped:
         """The exception that ends the run."""
         name = signal.Signals(self.signum).name

@@ -14,6 +14,7 @@ from conftest import SMALL, command, flags
 import kit
 from kit import checkpoints, files
 from kit.keeper import Keeper
+from kit.stopping import stoppable
 
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
 
@@ -182,3 +183,11 @@ def test_a_second_process_on_one_run_is_refused(digits: Path, tmp_path: Path) ->
         answer = command("run", "digits", "--data", digits, "--out", run.path, *flags(SMALL))
     assert answer.returncode == 2
     assert f"process {os.getpid()} is working on this run" in answer.stderr
+
+
+def test_a_signal_in_a_deferred_block_ends_the_run_after_it() -> None:
+    done = []
+    with stoppable() as stop, pytest.raises(kit.Stopped) as caught, stop.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("all of it")
+    assert done == ["all of it"] and caught.value.code == 143
