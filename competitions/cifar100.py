@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.competition import Asked, Competition
-from kit.config import Config
+from kit.competition import Asked, Competition, load
 from kit.inputs import Packed
 from kit.labels import OneOf
 from kit.metrics import accuracy
@@ -68,9 +67,5 @@ competition = Competition(
     read_test=read_test,
     invent=invent,
 )
-# As in cifar10, with more epochs.
-record = Config(
-    model="whitened", width=64, epochs=12, batch=1000, optimizer="muon", lr=0.24, bias_lr=220, head_lr=3.5, weight_decay=0,
-    schedule="linear", warmup=0, label_smoothing=0.2, ema=0, augment="light", views=6,
-)  # fmt: skip
-presets = {"fast": record, "best": record.changed(width=128, epochs=40, augment="cutmix", ema=0.99)}
+_ten = load("cifar10")  # its recipe, with more epochs
+presets = {"fast": _ten.preset("fast").changed(epochs=12), "best": _ten.preset("best")}

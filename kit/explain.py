@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kit import frames, inference, ngrams
+from kit.modules import bags
 from kit.runs import Run
 
 TOP = 30  # n-grams in each direction, for each answer
@@ -18,22 +19,16 @@ def write(run: Run, texts: Any, columns: tuple[str, ...]) -> None:
     import pandas as pd
 
     models = inference.load_members(run)
-    known, place = np.unique(np.concatenate([model.column.numpy() for model in models]), return_inverse=True)
-    weight = np.zeros((len(known), len(columns)))
-    for model, own in zip(models, np.split(place, np.cumsum([len(one.column) for one in models])[:-1]), strict=True):
-        weight[own] += model.weight.detach().numpy() / len(models)
-    bags = texts.bags(models[0].config.ngrams)
+    order, known = models[0].config.ngrams, models[0].column.numpy()  # one layout serves all folds of a run
+    weight = np.stack([model.weight.detach().numpy() for model in models]).mean(axis=0, dtype=np.float64)
+    count = bags.matrix_of(texts, order, known)[0].getnnz(axis=0)
     rows = []
     for j, answer in enumerate(columns):
-        order = np.argsort(weight[:, j], kind="stable")
-        rows += [(answer, int(known[i]), weight[i, j]) for i in [*order[::-1][:TOP], *order[:TOP][::-1]]]
-    wanted = sorted({column for _, column, _ in rows})
-    code = np.full(1 << ngrams.BITS, len(wanted), np.uint16)
-    code[wanted] = np.arange(len(wanted))
-    count = dict(zip(wanted, np.bincount(code[bags.columns], minlength=len(wanted)).tolist(), strict=False))
-    named = names(list(texts), set(wanted), models[0].config.ngrams)
+        rising = np.argsort(weight[:, j], kind="stable")
+        rows += [(answer, i, weight[i, j]) for i in [*rising[::-1][:TOP], *rising[:TOP][::-1]]]
+    named = names(list(texts), {int(known[i]) for _, i, _ in rows}, order)
     table = pd.DataFrame(
-        [(answer, named[column], float(value), count[column]) for answer, column, value in rows if column in named],
+        [(answer, named[known[i]], float(value), int(count[i])) for answer, i, value in rows if known[i] in named],
         columns=["answer", "ngram", "weight", "texts"],
     )
     frames.write_csv(run.path / "words.csv", table, index=False)

@@ -29,6 +29,14 @@ def predict(module: Any, x: Any, rows: np.ndarray | None, config: Config) -> np.
     return torch.cat(parts).numpy() if parts else np.zeros((0, len(module.labels.columns)), np.float32)
 
 
+def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:
+    """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
+    import pandas as pd
+
+    columns = list(models[0].labels.columns)
+    return combine(run, [pd.DataFrame(predict(model, x, None, config), index=ids, columns=columns) for model in models])
+
+
 def members(run: Run) -> list[Path]:
     """The folders whose models answer the test: the folds', the refit's, or both, by the run's `final`."""
     names = {"folds": run.info["folds"], "refit": ["refit"], "both": [*run.info["folds"], "refit"]}

@@ -154,7 +154,6 @@ def note_end(target: Run, status: str, reason: str) -> None:
 def predict(source: Run, data: str | Path | None, views: int | None, out: str | Path | None) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
     import numpy as np
-    import pandas as pd
 
     from kit import devices, inference, labels as all_labels, submission
     from kit.inputs.base import Keep
@@ -171,11 +170,7 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     loaded = facts.inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
-    parts = [
-        pd.DataFrame(inference.predict(model, loaded.rows, None, config), index=sample.index, columns=list(labels.columns))
-        for model in models
-    ]
-    answers = inference.combine(source, parts)
+    answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
     folder = Path(out) if out else source.path / "predict"
     frames.write_csv(folder / "test.csv", answers)
@@ -187,20 +182,15 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
     import pandas as pd
 
-    from kit import devices, inference, labels as all_labels
+    from kit import devices, inference
     from kit.inputs.text import Texts
 
-    info = source.info
-    adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
-    if adapter.competition.inputs.kind != "text":
-        raise Usage(f"{source.path}: a run on {adapter.competition.inputs.kind}, which cannot be typed in.")
-    config, labels = devices.choose(configs.Config(**info["config"])), all_labels.from_json(info["labels"])
+    config = configs.Config(**source.info["config"])
+    inputs = competitions.load(source.info["competition"]).competition.inputs
+    if inputs.kind != "text":
+        raise Usage(f"{source.path}: a run on {inputs.kind}, which cannot be typed in.")
     ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")
-    parts = [
-        pd.DataFrame(inference.predict(model, Texts(texts), None, config), index=ids, columns=list(labels.columns))
-        for model in inference.load(source)
-    ]
-    return inference.combine(source, parts)
+    return inference.ensemble(source, inference.load(source), Texts(texts), ids, devices.choose(config))
 
 
 def validate(name: str, file: Path, data: str | Path | None) -> list[str]:

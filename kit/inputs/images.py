@@ -55,8 +55,7 @@ class Images(Inputs):
 
     def files(self, root: Path) -> list[Path]:
         found: set[Path] = set()
-        for split in ("train", "test"):
-            folder, rest = self._template(split)
+        for folder, rest in {self._template(split) for split in ("train", "test")}:
             place = stores.find(root, folder)
             if place is None or not place.is_dir():
                 found |= {place} if place else set()
@@ -71,13 +70,14 @@ class Images(Inputs):
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         pictures = self._pictures(root, frame, split)
-        kept = cache.get(_key(pictures, split, size))
+        key = _key(pictures, split, size)
+        kept = cache.get(key)
         if kept is None:
             height, width = (size, size) if size else pictures.size()
             shape = (len(frame), height, width, self.channels)
             if np.prod(shape, dtype=float) > min(keep.most, max(cache.room(), 1 << 30)):
                 return _stream(pictures, shape, split, keep)
-            kept = _decoded(pictures, shape, split, size, keep)
+            kept = _decoded(key, pictures, shape, split, size, keep)
         _refuse_ruins(pictures, kept[1], split)
         return Loaded(*kept)
 
@@ -125,13 +125,13 @@ def _key(pictures: Pictures, split: str, size: int) -> str:
 
 
 def _decoded(
-    pictures: Pictures, shape: tuple[int, ...], split: str, size: int, keep: Keep
+    key: str, pictures: Pictures, shape: tuple[int, ...], split: str, size: int, keep: Keep
 ) -> tuple[np.ndarray, dict[str, str]]:
     """The decoded images, kept for the next time, and what is wrong with the broken ones."""
     if len(pictures) > MANY:
         keep.say(f"decoding {len(pictures):,} {split} images (once: they are kept in {cache.folder()})")
     fill = partial(pictures.decode_into, size=size, compact=split == "train")
-    return cache.put(_key(pictures, split, size), shape, fill)
+    return cache.put(key, shape, fill)
 
 
 def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) -> Loaded:
@@ -140,7 +140,8 @@ def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) 
         raise Usage(f"{pictures.store.path}: {len(pictures):,} images do not fit on the disk decoded: unpack the archive.")
     keep.say(f"{len(pictures):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
     small = (len(pictures), LOOK, LOOK, pictures.channels)
-    look, broken = cache.get(_key(pictures, split, LOOK)) or _decoded(pictures, small, split, LOOK, keep)
+    key = _key(pictures, split, LOOK)
+    look, broken = cache.get(key) or _decoded(key, pictures, small, split, LOOK, keep)
     _refuse_ruins(pictures, broken, split)
     sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in broken]
     return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look)

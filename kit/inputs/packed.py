@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,14 +36,8 @@ class Packed(Inputs):
         place = root if (root / name).is_file() else stores.find(root, self.folder)
         if place is None:
             raise BadData(f"{root / self.folder}: no such folder (nor {', '.join(stores.ARCHIVES)}). See --data.")
-        store = stores.open_store(place)
-        found = next((one for one in (name, f"{self.folder}/{name}") if one in store.names), None)
-        if found is None:
-            raise BadData(f"{place}: holds no {name}.")
-        content = pickles.load(store.read(found), store.where(found))
-        if not isinstance(content, dict):
-            raise BadData(f"{store.where(found)}: holds no dictionary.")
-        return content
+        files = [one for one in (place, place / name, place / self.folder / name) if one.is_file()]
+        return _dictionary(place, self.folder, name, max((one.stat().st_mtime_ns for one in files), default=0))
 
     def files(self, root: Path) -> list[Path]:
         place = root if (root / "train").is_file() else stores.find(root, self.folder)
@@ -79,3 +74,16 @@ class Packed(Inputs):
             0, 40, (len(classes), self.channels * self.side**2)
         )
         return shades.astype(np.uint8)
+
+
+@lru_cache(maxsize=3)  # train, test, meta: a packed archive takes seconds to read through, and labels and pixels share one
+def _dictionary(place: Path, folder: str, name: str, changed: int) -> dict[str, Any]:
+    """What lies at `place` under `name`, read once while the file has this time."""
+    store = stores.open_store(place)
+    found = next((one for one in (name, f"{folder}/{name}") if one in store.names), None)
+    if found is None:
+        raise BadData(f"{place}: holds no {name}.")
+    content = pickles.load(store.read(found), store.where(found))
+    if not isinstance(content, dict):
+        raise BadData(f"{store.where(found)}: holds no dictionary.")
+    return content

@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from contest import alternate, medians
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -219,6 +218,10 @@ def contend(arguments: argparse.Namespace) -> None:
     print(json.dumps(work(arguments.data, arguments.rows)))
 
 
+def _out(folder: str, name: str) -> list[str]:
+    return ["--out", f"{folder}/{name}.npy"]
+
+
 def main() -> None:
     """Alternate the contenders of each part and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -241,23 +244,16 @@ def main() -> None:
             print("inference: needs --run")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            results: dict[str, list[dict[str, float]]] = {one.__name__: [] for one in CONTENDERS[part]}
-            for _ in range(arguments.repeats):
-                for name, many in results.items():
-                    words = [sys.executable, __file__, *sys.argv[1:], "--contender", name, "--out", f"{folder}/{name}.npy"]
-                    answer = subprocess.run(words, capture_output=True, text=True, check=True)
-                    many.append(json.loads(answer.stdout.splitlines()[-1]))
-                    print(f"{name:20}", many[-1], file=sys.stderr)
-            first = next(iter(results))
-            rate = {name: statistics.median(one["rate"] for one in many) for name, many in results.items()}
-            for name, many in results.items():
-                rest = (
-                    f"  data wait {statistics.median(one['wait'] for one in many):.1%} of a step" if "wait" in many[0] else ""
-                )
-                if part == "inference" and name != first:
-                    same = np.load(f"{folder}/{first}.npy") == np.load(f"{folder}/{name}.npy")
+            names = [one.__name__ for one in CONTENDERS[part]]
+            middle = medians(alternate(names, arguments.repeats, partial(_out, folder)))
+            first = middle[names[0]]
+            for name, one in middle.items():
+                rest = f"  data wait {one['wait']:.1%} of a step" if "wait" in one else ""
+                if part == "inference" and name != names[0]:
+                    same = np.load(f"{folder}/{names[0]}.npy") == np.load(f"{folder}/{name}.npy")
                     rest = f"  same answer in {same.mean():.2%} of rows"
-                print(f"{part:10} {name:20} {rate[name]:9,.0f} img/s  kit is {rate[first] / rate[name]:.2f}× as fast{rest}")
+                faster = first["rate"] / one["rate"]
+                print(f"{part:10} {name:20} {one['rate']:9,.0f} img/s  kit is {faster:.2f}× as fast{rest}")
 
 
 if __name__ == "__main__":

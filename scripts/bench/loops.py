@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from contest import alternate, medians
 from torch.nn.functional import cross_entropy
 
 CONTENDERS = ("kit", "plain", "raw")
@@ -153,17 +151,10 @@ def main() -> None:
         np.savez(
             cache, images=facts.inputs.load(arguments.data, tables.train, "train", 0).rows, y=tables.labels.encode(tables.train)
         )
-        results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-        for _ in range(arguments.repeats):
-            for name in CONTENDERS:
-                words = [sys.executable, __file__, *sys.argv[1:], "--contender", name, "--cache", str(cache)]
-                answer = subprocess.run(words, capture_output=True, text=True, check=True)
-                results[name].append(json.loads(answer.stdout.splitlines()[-1]))
-                print(f"{name:6}", results[name][-1], file=sys.stderr)
-    speed = {name: statistics.median(one["rows_per_second"] for one in many) for name, many in results.items()}
-    for name, many in results.items():
-        accuracy = statistics.median(one["accuracy"] for one in many)
-        print(f"{name:6} {speed[name]:9,.0f} rows/s  accuracy {accuracy:.4f}  kit is {speed['kit'] / speed[name]:.2f}× as fast")
+        middle = medians(alternate(CONTENDERS, arguments.repeats, lambda name: ["--cache", str(cache)]))
+    for name, one in middle.items():
+        faster = middle["kit"]["rows_per_second"] / one["rows_per_second"]
+        print(f"{name:6} {one['rows_per_second']:9,.0f} rows/s  accuracy {one['accuracy']:.4f}  kit is {faster:.2f}× as fast")
 
 
 if __name__ == "__main__":

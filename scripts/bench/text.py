@@ -16,15 +16,13 @@ import argparse
 import io
 import json
 import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from contest import alternate, medians
 
 CONTENDERS = ("kit", "nb", "tfidf")
 PATTERN = r"(?u)\w+|[!?]"
@@ -92,16 +90,8 @@ def main() -> None:
         score = kit_run(arguments.data, arguments.out) if name == "kit" else scikit_learn(name, arguments.data, arguments.out)
         print(json.dumps({"auc": score, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
         return
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(arguments.repeats):
-            for name, many in results.items():
-                words = [sys.executable, __file__, *sys.argv[1:], "--contender", name, "--out", f"{folder}/{name}{turn}"]
-                began = time.perf_counter()
-                answer = subprocess.run(words, capture_output=True, text=True, check=True)
-                many.append({"seconds": time.perf_counter() - began, **json.loads(answer.stdout.splitlines()[-1])})
-                print(f"{name:6}", many[-1], file=sys.stderr)
-    middle = {name: {key: statistics.median(one[key] for one in many) for key in many[0]} for name, many in results.items()}
+        middle = medians(alternate(CONTENDERS, arguments.repeats, lambda name: ["--out", f"{folder}/{name}"]))
     for name, one in middle.items():
         faster, lighter = one["seconds"] / middle["kit"]["seconds"], middle["kit"]["mb"] / one["mb"]
         print(

@@ -1,0 +1,33 @@
+"""Contest: contenders in fresh processes that take turns, so that a noisy machine disturbs all of them alike."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+Results = dict[str, list[dict[str, float]]]
+
+
+def alternate(names: Iterable[str], repeats: int, more: Callable[[str], list[str]] = lambda name: []) -> Results:
+    """Run this script again as `--contender NAME`, with `more(name)` besides, each in turn, so many times.
+
+    A contender prints JSON as its last line; `seconds`, of its whole process, is added unless it says so itself.
+    """
+    results: Results = {name: [] for name in names}
+    for _ in range(repeats):
+        for name, many in results.items():
+            began = time.perf_counter()
+            words = [sys.executable, *sys.argv, "--contender", name, *more(name)]
+            answer = subprocess.run(words, capture_output=True, text=True, check=True)
+            many.append({"seconds": time.perf_counter() - began, **json.loads(answer.stdout.splitlines()[-1])})
+            print(f"{name:20}", many[-1], file=sys.stderr)
+    return results
+
+
+def medians(results: Results) -> dict[str, dict[str, float]]:
+    """The median of every figure of every contender."""
+    return {name: {key: statistics.median(one[key] for one in many) for key in many[0]} for name, many in results.items()}
