@@ -258,4 +258,4 @@ def load(name: str) -> Adapter:
         raise Usage(f"{path}: defines no `competition = Competition(...)`.")
     presets = getattr(module, "presets", {})
     source = path.stem if known.get(path.stem) == path else str(path.resolve())
-    return Adapter(path.stem, source, module.competition, {"fast": Config(), **presets})
+    return Adapter(path.stem, source, module.competition, {**module.competition.inputs.presets(), **presets})

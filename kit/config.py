@@ -28,14 +28,17 @@ def knob(
 class Config:
     """The choices of a run. Facts of a competition are not here; see `kit.competition.Competition`."""
 
-    model: str = knob("convnet", "convnet, whitened (colour), ngrams (text), or any timm model")
+    model: str = knob("convnet", "convnet, whitened (colour), ngrams (text), any timm model, for texts any of Hugging Face's")
     width: int = knob(32, "channels of the kit's own nets' first layer", low=1)
     text: str = knob("text", "the column of texts (competition csv)")
     target: str = knob("label", "the column of answers (competition csv)", flag="--target")
     ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
     iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
     inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
-    weights: str = knob("", "pretrained weights of a timm model: hub, or a file or folder (safetensors or a state dict)")
+    weights: str = knob(
+        "", "pretrained weights: hub, or a file or folder (safetensors, a state dict; a transformer's with its tokenizer)"
+    )
+    tokens: int = knob(512, "tokens that a transformer reads of a text, half from its head and half from its tail", low=8)
     from_run: str = knob("", "folder of a run whose backbone to begin with", flag="--from")
     strategy: str = knob("full", "which layers learn", ("full", "freeze", "freeze-unfreeze", "gradual"))
     unfreeze: int = knob(1, "the epoch from which more than the head learns (freeze-unfreeze, gradual)", low=0)
@@ -43,6 +46,8 @@ class Config:
     size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
     epochs: int = knob(10, "passes over the training rows", low=1)
     batch: int = knob(256, "rows per optimizer step", low=1)
+    accumulate: int = knob(1, "parts of a batch that go through the model one after another, to save memory", low=1)
+    gradient_checkpointing: int = knob(0, "1: compute activations twice (timm, transformers): less memory", low=0, high=1)
     lr: float = knob(4e-3, "peak learning rate", low=0)
     bias_lr: float = knob(1.0, "factor on the learning rate of biases", low=0)
     head_lr: float = knob(1.0, "factor on the learning rate of the last layer", low=0)

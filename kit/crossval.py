@@ -217,7 +217,7 @@ def finish(work: Work, read_seconds: float) -> dict[str, Any]:
     scores["seconds"]["read"] = read_seconds
     scores["seconds"]["total"] += read_seconds
     write_json(run.path / "scores.json", scores)
-    if isinstance(work.x, Texts):
+    if isinstance(work.x, Texts) and work.config.model == "ngrams":
         explain.write(run, work.x, work.tables.labels.columns)
     run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)

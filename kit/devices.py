@@ -15,8 +15,11 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
-def choose(config: Config) -> Config:
-    """The Config with `devices`, `precision` and `layout` resolved for this machine. Raises Usage where it has none."""
+def choose(config: Config, kind: str = "images") -> Config:
+    """The Config with `devices`, `precision` and `layout` resolved for this machine and this kind of inputs.
+
+    Raises Usage where the machine has none.
+    """
     if config.model == "ngrams":  # sparse products in float32: a CPU's work
         return config.changed(devices="cpu", precision="fp32", layout="contiguous")
     device = config.devices
@@ -29,7 +32,7 @@ def choose(config: Config) -> Config:
         precision = _native(device)
     if precision == "fp16" and device == "cpu":
         raise Usage("--precision fp16: CPUs train in bf16 or fp32.")
-    layout = "channels_last" if config.layout == "auto" else config.layout
+    layout = "contiguous" if kind == "text" else "channels_last" if config.layout == "auto" else config.layout
     return config.changed(devices=device, precision=precision, layout=layout)
 
 

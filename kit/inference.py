@@ -55,15 +55,12 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
     Raises Usage where the run is not complete, BadData where a checkpoint is broken.
     """
-    from kit import views as all_views
-
     if not run.complete:
         raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
     models = load_members(run)
     for model in models:
-        if views and hasattr(model, "views"):
-            facts = model.hparams
-            model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
+        if views and hasattr(model, "set_views"):
+            model.set_views(views)
     return models
 
 

@@ -92,9 +92,10 @@ class Keeper(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
         """The one place where a fit may stop or be saved: this batch is still to come, all before it is done."""
         pause = max(self.fold.config.snapshot, 20 * self.cost)  # at most a twentieth of the time goes into snapshots
-        if self.stop.signum or time.monotonic() - self.saved >= pause:
+        whole = batch["step"] % self.feed.accumulate == 0  # gradients that were added up are not saved
+        if whole and (self.stop.signum or time.monotonic() - self.saved >= pause):
             self.snapshot(trainer, pl_module, batch)
-        if self.stop.signum:
+        if whole and self.stop.signum:
             raise self.stop.error()
         torch.manual_seed(seed_of(self.fold.config.seed, self.fold.number, batch["epoch"], batch["step"]))
 
@@ -103,7 +104,7 @@ class Keeper(pl.Callback):
     ) -> None:
         self.seen["predicted"].append(outputs["predicted"])
         self.seen["y"].append(outputs["y"])
-        self.seen["loss"].append(outputs["loss"].detach().reshape(1) * len(batch["rows"]))
+        self.seen["loss"].append(outputs["loss"].detach().reshape(1) * (len(batch["rows"]) / batch["share"]))
         if batch["step"] % FINITE_EVERY == FINITE_EVERY - 1 or batch["step"] + 1 == self.feed.steps:
             self.check_finite(outputs["loss"], batch)
         self.progress.batch(len(batch["rows"]), batch["epoch"], self.fold.config.epochs)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import augment
-from kit.batches import Batches, Whole
+from kit import augment, tokens
+from kit.batches import Batches, TextBatches, Whole
 from kit.config import Config
 from kit.errors import BadData, KitError
 from kit.inputs.text import Texts
@@ -134,9 +134,13 @@ def make(
     images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, mirror: bool, say: Callable[[str], None]
 ) -> Batches:
     """The feed that a Config and these inputs (an array, streamed, texts) ask for. `mirror`: may they be mirrored?"""
-    if isinstance(images, Texts):
+    plain: tuple[Any, ...] = (y, rows, config.batch, config.seed, fold, config.accumulate)
+    if isinstance(images, Texts) and config.model == "ngrams":
         return Whole(y, rows)
-    plain = (images, y, rows, config.batch, config.seed, fold)
+    if isinstance(images, Texts):
+        tokenizer, _ = tokens.load(config.model, config.weights)
+        return TextBatches(tokenizer.tokens(images), min(config.tokens, tokenizer.most), *plain)
+    plain = (images, *plain)
     if config.augment == "photo" and images.shape[-1] != 3:
         raise BadData("--augment photo: is for colour images; these are grey. Try medium.")
     if config.augment == "photo" or not isinstance(images, np.ndarray):

@@ -36,6 +36,9 @@ def run(
 
     adapter = competitions.load(name)
     config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    if adapter.preset(preset).model == "ngrams" != config.model and "transformer" in adapter.presets:
+        preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
+        config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
     adapter = adapter.shaped(config)
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
@@ -112,7 +115,7 @@ def execute(
             from kit import crossval, devices  # seconds of imports: only when there is something to do
 
             began = time.monotonic()
-            resolved = devices.choose(config)
+            resolved = devices.choose(config, adapter.competition.inputs.kind)
             target.note(**crossval.device_note(resolved))
             work = crossval.prepare(target, adapter, resolved, root, stop, quiet, only_fold)
             read_seconds = time.monotonic() - began
@@ -166,7 +169,7 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     root = facts.find(data or where_it_was)
     asked = facts.test_tables(root)
     test, sample = asked.test, asked.sample
-    config = devices.choose(configs.Config(**info["config"]))
+    config = devices.choose(configs.Config(**info["config"]), facts.inputs.kind)
     loaded = facts.inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
@@ -190,7 +193,7 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     if inputs.kind != "text":
         raise Usage(f"{source.path}: a run on {inputs.kind}, which cannot be typed in.")
     ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")
-    return inference.ensemble(source, inference.load(source), Texts(texts), ids, devices.choose(config))
+    return inference.ensemble(source, inference.load(source), Texts(texts), ids, devices.choose(config, "text"))
 
 
 def validate(name: str, file: Path, data: str | Path | None) -> list[str]:

@@ -24,7 +24,7 @@ def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[Any, Keeper]:
     config = fold.config
     feed = photos.make(fold.x, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
     torch.manual_seed(seed_of(config.seed, fold.number))
-    module = choice.make(config, fold.labels, fold.x, fold.mirror, feed.steps * config.epochs)
+    module = choice.make(config, fold.labels, fold.x, fold.mirror, feed.steps // feed.accumulate * config.epochs)
     keeper = Keeper(fold, feed, stop, progress)
     if not keeper.restore(module):
         module.learn(fold.x, fold.train, fold.y)
@@ -56,6 +56,7 @@ def make_trainer(config: Config, keeper: Keeper) -> pl.Trainer:
     return pl.Trainer(
         accelerator="gpu" if config.devices == "gpu" else "cpu",
         devices=1,
+        accumulate_grad_batches=keeper.feed.accumulate,
         precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
         max_epochs=config.epochs - keeper.feed.epoch,
         callbacks=[keeper],

@@ -13,7 +13,7 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames runs stopping progress",
-    "ngrams inputs labels views augment trivial duplicates",
+    "ngrams tokens inputs labels views augment trivial duplicates",
     "competition submission fabricate modules checkpoints batches photos devices",
     "inference explain backbones keeper training crossval pipeline check sheets audit doctor report",
     "__init__ cli __main__",

@@ -111,7 +111,7 @@ def test_the_average_of_weights_starts_fast_and_forgets_the_start() -> None:
     for step in range(30):
         with torch.no_grad():
             weight.fill_(float(step))
-        module.on_train_batch_end(None, None, 0)
+        module.on_train_batch_end(None, {"last": True}, 0)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = float(step) if expected is None else decay * expected + (1 - decay) * step
     assert averaged.mean().item() == pytest.approx(expected, rel=1e-5)

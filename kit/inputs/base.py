@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kit import frames
+from kit.config import Config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,10 @@ class Inputs(ABC):
     kind: ClassVar[str]
     channels: int
     mirror: bool  # may a picture be mirrored and still have the same answer? Not a digit or a text.
+
+    def presets(self) -> dict[str, Config]:
+        """What an adapter has for presets where it names none of its own."""
+        return {"fast": Config()}
 
     def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
         """A table of the competition: text cells, but for columns that are this input's own numbers."""

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kit import frames, ngrams
+from kit.config import Config
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# The customary start of fine-tuning (Devlin et al. 2019; Sun et al. 2019).
+TRANSFORMER = Config(
+    model="distilbert-base-uncased", epochs=2, batch=16, lr=3e-5, weight_decay=0.01, schedule="linear", warmup=0.1, ema=0
+)
 WORDS = ("plain", "wonderful", "dreadful", "lively", "wooden", "moving")
 FILLERS = ("the", "film", "was", "and", "a", "story", "of", "people", "who", "travel")
 
@@ -57,6 +62,9 @@ class Text(Inputs):
     kind: ClassVar[str] = "text"
     channels: int = 0
     mirror: bool = False
+
+    def presets(self) -> dict[str, Config]:
+        return {"fast": Config(model="ngrams", epochs=1), "transformer": TRANSFORMER}
 
     def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
         return frames.read_csv(data, name, self.delimiter, self.escape)

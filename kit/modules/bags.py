@@ -16,6 +16,7 @@ import torch
 
 from kit import labels as all_labels, ngrams
 from kit.config import Config
+from kit.errors import Usage
 from kit.inputs.text import Texts
 
 FORWARD = 8192  # rows predicted at a time
@@ -79,6 +80,8 @@ class BagsModule(pl.LightningModule):
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0):
         super().__init__()
+        if config["weights"]:
+            raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
         self.save_hyperparameters()
         self.config, self.labels = Config(**config), all_labels.from_json(labels)
         outputs = len(self.labels.columns)
@@ -145,6 +148,10 @@ class BagsModule(pl.LightningModule):
             self.weight = torch.nn.Parameter(self.ratio * self.weight)
         self.hparams["columns"] = len(self.column)
         del self.matrix, self.ratio, self.root, self.rows
+
+    def adopt(self, source: Any) -> None:
+        """Raises Usage."""
+        raise Usage("--from: an n-gram model has no backbone to begin with.")
 
     def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
         """The batch that `predict_step` takes."""

@@ -11,6 +11,10 @@ from kit.labels import Labels, to_json
 
 def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> Any:
     """A module for inputs `x` (as `Inputs.load` gives them), with weights drawn from the global generator."""
+    if isinstance(x, Texts) and config.model != "ngrams":
+        from kit.modules import transformer
+
+        return transformer.make(config, labels, steps)
     if isinstance(x, Texts):
         from kit.modules.bags import BagsModule
 
@@ -27,6 +31,10 @@ def rebuilt(hyper_parameters: dict[str, Any]) -> Any:
         from kit.modules.bags import BagsModule
 
         return BagsModule(**hyper_parameters)
+    if "tokenizer" in hyper_parameters:
+        from kit.modules.transformer import TransformerModule
+
+        return TransformerModule(**hyper_parameters)
     from kit.modules.images import ImageModule
 
     return ImageModule(**hyper_parameters)

@@ -123,6 +123,8 @@ def layers(net: nn.Module) -> list[list[str]]:
     elif isinstance(net, Whitened):
         whole = {"whiten": net.whiten, **{f"stages.{i}": part for i, part in enumerate(net.stages)}, "head": net.head}
         parts = [[f"{place}.{name}" for name, _ in part.named_parameters()] for place, part in whole.items()]
+    elif hasattr(net, "base_model_prefix"):
+        parts = _encoder_layers(net)
     else:
         from timm.models import group_parameters
 
@@ -137,7 +139,39 @@ def head_names(net: nn.Module) -> list[str]:
     """The parameters of the last layer, which belongs to the answers of one competition."""
     if isinstance(net, nn.Sequential | Whitened):
         return layers(net)[-1]
+    if hasattr(net, "base_model_prefix"):
+        return [name for name, _ in net.named_parameters() if _in_head(net, name)]
     head = net.get_classifier()  # type: ignore[operator]
     heads = head if isinstance(head, tuple | list) else [head]  # distilled ViTs have two
     own = {id(parameter) for one in heads for parameter in one.parameters()}
     return [name for name, parameter in net.named_parameters() if id(parameter) in own]
+
+
+def _encoder_layers(net: nn.Module) -> list[list[str]]:
+    """Of a Hugging Face classifier: the embeddings, each block of its longest list of blocks, the head."""
+    base = getattr(net, str(net.base_model_prefix))
+    lists = [(name, one) for name, one in base.named_modules() if isinstance(one, nn.ModuleList)]
+    name, blocks = max(lists, key=lambda pair: len(pair[1]), default=("", []))
+    prefix = f"{net.base_model_prefix}.{name}."
+    parts: list[list[str]] = [[] for _ in range(len(blocks) + 2)]
+    for one, _ in net.named_parameters():
+        block = int(one.removeprefix(prefix).split(".")[0]) + 1 if len(blocks) and one.startswith(prefix) else 0
+        after = not block and any(parts[1:])  # a last norm, say, belongs to the last block
+        parts[-1 if _in_head(net, one) else len(blocks) if after else block].append(one)
+    return parts
+
+
+def _in_head(net: nn.Module, name: str) -> bool:
+    """Whatever is not of the model that was pretrained, and its pooler, which many were pretrained without."""
+    prefix = f"{net.base_model_prefix}."
+    return not name.startswith(prefix) or name.startswith(f"{prefix}pooler.")
+
+
+def recompute(net: nn.Module, model: str) -> None:
+    """Compute activations a second time in the backward pass. Raises Usage for a net that cannot."""
+    # transformers: the new name and the old; timm
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable", "set_grad_checkpointing")
+    switch = next((getattr(net, name) for name in names if hasattr(net, name)), None)
+    if switch is None:
+        raise Usage(f"--gradient-checkpointing: {model} has none; timm models and transformers have.")
+    switch()

@@ -1,0 +1,146 @@
+"""NetModule: what every network that learns by gradient steps shares: averages, frozen layers, optimizers, schedules."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, Self
+
+import pytorch_lightning as pl
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from kit import labels as all_labels
+from kit.config import Config
+from kit.devices import DTYPES
+from kit.modules import networks, transfer
+from kit.modules.muon import Muon
+
+
+class NetModule(pl.LightningModule):
+    """Trains `net`, predicts with its average over the trajectory. Loss and activation belong to the Labels.
+
+    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`); `hparams["steps"]`: optimizer steps of
+    the whole schedule.
+    """
+
+    resumable = True  # in the middle of a fit
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any]):
+        super().__init__()
+        self.config, self.labels = Config(**config), all_labels.from_json(labels)
+        self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
+        self.register_buffer("scale", torch.ones(len(self.labels.columns)))
+
+    def take(self, net: torch.nn.Module) -> None:
+        """Make `net` the one to train."""
+        c = self.config
+        self.net = net
+        self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
+        self.thaw = transfer.Thaw(net, c)
+        self.epoch = 0
+
+    def scale_targets(self, y: Any) -> None:
+        """Learn the shift and scale of targets from the training rows' answers."""
+        shift, scale = self.labels.scaling(y)
+        self.shift.copy_(torch.from_numpy(shift))
+        self.scale.copy_(torch.from_numpy(scale))
+
+    def adopt(self, source: Any) -> None:
+        """Begin with another run's backbone, as it predicts."""
+        transfer.adopt(self.net, source.net if source.averaged is None else source.averaged.module)
+        self.average_anew()
+
+    def average_anew(self) -> None:
+        """The average of the weights begins with what they are now."""
+        if self.averaged is not None:
+            self.averaged.module.load_state_dict(self.net.state_dict())
+
+    @property
+    def predictor(self) -> torch.nn.Module:
+        """The network that predicts: the average over the trajectory (EMA), or the last."""
+        return self.net if self.averaged is None else self.averaged
+
+    def answers(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits as predictions, in the targets' own units."""
+        return self.labels.activation(logits) * self.scale + self.shift
+
+    def scaled(self, y: torch.Tensor) -> torch.Tensor:
+        """Answers as the loss takes them."""
+        return (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if batch["step"] == 0 or batch_idx == 0:
+            self.epoch = batch["epoch"]
+            self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's, but that frozen layers stay in eval mode."""
+        super().train(mode)
+        self.thaw.set(self.epoch)
+        return self
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.averaged is not None and batch["last"]:
+            self.averaged.update_parameters(self.net)
+
+    def finish(self) -> None:
+        """Nothing to tidy up after a fit."""
+
+    def configure_optimizers(self) -> Any:
+        c = self.config
+        found: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
+        head = networks.head_names(self.net)
+        for name, parameter in self.net.named_parameters():
+            if name in self.thaw.never:
+                continue
+            bias = name.rpartition(".")[2] == "bias"
+            lr = c.lr * self.thaw.rate(name) * (c.bias_lr if bias else 1) * (c.head_lr if name in head else 1)
+            orthogonal = c.optimizer == "muon" and parameter.ndim == 4 and name not in head
+            found.setdefault((lr, c.weight_decay if parameter.ndim > 1 else 0.0, orthogonal), []).append(parameter)
+        groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay, _), some in found.items()]
+        optimizer: torch.optim.Optimizer
+        if c.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
+        elif c.optimizer == "muon":
+            kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
+            optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=True)
+        shape = partial(SCHEDULES[c.schedule], steps=self.hparams["steps"], warmup=c.warmup)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [shape] * len(groups))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """The share of the peak learning rate at a step: two cosines, up from 1/25 and down to nothing (Smith & Topin 2018).
+
+    torch's OneCycleLR is the same, but divides by zero where the rise is one step long.
+    """
+    rise = max(warmup * (steps + 1) - 1, 0.0)
+    low, high, part = (0.04, 1.0, step / rise) if step < rise else (4e-6, 1.0, (steps - step) / max(steps - rise, 1.0))
+    return low + (high - low) * (1 - math.cos(math.pi * min(max(part, 0.0), 1.0))) / 2
+
+
+def linear(step: int, steps: int, warmup: float) -> float:
+    """Straight up from nothing, where there is a warm-up, and straight down to nothing."""
+    rise = warmup * steps
+    return (step + 1) / (rise + 1) if step < rise else max(0.0, (steps - step) / max(steps - rise, 1.0))
+
+
+SCHEDULES = {"one-cycle": one_cycle, "linear": linear}
+
+
+def _warm_average(decay: float) -> Any:
+    """An exponential average whose decay starts low, so that a short run does not average its random start."""
+
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], seen: torch.Tensor) -> None:
+        if not averaged[0].is_floating_point():  # batch normalisation's count of batches
+            torch._foreach_copy_(averaged, current)
+            return
+        now = min(decay, (1 + float(seen)) / (10 + float(seen)))
+        torch._foreach_lerp_(averaged, current, 1 - now)
+
+    return update
