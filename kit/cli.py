@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from kit.config import KNOBS, flag
+from kit.config import KNOBS, flag, switch
 from kit.errors import KitError, Usage, did_you_mean
 
 Command = Callable[[argparse.Namespace], int]
@@ -118,7 +118,8 @@ def _add_knobs(command: argparse.ArgumentParser) -> None:
         choices = one.metadata["choices"]
         shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
         flags = [flag(one), "--label"] if one.name == "target" else [flag(one)]
-        knobs.add_argument(*flags, dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown)
+        bare: dict[str, Any] = {"nargs": "?", "const": "1"} if switch(one) else {}
+        knobs.add_argument(*flags, dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown, **bare)
 
 
 def _version() -> str:

@@ -1,14 +1,17 @@
 """Config: every knob once, with its default, help and bounds; flags, environment and presets are made from it."""
 
+import contextlib
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from kit.errors import Usage, did_you_mean
 
 POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.augment` has them
+SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.modules.schedules` has them
 VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.views` has them
 
 
@@ -19,9 +22,27 @@ def knob(
     low: float | None = None,
     high: float | None = None,
     flag: str = "",
+    parse: Callable[[str], Any] | None = None,
 ) -> Any:
-    """A dataclass field that knows its help text, its bounds (inclusive) and its flag, where that is not its name."""
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "flag": flag})
+    """A dataclass field that knows its help text, its bounds (inclusive), its flag, where that is not its name, and how
+    text is read, where that is not as its default's type reads it."""
+    about = {"help": help, "choices": choices, "low": low, "high": high, "flag": flag, "parse": parse}
+    return field(default=default, metadata=about)
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s`, `30m`, `1h30m` as seconds. Raises ValueError for anything else."""
+    with contextlib.suppress(ValueError):
+        return float(text)
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if not found or not text.strip():
+        raise ValueError(text)
+    return sum(float(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True))
+
+
+def auto_or(kind: type) -> Callable[[str], Any]:
+    """What reads a number, or `auto` as 0."""
+    return lambda text: kind(0) if text == "auto" else kind(text)
 
 
 @dataclass(frozen=True)
@@ -45,14 +66,22 @@ class Config:
     layer_decay: float = knob(1.0, "factor on the learning rate per layer, from the head to the picture", low=0, high=1)
     size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
     epochs: int = knob(10, "passes over the training rows", low=1)
-    batch: int = knob(256, "rows per optimizer step", low=1)
+    time_budget: float = knob(
+        0.0,
+        "time for the whole run (30m, 1h30m), shared by its folds; the schedule ends with it; 0: none",
+        low=0,
+        parse=seconds,
+    )
+    early_stop: int = knob(0, "validations without a better score that end a fold, which keeps its best weights; 0: off", low=0)
+    batch: int = knob(256, "rows per optimizer step; auto: the fastest here (CPU), what fits (GPU)", low=0, parse=auto_or(int))
     accumulate: int = knob(1, "parts of a batch that go through the model one after another, to save memory", low=1)
     gradient_checkpointing: int = knob(0, "1: compute activations twice (timm, transformers): less memory", low=0, high=1)
-    lr: float = knob(4e-3, "peak learning rate", low=0)
+    lr: float = knob(4e-3, "peak learning rate; auto: by a range test", low=0, parse=auto_or(float))
+    clip: float = knob(0.0, "largest norm of a step's gradient; 0: any", low=0)
     bias_lr: float = knob(1.0, "factor on the learning rate of biases", low=0)
     head_lr: float = knob(1.0, "factor on the learning rate of the last layer", low=0)
     optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd", "muon"))
-    schedule: str = knob("one-cycle", "course of the learning rate after its rise", ("one-cycle", "linear"))
+    schedule: str = knob("one-cycle", "course of the learning rate after its rise", SCHEDULES)
     weight_decay: float = knob(0.05, "weight decay, on weights of two or more dimensions only", low=0)
     warmup: float = knob(0.25, "share of the schedule in which the learning rate rises", low=0, high=1)
     label_smoothing: float = knob(0.0, "label smoothing", low=0, high=0.9)
@@ -75,6 +104,7 @@ class Config:
         50.0, "gigabytes of decoded images to keep on disk; a larger set is decoded anew in each epoch", low=0
     )
     snapshot: float = knob(15.0, "seconds between the snapshots that a killed run resumes from", low=0)
+    profile: int = knob(0, "1: say where the time of training went", low=0, high=1)
     limit: int = knob(0, "use the first N training rows only (a trial run); 0: all", low=0)
 
     def __post_init__(self) -> None:
@@ -98,7 +128,7 @@ class Config:
 
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
-IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb"})
+IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate"})
 PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
 
 
@@ -135,13 +165,20 @@ def flag(one: Field) -> str:
     return one.metadata["flag"] or "--" + one.name.replace("_", "-")
 
 
+def switch(one: Field) -> bool:
+    """Is it 0 or 1? Its flag alone means 1."""
+    return type(one.default) is int and (one.metadata["low"], one.metadata["high"]) == (0, 1)
+
+
 def _parse(one: Field, value: Any) -> Any:
     kind: type = type(one.default)
     if isinstance(value, str) and kind is not str:
         try:
-            return kind(value)
+            return (one.metadata["parse"] or kind)(value)
         except ValueError:
-            wanted = "a whole number" if kind is int else "a number"
+            wanted = (
+                "a whole number" if kind is int else "a time such as 30m" if one.metadata["parse"] is seconds else "a number"
+            )
             raise Usage(f"{flag(one)} {value!r}: {wanted} is wanted ({one.metadata['help']}).") from None
     return kind(value) if kind is float and isinstance(value, int) and not isinstance(value, bool) else value
 

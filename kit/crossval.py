@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pandas as pd
 import torch
 
 from kit import (
+    autotune,
     backbones,
     checkpoints,
     competition as competitions,
@@ -26,6 +29,7 @@ from kit import (
     inference,
     submission,
 )
+from kit.budget import Budget
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
@@ -36,7 +40,10 @@ from kit.labels import to_json
 from kit.progress import Progress
 from kit.runs import Run, read_json, write_json
 from kit.stopping import Stop
+from kit.timings import Timings
 from kit.training import fit
+
+SPARE, FILES = 1.3, 0.5  # of a time budget, kept for predictions: times their time, and seconds for files
 
 
 @dataclass
@@ -54,10 +61,21 @@ class Work:
     stop: Stop
     progress: Progress
     identity: str
+    budget: Budget
+    fits: int  # that are left
+    timings: Timings = field(default_factory=Timings)
+    predicting: float = 0.0  # seconds that a fold's predictions have taken at most
 
 
 def prepare(
-    run: Run, adapter: competitions.Adapter, config: Config, root: Path, stop: Stop, quiet: bool, only: list[int] | None
+    run: Run,
+    adapter: competitions.Adapter,
+    config: Config,
+    root: Path,
+    stop: Stop,
+    quiet: bool,
+    only: list[int] | None,
+    budget: Budget,
 ) -> Work:
     """Read the files, deal the folds (or check those of the run), load the inputs."""
     facts = adapter.competition
@@ -79,15 +97,58 @@ def prepare(
     unknown = [k for k in only or [] if k not in names]
     if unknown:
         raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
+    fits = len(only or names) + (config.final != "folds" and only is None)
     total = config.epochs * sum(len(dealt.split(k)[0]) for k in only or names)
     total += config.epochs * len(y) * (config.final != "folds" and only is None)
     progress.expect(total)
     for note in [*tables.notes, *notes]:
         progress.say(note)
-    identity = hashlib.sha256(
-        json.dumps([config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]).encode()
-    ).hexdigest()
-    return Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, identity)
+    work = Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, "", budget, fits)
+    if config.lr == 0 or config.batch == 0:
+        work.config = tuned(work)
+    known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]
+    work.identity = hashlib.sha256(json.dumps(known).encode()).hexdigest()
+    return work
+
+
+def tuned(work: Work) -> Config:
+    """The Config with numbers for `auto`, found once on the training rows of the first fold and kept in `run.json`."""
+    chosen = work.run.info.get("chosen")
+    if chosen is None:
+        preset = work.adapter.preset(work.run.info["preset"])
+        config, said = autotune.tuned(fold_of(work, 0, work.config), work.fits, preset.batch or Config().batch, work.run.path)
+        for line in said:
+            work.progress.say(line)
+        chosen = {"lr": config.lr, "batch": config.batch}
+        work.run.note(chosen=chosen)
+    return work.config.changed(**chosen)
+
+
+def fold_of(work: Work, name: int | str, config: Config) -> Fold:
+    """The fit of a fold, or of all rows (`refit`)."""
+    train, valid = work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
+    number = name if isinstance(name, int) else -1
+    return Fold(
+        f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, work.run.fold(name),
+        work.x, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
+        work.adapter.competition.inputs.mirror, backbones.source(work.config.from_run, work.run, number),
+    )  # fmt: skip
+
+
+def deadline(work: Work, fold: Fold, module: Any) -> float:
+    """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
+    if not work.config.time_budget:
+        return math.inf
+    rows = len(fold.valid) + len(work.test.rows)
+    if not work.predicting:
+        some = np.arange(min(len(fold.x), 2 * module.forward_rows(fold.config.devices)))
+        inference.predict(module.eval(), fold.x, some[: len(some) // 2], fold.config)
+        began = time.monotonic()
+        inference.predict(module, fold.x, some, fold.config)
+        work.predicting = (time.monotonic() - began) / len(some) * rows
+        module.train()
+    after = SPARE * work.predicting + FILES
+    return work.budget.until(work.fits, after, FILES + 2e-5 * (len(work.y) + len(work.test.rows)))
 
 
 def deal(
@@ -133,21 +194,17 @@ def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
 def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound."""
     folder = work.run.fold(name)
-    train, valid = work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
     done = finished(folder)
+    config = work.config if done or isinstance(name, int) else refit_config(work)
+    fold = fold_of(work, name, config)
     if done:
-        work.progress.fold(folder.name, skipped=work.config.epochs * len(train))
+        work.progress.fold(folder.name, skipped=work.config.epochs * len(fold.train))
+        work.fits -= 1
         return done
-    config = work.config if isinstance(name, int) else refit_config(work)
-    number = name if isinstance(name, int) else -1
-    fold = Fold(
-        f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, folder,
-        work.x, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
-        work.adapter.competition.inputs.mirror, backbones.source(work.config.from_run, work.run, number),
-    )  # fmt: skip
-    module, keeper = fit(fold, work.stop, work.progress)
+    module, keeper = fit(fold, work.stop, work.progress, partial(deadline, work, fold), work.timings)
     began = time.monotonic()
-    stats: dict[str, Any] = {"rows": len(train), "epochs": config.epochs}
+    stats: dict[str, Any] = {"rows": len(fold.train), "epochs": keeper.epochs}
+    valid = fold.valid
     if len(valid):
         predicted = inference.predict(module, fold.x, valid, config)
         stats["score"] = fold.score(predicted)
@@ -160,8 +217,9 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
     write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
-    frames.write_csv(folder / "history.csv", pd.DataFrame(fold.history), index=False)
+    frames.write_csv(folder / "history.csv", pd.DataFrame(keeper.fold.history), index=False)
     stats["seconds"] = {"train": keeper.seconds, "predict": time.monotonic() - began}
+    work.predicting, work.fits = max(work.predicting, stats["seconds"]["predict"]), work.fits - 1
     del module, keeper
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
@@ -188,7 +246,8 @@ def refit_config(work: Work) -> Config:
     """The refit trains as long as the folds found best: their mean best epoch, or the whole schedule."""
     stats = [read_json(work.run.fold(k) / "fold.json") for k in work.folds.numbers]
     best = [one["best_epoch"] for one in stats if "best_epoch" in one]
-    return work.config.changed(epochs=round(float(np.mean(best))), checkpoint="end") if best else work.config
+    long = round(float(np.mean(best))) if best else work.config.epochs
+    return work.config.changed(epochs=long, checkpoint="end", early_stop=0)
 
 
 def write_predictions(work: Work, path: Path, predicted: np.ndarray, ids: pd.Index) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -44,6 +45,11 @@ class Fold:
     source: Callable[[], Any] | None = None  # the module whose backbone this fit begins with (`--from`)
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def keeps_best(self) -> bool:
+        """Are the best weights by validation kept, rather than the last?"""
+        return self.config.checkpoint == "best" or self.config.early_stop > 0
+
     def score(self, predicted: np.ndarray) -> float:
         """The competition's metric on this fold's validation rows."""
         return self.metric(self.labels.truth(self.y[self.valid]), self.labels.harden(predicted))
@@ -55,7 +61,9 @@ class Keeper(pl.Callback):
     def __init__(self, fold: Fold, feed: batches.Batches, stop: Stop, progress: Progress):
         self.fold, self.feed, self.stop, self.progress = fold, feed, stop, progress
         self.saved = self.began = self.epoch_began = time.monotonic()
-        self.cost = self.seconds = 0.0
+        self.cost = self.seconds = self.position = 0.0
+        self.until = math.inf  # `time.monotonic()` when the fit must be over
+        self.done = 0  # parts of batches, over all epochs
         self.epoch = feed.epoch
         self.state: dict[str, Any] | None = None
         self.best: dict[str, Any] | None = None
@@ -71,7 +79,8 @@ class Keeper(pl.Callback):
         if state is None or state["identity"] != self.fold.identity:
             return False
         module.load_state_dict(state["module"])
-        self.feed.epoch, self.feed.start = state["epoch"], state["step"]
+        self.feed.epoch, self.feed.start = state["epoch"], state["step"] * self.feed.accumulate
+        self.position = state["position"]
         self.fold.history, self.best, self.seconds = state["history"], state["best"], state["seconds"]
         self.seen = {name: [value] for name, value in state["seen"].items()} if state["seen"] else self.seen
         self.state = state
@@ -97,6 +106,8 @@ class Keeper(pl.Callback):
             self.snapshot(trainer, pl_module, batch)
         if whole and self.stop.signum:
             raise self.stop.error()
+        if whole and self.until < math.inf:
+            pl_module.position = self.in_time(batch)  # type: ignore[assignment]
         torch.manual_seed(seed_of(self.fold.config.seed, self.fold.number, batch["epoch"], batch["step"]))
 
     def on_train_batch_end(
@@ -108,15 +119,40 @@ class Keeper(pl.Callback):
         if batch["step"] % FINITE_EVERY == FINITE_EVERY - 1 or batch["step"] + 1 == self.feed.steps:
             self.check_finite(outputs["loss"], batch)
         self.progress.batch(len(batch["rows"]), batch["epoch"], self.fold.config.epochs)
-        self.epoch = batch["epoch"]
+        self.epoch, self.done = batch["epoch"], batch["epoch"] * self.feed.steps + batch["step"] + 1
+        if batch["last"] and time.monotonic() >= self.until:
+            trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the end of the last batch: callbacks come before the module there, so its average would lack a step.
         self.epoch_end(pl_module, self.epoch, trainer.optimizers[0].param_groups[0]["lr"])
+        best, patience = self.best, self.fold.config.early_stop
+        if patience and best is not None and (self.epoch + 1 - best["epoch"]) // self.every >= patience:
+            trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stop.patient = False
         self.seconds += time.monotonic() - self.began
+        left = self.fold.config.epochs * self.feed.steps - self.done
+        self.progress.skip(left * len(self.fold.train) // self.feed.steps)
+
+    @property
+    def epochs(self) -> float:
+        """How many were trained; a part of one where the time was over."""
+        whole = self.done / self.feed.steps
+        return int(whole) if whole == int(whole) else round(whole, 2)
+
+    @property
+    def every(self) -> int:
+        """Epochs between validations; 0: none."""
+        return self.fold.config.val_every or int(self.fold.keeps_best)
+
+    def in_time(self, batch: Any) -> float:
+        """How far the schedule is: by the steps, or by the time where that is short (Li, Yumer & Ramanan 2020)."""
+        steps = self.fold.config.epochs * self.feed.steps
+        done = (batch["epoch"] * self.feed.steps + batch["step"]) / steps
+        spent = (time.monotonic() - self.began) / max(self.until - self.began, 1e-9)
+        return max(done, self.position + (1 - self.position) * min(spent, 1.0))
 
     def check_finite(self, loss: torch.Tensor, batch: Any) -> None:
         """Raise Diverged where the loss is NaN or infinite."""
@@ -132,9 +168,10 @@ class Keeper(pl.Callback):
         now = time.monotonic()
         row = {"epoch": epoch + 1, "lr": rate, **{f"train_{name}": value for name, value in values.items()}}
         row["rows_per_second"] = len(y) / max(now - self.epoch_began, 1e-9)
-        every = config.val_every or (1 if config.checkpoint == "best" else 0)
-        if every and (epoch + 1) % every == 0 and len(self.fold.valid):
+        if self.every and (epoch + 1) % self.every == 0 and len(self.fold.valid):
             row |= self.validate(module, epoch)
+        if hasattr(module, "on_train_epoch_loss"):
+            module.on_train_epoch_loss(values["loss"])
         self.fold.history.append(row)
         self.progress.epoch(epoch, config.epochs, {"loss": values["loss"], **_score_of(row, self.fold.metric.name)})
         self.seen = {"predicted": [], "y": [], "loss": []}
@@ -150,7 +187,7 @@ class Keeper(pl.Callback):
         module.train()
         self.stop.patient = True
         score = self.fold.score(predicted)
-        if self.fold.config.checkpoint == "best" and (self.best is None or self.fold.metric.better(score, self.best["score"])):
+        if self.fold.keeps_best and (self.best is None or self.fold.metric.better(score, self.best["score"])):
             self.best = {"score": score, "epoch": epoch + 1, "module": copy.deepcopy(module.state_dict())}
         values = tracked(self.fold.labels, torch.from_numpy(predicted), torch.from_numpy(self.fold.y[self.fold.valid]))
         return {f"val_{name}": value for name, value in {**values, self.fold.metric.name: score}.items()}
@@ -161,7 +198,8 @@ class Keeper(pl.Callback):
         state = {
             "identity": self.fold.identity,
             "epoch": batch["epoch"],
-            "step": batch["step"],
+            "step": batch["step"] // self.feed.accumulate,  # parts may be smaller when it goes on
+            "position": getattr(module, "position", 0.0),
             "module": module.state_dict(),
             "optimizer": trainer.optimizers[0].state_dict(),
             "schedule": trainer.lr_scheduler_configs[0].scheduler.state_dict(),

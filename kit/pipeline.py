@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit import competition as competitions, config as configs, files, frames, runs
+from kit.budget import Budget
 from kit.errors import BadData, KitError, Stopped, Usage
 from kit.progress import say
 from kit.runs import Run
@@ -69,7 +70,7 @@ def clear(target: Run) -> None:
     """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
     if not target.info:
         return
-    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "words.csv"):
+    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "words.csv", "lr.svg"):
         (target.path / one).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), target.path / "refit"]:
         if folder.is_dir():
@@ -112,17 +113,20 @@ def execute(
 
     try:
         with stoppable() as stop:
+            began = time.monotonic()
+            budget = Budget(config.time_budget)
             from kit import crossval, devices  # seconds of imports: only when there is something to do
 
-            began = time.monotonic()
             resolved = devices.choose(config, adapter.competition.inputs.kind)
             target.note(**crossval.device_note(resolved))
-            work = crossval.prepare(target, adapter, resolved, root, stop, quiet, only_fold)
+            work = crossval.prepare(target, adapter, resolved, root, stop, quiet, only_fold, budget)
             read_seconds = time.monotonic() - began
             try:
                 train(work, only_fold)
             finally:
                 work.progress.close()
+                if work.timings.seconds:
+                    say(work.timings.table())
             if all(crossval.finished(target.fold(k)) for k in wanted(work)):
                 crossval.finish(work, read_seconds)
             else:

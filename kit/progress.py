@@ -37,6 +37,10 @@ class Progress:
         self.label = label
         self._count(skipped)
 
+    def skip(self, rows: int) -> None:
+        """These rows will not be trained: a fold ended early."""
+        self._count(rows)
+
     def batch(self, rows: int, epoch: int, epochs: int) -> None:
         """One batch was trained."""
         self.worked += rows
@@ -52,7 +56,7 @@ class Progress:
         elif not self.quiet and (time.monotonic() - self.last > LINE_EVERY or epoch + 1 == epochs):
             self.last = time.monotonic()
             speed = self.worked / max(self.last - self.began, 1e-9)
-            left = (self.total - self.done) / max(speed, 1e-9)
+            left = max(self.total - self.done, 0) / max(speed, 1e-9)
             say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
 
     def say(self, text: str) -> None:

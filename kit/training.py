@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,14 +15,51 @@ import torch
 
 from kit import devices, photos
 from kit.config import Config
+from kit.errors import KitError
 from kit.keeper import Fold, Keeper, seed_of
 from kit.modules import choice
 from kit.progress import Progress
 from kit.stopping import Stop
+from kit.timings import Timings
 
 
-def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[Any, Keeper]:
-    """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step."""
+def fit(
+    fold: Fold,
+    stop: Stop,
+    progress: Progress,
+    deadline: Callable[[Any], float] | None = None,
+    timings: Timings | None = None,
+) -> tuple[Any, Keeper]:
+    """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step.
+
+    `deadline`: when the fit of this module must be over. Where the memory does not suffice, batches go through the model
+    in twice as many parts, from the newest snapshot on. Raises KitError where two rows are too many.
+    """
+    while True:
+        said = ""
+        try:
+            return _fit(fold, stop, progress, deadline, timings)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
+            if not _out_of_memory(fault):
+                raise
+            said = str(fault).splitlines()[0][:120].rstrip(".") if str(fault) else "out of memory"
+        gc.collect()  # only here: the exception held the tensors of the step
+        torch.cuda.empty_cache()
+        parts = 2 * fold.config.accumulate
+        if fold.config.batch < 2 * parts:
+            raise KitError(f"{fold.name}: out of memory, even in parts of a few rows. Use a smaller --size or --model.")
+        progress.say(f"{fold.name}: {said}. Goes on with each batch in {parts} parts (--accumulate {parts})")
+        fold = replace(fold, config=fold.config.changed(accumulate=parts), history=[])
+
+
+def _out_of_memory(fault: BaseException) -> bool:
+    """A GPU's, or a CPU's, which torch only tells in words."""
+    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(fault)
+
+
+def _fit(
+    fold: Fold, stop: Stop, progress: Progress, deadline: Callable[[Any], float] | None, timings: Timings | None
+) -> tuple[Any, Keeper]:
     config = fold.config
     feed = photos.make(fold.x, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
     torch.manual_seed(seed_of(config.seed, fold.number))
@@ -30,10 +69,15 @@ def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[Any, Keeper]:
         module.learn(fold.x, fold.train, fold.y)
         if fold.source is not None:
             module.adopt(fold.source())
+    if deadline is not None:
+        keeper.until = deadline(module)
     progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
     if feed.epoch < config.epochs:
         with quiet_lightning():
-            make_trainer(config, keeper).fit(module, train_dataloaders=feed)
+            trainer = make_trainer(config, keeper)
+            trainer.fit(module, train_dataloaders=feed)
+        if timings is not None and config.profile:
+            timings.add(trainer.profiler)  # type: ignore[attr-defined]
     module.finish()
     return module.eval(), keeper
 
@@ -57,9 +101,11 @@ def make_trainer(config: Config, keeper: Keeper) -> pl.Trainer:
         accelerator="gpu" if config.devices == "gpu" else "cpu",
         devices=1,
         accumulate_grad_batches=keeper.feed.accumulate,
+        gradient_clip_val=config.clip or None,
         precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
         max_epochs=config.epochs - keeper.feed.epoch,
         callbacks=[keeper],
+        profiler="simple" if config.profile else None,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

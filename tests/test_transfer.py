@@ -18,8 +18,8 @@ from kit.errors import Usage
 from kit.keeper import Keeper
 from kit.labels import OneOf, to_json
 from kit.modules import networks
-from kit.modules.base import one_cycle
 from kit.modules.images import ImageModule
+from kit.modules.schedules import one_cycle
 from kit.modules.transfer import Thaw
 
 KNOBS = {

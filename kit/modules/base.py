@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from typing import Any, Self
 
 import pytorch_lightning as pl
@@ -13,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from kit import labels as all_labels
 from kit.config import Config
 from kit.devices import DTYPES
-from kit.modules import networks, transfer
+from kit.modules import networks, schedules, transfer
 from kit.modules.muon import Muon
 
 
@@ -40,7 +38,8 @@ class NetModule(pl.LightningModule):
         self.net = net
         self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
         self.thaw = transfer.Thaw(net, c)
-        self.epoch = 0
+        self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
+        self.epoch, self.position = 0, 0.0  # of the schedule, 0 to 1, where the time budget has gone further than the steps
 
     def scale_targets(self, y: Any) -> None:
         """Learn the shift and scale of targets from the training rows' answers."""
@@ -108,29 +107,20 @@ class NetModule(pl.LightningModule):
             kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
             optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
         else:
-            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=True)
-        shape = partial(SCHEDULES[c.schedule], steps=self.hparams["steps"], warmup=c.warmup)
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [shape] * len(groups))
+            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=not (c.clip and c.precision == "fp16"))
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [self.rate] * len(groups))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
+    def rate(self, step: int) -> float:
+        """The share of the peak learning rate at an optimizer step; later in the schedule where time is short."""
+        steps = self.hparams["steps"]
+        share = schedules.SHAPES[self.config.schedule](max(step, self.position * steps), steps, self.config.warmup)
+        return share * schedules.DROP ** int(self.plateau.drops) if self.plateau is not None else share
 
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """The share of the peak learning rate at a step: two cosines, up from 1/25 and down to nothing (Smith & Topin 2018).
-
-    torch's OneCycleLR is the same, but divides by zero where the rise is one step long.
-    """
-    rise = max(warmup * (steps + 1) - 1, 0.0)
-    low, high, part = (0.04, 1.0, step / rise) if step < rise else (4e-6, 1.0, (steps - step) / max(steps - rise, 1.0))
-    return low + (high - low) * (1 - math.cos(math.pi * min(max(part, 0.0), 1.0))) / 2
-
-
-def linear(step: int, steps: int, warmup: float) -> float:
-    """Straight up from nothing, where there is a warm-up, and straight down to nothing."""
-    rise = warmup * steps
-    return (step + 1) / (rise + 1) if step < rise else max(0.0, (steps - step) / max(steps - rise, 1.0))
-
-
-SCHEDULES = {"one-cycle": one_cycle, "linear": linear}
+    def on_train_epoch_loss(self, loss: float) -> None:
+        """An epoch ended with this mean loss."""
+        if self.plateau is not None:
+            self.plateau.epoch(loss)
 
 
 def _warm_average(decay: float) -> Any:

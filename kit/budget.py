@@ -1,0 +1,21 @@
+"""Budget: the time of a run, shared fairly by the fits that are left."""
+
+from __future__ import annotations
+
+import math
+import time
+
+
+class Budget:
+    """`seconds` from now on; 0: as long as it takes. Measured by a clock that nobody sets."""
+
+    def __init__(self, seconds: float = 0.0):
+        self.end = time.monotonic() + seconds if seconds else math.inf
+
+    def until(self, fits: int, after: float, last: float) -> float:
+        """When the next of so many fits must be over (`time.monotonic()`).
+
+        Each needs `after` seconds besides, for its predictions and files, and the run `last` seconds at its end.
+        """
+        now = time.monotonic()
+        return now + max(0.0, (self.end - last - now) / max(fits, 1) - after)

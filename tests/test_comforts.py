@@ -1,0 +1,219 @@
+"""Comforts: time budgets, early ends, schedules, clipping, automatic rates and batches, memory, timings."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL, command, flags
+from hypothesis import given, strategies as st
+from test_resume import same_results
+
+import kit
+from kit import autotune
+from kit.budget import Budget
+from kit.config import SCHEDULES, Config, seconds
+from kit.errors import KitError, Usage
+from kit.keeper import Keeper
+from kit.modules import schedules
+from kit.modules.base import NetModule
+from kit.modules.images import ImageModule
+from kit.runs import read_json
+
+FIT = {**SMALL, "dropout": 0.0, "quiet": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("1h", 3600), ("0.5m", 30)]
+)
+def test_times_are_read(text: str, wanted: float) -> None:
+    assert seconds(text) == wanted
+    assert Config().changed(time_budget=text).time_budget == wanted
+
+
+@pytest.mark.parametrize("text", ["", "m", "30x", "1m1h"])
+def test_other_times_are_refused(text: str) -> None:
+    with pytest.raises(Usage, match="a time such as 30m"):
+        Config().changed(time_budget=text)
+
+
+@given(st.sampled_from(SCHEDULES), st.integers(1, 300), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+def test_a_schedule_stays_between_nothing_and_its_peak(name: str, steps: int, warmup: float) -> None:
+    shares = [schedules.SHAPES[name](step, steps, warmup) for step in range(steps + 1)]
+    assert all(0 <= share <= 1 for share in shares)
+    falling = shares[math.ceil(warmup * steps) + 1 :]
+    assert falling == sorted(falling, reverse=True)
+    if name in ("one-cycle", "linear", "cosine"):
+        assert shares[-1] < 1e-5
+
+
+def test_a_plateau_drops_where_the_training_loss_rests() -> None:
+    plateau = schedules.Plateau()
+    drops = []
+    for loss in [3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.6, 0.5]:
+        plateau.epoch(loss)
+        drops.append(int(plateau.drops))
+    assert drops == [0, 0, 0, 0, 0, 1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "step", "cosine"])
+def test_a_run_with_any_schedule_resumes_to_the_same_bytes(
+    schedule: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knobs = {**FIT, "schedule": schedule, "clip": 0.5, "folds": 2, "epochs": 5, "width": 4}
+    whole = kit.run("digits", digits, out=tmp_path / "whole", **knobs)
+    healthy = Keeper.on_train_epoch_end
+
+    def faulty(self: Keeper, *rest: Any) -> None:
+        healthy(self, *rest)
+        if self.epoch == 3:
+            monkeypatch.setattr(Keeper, "on_train_epoch_end", healthy)
+            raise RuntimeError("cut")
+
+    monkeypatch.setattr(Keeper, "on_train_epoch_end", faulty)
+    with pytest.raises(RuntimeError, match="cut"):
+        kit.run("digits", digits, out=tmp_path / "cut", snapshot=0, **knobs)
+    kit.run("digits", digits, out=tmp_path / "cut", **knobs)
+    assert same_results(tmp_path / "cut", whole.path)
+
+
+def test_a_clipped_gradient_is_no_longer_than_asked(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    norms: list[float] = []
+
+    def looking(self: NetModule, optimizer: torch.optim.Optimizer) -> None:
+        parts = [one.grad.norm() for one in self.net.parameters() if one.grad is not None]
+        norms.extend([float(torch.linalg.vector_norm(torch.stack(parts)))] if parts else [])
+
+    monkeypatch.setattr(NetModule, "on_before_zero_grad", looking)
+    kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], clip=0.01, **FIT)
+    assert len(norms) > 2 and 0 < max(norms) <= 0.0101
+
+
+def test_a_fold_ends_when_it_no_longer_gets_better_and_keeps_its_best(digits: Path, tmp_path: Path) -> None:
+    knobs = {**FIT, "epochs": 60, "early_stop": 2, "schedule": "constant", "lr": 0.02, "final": "both"}
+    run = kit.run("digits", digits, out=tmp_path / "run", **knobs)
+    for k in run.info["folds"]:
+        stats = read_json(run.fold(k) / "fold.json")
+        assert stats["best_epoch"] + 2 == stats["epochs"] < 60
+    assert "flattered_by" in run.scores["extra"]
+    mean = np.mean([read_json(run.fold(k) / "fold.json")["best_epoch"] for k in run.info["folds"]])
+    assert read_json(run.fold("refit") / "fold.json")["epochs"] == round(mean)
+
+
+def test_time_is_shared_by_the_fits_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0] + 86_400)  # a clock that somebody sets
+    budget = Budget(60)
+    assert budget.until(5, after=2, last=5) == 100 + 55 / 5 - 2
+    now[0] = 130
+    assert budget.until(2, after=2, last=5) == 130 + 25 / 2 - 2
+    now[0] = 170
+    assert budget.until(1, after=2, last=5) == 170
+    assert Budget().until(1, 2, 5) == math.inf
+
+
+@pytest.mark.slow
+def test_a_run_ends_in_its_time_with_a_submission_and_a_resume_gets_a_new_budget(digits: Path, tmp_path: Path) -> None:
+    knobs = {**FIT, "epochs": 5000, "time_budget": 15, "views": 3}
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="cut"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kit.crossval if hasattr(kit, "crossval") else __import__("kit.crossval").crossval, "finish", _cut)
+        kit.run("digits", digits, out=tmp_path / "run", **knobs)
+    spent = time.monotonic() - began
+    assert 8 < spent < 17
+    assert not (tmp_path / "run" / "submission.csv").exists()
+    run = kit.run("digits", digits, out=tmp_path / "run", **{**knobs, "time_budget": "3m"})
+    assert run.complete and not kit.validate("digits", run.submission, digits)
+    epochs = [read_json(run.fold(k) / "fold.json")["epochs"] for k in run.info["folds"]]
+    assert all(0 < one < 5000 for one in epochs) and max(epochs) < 4 * min(epochs)
+    rates = (run.fold(0) / "history.csv").read_text().splitlines()[-1].split(",")[1]
+    assert float(rates) < 1e-3  # the schedule ended with the time
+
+
+def _cut(*rest: Any) -> None:
+    raise RuntimeError("cut")
+
+
+def test_lr_auto_is_the_same_as_its_number_by_hand(digits: Path, tmp_path: Path) -> None:
+    auto = kit.run("digits", digits, out=tmp_path / "auto", lr="auto", **FIT)
+    rate = auto.info["chosen"]["lr"]
+    assert 1e-4 < rate < 1
+    by_hand = kit.run("digits", digits, out=tmp_path / "hand", lr=rate, **FIT)
+    assert same_results(auto.path, by_hand.path)
+    svg = (auto.path / "lr.svg").read_text()
+    assert svg.startswith("<svg") and svg.count("polyline") == 2 and f"{rate:g}" in svg
+
+
+def test_a_resumed_run_keeps_the_rate_it_chose(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = kit.run("digits", digits, out=tmp_path / "run", lr="auto", only_fold=[0], **FIT)
+    monkeypatch.setattr(autotune, "learning_rate", lambda *rest: pytest.fail("asked again"))
+    again = kit.run("digits", digits, out=tmp_path / "run", lr="auto", **FIT)
+    assert again.complete and again.info["chosen"] == run.info["chosen"]
+
+
+def test_the_rate_of_a_known_curve_lies_between_its_steepest_place_and_its_least() -> None:
+    rates = np.geomspace(1e-5, 10, 200)
+    falls = 2 - 1.5 / (1 + np.exp(-6 * (np.log10(rates) + 2))) + np.exp(3 * (np.log10(rates) - 0.3))
+    noise = np.random.default_rng(0).normal(0, 0.05, 200)
+    least = rates[np.argmin(falls)]
+    assert autotune.halfway(rates, autotune.smoothed(rates, falls + noise)) == pytest.approx(np.sqrt(0.01 * least), rel=0.5)
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_named(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageModule, "training_step", lambda self, batch, index: {"loss": self.net[-1].weight.sum() * math.nan})
+    with pytest.raises(KitError, match="--lr auto: the loss diverges at once"):
+        kit.run("digits", digits, out=tmp_path / "run", lr="auto", **FIT)
+
+
+def test_batch_auto_measures_and_moves_the_rate_with_it(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(autotune, "_speed", lambda fold, feed, rows: min(rows, 64))
+    run = kit.run("digits", digits, out=tmp_path / "run", batch="auto", only_fold=[0], **{**FIT, "limit": 1437, "folds": 5})
+    assert run.info["chosen"] == {"batch": 32, "lr": pytest.approx(0.02 * math.sqrt(32 / 256))}
+    monkeypatch.setattr(autotune, "EPOCH", 8)
+    other = kit.run("digits", digits, out=tmp_path / "two", batch="auto", only_fold=[0], **{**FIT, "limit": 1437, "folds": 5})
+    assert other.info["chosen"]["batch"] == 64
+
+
+def test_out_of_memory_goes_on_in_smaller_parts(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healthy = ImageModule.training_step
+    sizes: list[int] = []
+
+    def little(self: ImageModule, batch: dict[str, Any], index: int) -> Any:
+        sizes.append(len(batch["rows"]))
+        if len(sizes) > 3 and len(batch["rows"]) > 30:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return healthy(self, batch, index)
+
+    monkeypatch.setattr(ImageModule, "training_step", little)
+    knobs = {**FIT, "quiet": False, "batch": 100, "only_fold": [0]}
+    kit.run("digits", digits, out=tmp_path / "run", snapshot=0, **knobs)
+    said = capsys.readouterr().err
+    assert "CUDA out of memory. Tried to allocate 20.00 MiB. Goes on with each batch in 2 parts" in said
+    assert "in 4 parts" in said and "in 8 parts" not in said
+    assert "fold 0 of 3: goes on at epoch " in said  # from a snapshot, not from the start
+    assert sizes[-1] == 25
+    monkeypatch.setattr(ImageModule, "training_step", lambda *rest: (_ for _ in ()).throw(torch.OutOfMemoryError("none")))
+    with pytest.raises(KitError, match="even in parts of a few rows"):
+        kit.run("digits", digits, out=tmp_path / "none", **knobs)
+
+
+def test_another_fault_is_not_taken_for_a_lack_of_memory(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageModule, "training_step", lambda *rest: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], **FIT)
+
+
+def test_the_profile_names_every_part(digits: Path, tmp_path: Path) -> None:
+    words = flags({key: value for key, value in FIT.items() if key != "quiet"})
+    done = command("run", "digits", "--data", digits, "--out", tmp_path / "run", "--only-fold", "0", "--profile", *words)
+    assert done.returncode == 0, done.stderr
+    for part in ("data", "forward", "backward", "optimizer", "metrics", "checkpoints"):
+        assert f"\n{part} " in done.stderr
