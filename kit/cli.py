@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from kit import remote
 from kit.config import KNOBS, flag
 from kit.errors import KitError, Usage, did_you_mean
 
@@ -107,6 +108,7 @@ def _parser() -> Parser:
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
     _add_knobs(check)
+    remote.add(add)
     add("doctor", "what this machine offers and what is missing")
     return parser
 
@@ -266,5 +268,6 @@ COMMANDS: dict[str, Command] = {
     "predict": _predict,
     "validate": _validate,
     "check": _check,
+    **remote.COMMANDS,
     "doctor": _doctor,
 }

@@ -144,8 +144,8 @@ class Competition:
             return place
         looked = ", ".join(str(place) for place in self.places())
         raise BadData(
-            f"no {self.train} of {self.slug} in {looked}.\nFetch it (`kaggle competitions download -c {self.slug}`)"
-            " and name its folder with --data."
+            f"no {self.train} of {self.slug} in {looked}.\nFetch it (`kit download {self.slug}`),"
+            " or name its folder with --data."
         )
 
 

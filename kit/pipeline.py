@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import competition as competitions, config as configs, files, frames, runs
+from kit import competition as competitions, config as configs, files, frames, ledger, runs
 from kit.errors import BadData, KitError, Stopped, Usage
 from kit.progress import say
 from kit.runs import Run
@@ -122,6 +122,7 @@ def execute(
                 work.progress.close()
             if all(crossval.finished(target.fold(k)) for k in wanted(work)):
                 crossval.finish(work, read_seconds)
+                ledger.add_run(target)
             else:
                 target.note(status="stopped")
     except BaseException as fault:
