@@ -55,16 +55,19 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
     Raises Usage where the run is not complete, BadData where a checkpoint is broken.
     """
-    from kit import views as all_views
-
     if not run.complete:
         raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
-    models = load_members(run)
-    for model in models:
-        if views and hasattr(model, "views"):
-            facts = model.hparams
-            model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
-    return models
+    return [with_views(model, views) for model in load_members(run)]
+
+
+def with_views(model: Any, views: int | None) -> Any:
+    """The model, set to this number of views if it has any (None: as it was trained)."""
+    from kit import views as all_views
+
+    if views and hasattr(model, "views"):
+        facts = model.hparams
+        model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
+    return model
 
 
 def load_members(run: Run) -> list[Any]:

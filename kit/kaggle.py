@@ -181,6 +181,17 @@ def sources() -> dict[str, str]:
     return found | ({"~/.kaggle/credentials.json": "oauth"} if (home / ".kaggle" / "credentials.json").is_file() else {})
 
 
+def username() -> str | None:
+    """The user's name where it stands beside a key; a token does not tell it."""
+    if os.environ.get("KAGGLE_USERNAME"):
+        return os.environ["KAGGLE_USERNAME"]
+    for where in sources():
+        if where.endswith("kaggle.json"):
+            with suppress(OSError, ValueError, AttributeError):
+                return json.loads(Path(where).read_text(encoding="utf-8")).get("username")
+    return None
+
+
 def _credentials() -> str:
     """What to say where the credentials do not do."""
     found = sources()

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kit.errors import Usage
+from kit.config import KNOBS
+from kit.errors import Usage, did_you_mean
 
 Adder = Callable[[str, str], argparse.ArgumentParser]
 
 
-def add(add_command: Adder) -> None:
+def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]) -> None:
     """Describe the commands to the parser."""
     download = add_command("download", "fetch a competition's files from Kaggle; the same command resumes")
     download.add_argument("name", metavar="NAME", help="a competition (`kit list`) or its slug on Kaggle")
@@ -29,7 +30,29 @@ def add(add_command: Adder) -> None:
     submit.add_argument("--zip", action="store_true", help="send it packed, where it is too large")
     ledger = add_command("ledger", "every run and submission: CV beside the leaderboard, as a table and a picture")
     ledger.add_argument("name", metavar="NAME", nargs="?", help="one competition (default: all)")
-    for one in (download, submit):
+    kernel = add_command("kernel", "a Kaggle kernel that runs without internet, rehearsed before it is pushed")
+    kernel.add_argument("action", metavar="build|rehearse|push|status")
+    kernel.add_argument("name", metavar="NAME")
+    kernel.add_argument("--data", help="the folder with the competition's files")
+    kernel.add_argument("--out", help="the kernel's folder (default: runs/NAME/kernel)")
+    build = kernel.add_argument_group("build (and the knobs of `kit run`, for a kernel that trains)")
+    build.add_argument("--run", metavar="RUN", help="predict by the checkpoints of this run; with --train: train as it did")
+    build.add_argument("--train", dest="mode", action="store_const", const="train", help="train there (default without --run)")
+    build.add_argument("--infer", dest="mode", action="store_const", const="infer", help="only predict (default with --run)")
+    build.add_argument("--notebook", action="store_true", help="a notebook with table, curves and pictures, not a script")
+    build.add_argument("--time-budget", metavar="TIME", help="predict within 8h, say, by the folds and views that fit")
+    rehearse = kernel.add_argument_group("rehearse")
+    rehearse.add_argument(
+        "--mount", default="", metavar="new|old|both", help="Kaggle's input layouts (default: both to predict)"
+    )
+    rehearse.add_argument("--hidden", action="store_true", help="as the rerun of a code competition, on a made-up test set")
+    rehearse.add_argument("--rows", type=int, default=0, help="rows that the hidden test set may have: how long will it take?")
+    rehearse.add_argument("--python", default=sys.executable, help="another Python to run it in (scripts/kaggle_image.sh)")
+    push = kernel.add_argument_group("push, status")
+    push.add_argument("--wait", action="store_true", help="follow it to its end and fetch its output")
+    push.add_argument("--submit", metavar="TEXT", help="once it is complete and valid, submit that version under this name")
+    add_knobs(kernel)
+    for one in (download, submit, kernel):
         one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
 
 
@@ -71,7 +94,7 @@ def _show(submissions: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def ledger(arguments: argparse.Namespace) -> int:
-    from kit import ledger, scatter
+    from kit import ledger, plots
     from kit.progress import say, table
     from kit.submit import adapter_name
 
@@ -90,7 +113,7 @@ def ledger(arguments: argparse.Namespace) -> int:
         picture = Path("runs") / name / "ledger.png"
         if scored:
             points = [(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
-            scatter.write(picture, points, f"{name}: {metric}", "out-of-fold score ± standard error", "public score")
+            plots.scatter(picture, points, f"{name}: {metric}", "out-of-fold score ± standard error", "public score")
         facts = {
             "competition": name,
             "metric": metric,
@@ -123,4 +146,52 @@ def _advice(facts: dict[str, Any], scored: list[Any]) -> str:
     return "\n".join(lines)
 
 
-COMMANDS = {"download": download, "submit": submit, "ledger": ledger}
+def kernel(arguments: argparse.Namespace) -> int:
+    action = ACTIONS.get(arguments.action)
+    if action is None:
+        raise Usage(f"kit kernel {arguments.action!r}: one of {', '.join(ACTIONS)}.{did_you_mean(arguments.action, ACTIONS)}")
+    return action(arguments)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from kit import kernel, runs
+    from kit.budget import seconds_of
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
+    limit = seconds_of(arguments.time_budget) if arguments.time_budget else None
+    built = kernel.build(
+        arguments.name, runs.load(arguments.run) if arguments.run else None, arguments.mode, arguments.preset, knobs,
+        arguments.notebook, views, limit, Path(arguments.out) if arguments.out else None,
+    )  # fmt: skip
+    size = built.code.stat().st_size
+    if arguments.json:
+        print(json.dumps({"folder": str(built.folder), "code": str(built.code), "dataset": str(built.dataset or "")}))
+        return 0
+    print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
+    if built.dataset:
+        print(f"{built.dataset}  its dataset: kaggle datasets create -p {built.dataset}")
+    print(f"next: kit kernel rehearse {arguments.name}")
+    return 0
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from kit import competition as competitions, kernel, rehearsal
+
+    folder = Path(arguments.out) if arguments.out else kernel.folder_of(arguments.name)
+    usual = "new" if kernel.Built(folder).settings["mode"] == "train" else "both"
+    layouts = {"new": ("new",), "old": ("old",), "both": rehearsal.LAYOUTS}.get(arguments.mount or usual)
+    if layouts is None:
+        raise Usage(f"--mount {arguments.mount!r}: one of new, old, both.")
+    done = rehearsal.rehearse(arguments.name, arguments.data, layouts, arguments.hidden, arguments.python, folder)
+    if arguments.json:
+        print(json.dumps([vars(one) for one in done]))
+    else:
+        print("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
+        bad = sum(bool(one.faults) for one in done)
+        print(f"{bad} of {len(done)} rehearsals failed: not good to push" if bad else f"good to push: {folder}")
+    return 65 if any(one.faults for one in done) else 0
+
+
+ACTIONS = {"build": _build, "rehearse": _rehearse}
+COMMANDS = {"download": download, "submit": submit, "ledger": ledger, "kernel": kernel}

@@ -12,11 +12,11 @@ import kit
 PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
-    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress ledger scatter",
+    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress ledger plots",
     "ngrams inputs labels views augment trivial duplicates",
     "competition submission fabricate modules checkpoints batches photos devices",
     "inference explain backbones keeper training crossval pipeline check sheets audit doctor report"
-    " client kaggle download submit",
+    " client kaggle download submit attached kernel show hidden rehearsal push budget",
     "__init__ cli remote __main__",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
