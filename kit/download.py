@@ -92,6 +92,23 @@ def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:
         raise Unreachable(f"{path.name}: Kaggle sent more than the {link['size']:,} bytes it announced. Try again.")
 
 
+def save(url: str, folder: Path, name: str, seconds: float, quiet: bool) -> Path:
+    """One file from a link, whole or not there. Raises BadData for a name that points outside the folder."""
+    import requests
+
+    path = folder / _safe(name, "", "")
+    part = path.with_name(f".part-{path.name}")
+    part.unlink(missing_ok=True)
+    try:
+        _stream({"url": url, "size": None, "version": ""}, part, path.name, seconds, quiet)
+    except requests.RequestException as fault:
+        raise Unreachable(f"{name}: the download broke off ({type(fault).__name__}). Try again.") from None
+    except OSError as fault:
+        raise files.disk_error(part, fault) from None
+    part.replace(path)
+    return path
+
+
 def _stream(link: dict[str, Any], part: Path, shown: str, seconds: float, quiet: bool) -> None:
     """Append what is missing. Raises requests' exceptions for a cut, OSError for the disk."""
     import requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ class Axes:
         self.font = ImageFont.load_default(13 * SCALE)
         self.x, self.y = _range(xs), _range(ys)
         self.taken: list[tuple[float, float, float, float]] = []
-        for i in range(TICKS):
-            x, y = (low + (high - low) * i / (TICKS - 1) for low, high in (self.x, self.y))
+        for x in _ticks(*self.x):
             self.pen.line([self.at(x, self.y[0]), self.at(x, self.y[1])], GRID, SCALE)
+            self.pen.text((self.at(x, 0)[0], (HEIGHT - BOTTOM + 10) * SCALE), f"{x:.6g}", INK, self.font, anchor="ma")
+        for y in _ticks(*self.y):
             self.pen.line([self.at(self.x[0], y), self.at(self.x[1], y)], GRID, SCALE)
-            self.pen.text((self.at(x, y)[0], (HEIGHT - BOTTOM + 10) * SCALE), f"{x:.5g}", INK, self.font, anchor="ma")
-            self.pen.text(((LEFT - 10) * SCALE, self.at(x, y)[1]), f"{y:.5g}", INK, self.font, anchor="rm")
+            self.pen.text(((LEFT - 10) * SCALE, self.at(0, y)[1]), f"{y:.6g}", INK, self.font, anchor="rm")
         self.pen.rectangle([self.at(self.x[0], self.y[1]), self.at(self.x[1], self.y[0])], outline=INK, width=SCALE)
         self.pen.text((WIDTH * SCALE / 2, 16 * SCALE), title, INK, ImageFont.load_default(18 * SCALE), anchor="ma")
         self.pen.text((WIDTH * SCALE / 2, (HEIGHT - 36) * SCALE), across, INK, self.font, anchor="ma")
@@ -64,6 +65,14 @@ def _range(values: list[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = (high - low) / 10 or abs(low) / 100 or 1.0
     return low - margin, high + margin
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two others, TICKS to 2.5 times as many."""
+    rough = (high - low) / TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = max(size * power for size in (1, 2, 5) if size * power <= rough)
+    return [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def scatter(path: Path, points: list[tuple[str, float, float, float]], title: str, across: str, up: str) -> None:

@@ -162,7 +162,7 @@ def _build(arguments: argparse.Namespace) -> int:
     limit = seconds_of(arguments.time_budget) if arguments.time_budget else None
     built = kernel.build(
         arguments.name, runs.load(arguments.run) if arguments.run else None, arguments.mode, arguments.preset, knobs,
-        arguments.notebook, views, limit, Path(arguments.out) if arguments.out else None,
+        arguments.notebook, views, limit, _folder(arguments),
     )  # fmt: skip
     size = built.code.stat().st_size
     if arguments.json:
@@ -178,7 +178,7 @@ def _build(arguments: argparse.Namespace) -> int:
 def _rehearse(arguments: argparse.Namespace) -> int:
     from kit import competition as competitions, kernel, rehearsal
 
-    folder = Path(arguments.out) if arguments.out else kernel.folder_of(arguments.name)
+    folder = _folder(arguments) or kernel.folder_of(arguments.name)
     usual = "new" if kernel.Built(folder).settings["mode"] == "train" else "both"
     layouts = {"new": ("new",), "old": ("old",), "both": rehearsal.LAYOUTS}.get(arguments.mount or usual)
     if layouts is None:
@@ -193,5 +193,36 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     return 65 if any(one.faults for one in done) else 0
 
 
-ACTIONS = {"build": _build, "rehearse": _rehearse}
+def _push(arguments: argparse.Namespace) -> int:
+    from kit import push
+
+    pushed = push.push(arguments.name, _folder(arguments), arguments.timeout, arguments.quiet)
+    if arguments.wait or arguments.submit:
+        return _status(arguments)
+    print(json.dumps(pushed) if arguments.json else f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from kit import push
+
+    state = push.status(
+        arguments.name, _folder(arguments), arguments.wait, arguments.submit, arguments.data, arguments.timeout, arguments.quiet
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(state))
+        return 0
+    print(f"{state['id']} version {state['version']}  {'COMPLETE' if 'output' in state else state['status']}")
+    if "output" in state:
+        print(f"output  {state['output']}  (submission.csv checked)")
+    if "ref" in state:
+        _show([state], False)
+    return 0
+
+
+def _folder(arguments: argparse.Namespace) -> Path | None:
+    return Path(arguments.out) if arguments.out else None
+
+
+ACTIONS = {"build": _build, "rehearse": _rehearse, "push": _push, "status": _status}
 COMMANDS = {"download": download, "submit": submit, "ledger": ledger, "kernel": kernel}
