@@ -11,7 +11,14 @@ import kit
 from kit import competition, fabricate, kernel, rehearsal
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = {"folds": 2, "limit": 3000, "epochs": 1, "snapshot": 600}  # a rehearsal is about the way, not the score
+SMALL = {
+    "folds": 2,
+    "limit": 3000,
+    "epochs": 1,
+    "width": 16,
+    "views": 2,
+    "snapshot": 600,
+}  # a rehearsal is about the way, not the score
 
 
 def data_of(name: str, folder: Path) -> Path:
