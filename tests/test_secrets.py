@@ -25,12 +25,14 @@ def test_only_the_commands_of_the_network_import_the_client(tmp_path: Path, digi
     (tmp_path / "trap" / "kaggle").mkdir(parents=True)
     (tmp_path / "trap" / "kaggle" / "__init__.py").write_text("open('imported', 'w').close()\nraise ImportError('trapped')\n")
     path = os.pathsep.join([str(tmp_path / "trap"), *filter(None, sys.path)])
-    environment = {**os.environ, "PYTHONPATH": path, "KAGGLE_USERNAME": "ada", "KAGGLE_KEY": "k" * 9}
+    environment = {**os.environ, "PYTHONPATH": path, "KAGGLE_USERNAME": "ada", "KAGGLE_KEY": KEY}
     for words in (
         ["list"], ["doctor"], ["ledger"], ["validate", "digits", small_run.submission, "--data", digits],
         ["run", "digits", "--data", digits, "--limit", 200, "--epochs", 1, "--folds", 2, "--width", 4, "--quiet"],
     ):  # fmt: skip
-        assert command(*words, env=environment).returncode == 0
+        done = command(*words, env=environment)
+        assert done.returncode == 0 and KEY not in done.stdout + done.stderr
         assert not Path("imported").exists(), words
+    assert not [path for path in Path("runs").rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
     done = command("download", "mnist", env=environment)
     assert done.returncode == 69 and Path("imported").exists() and "trapped" in done.stderr
