@@ -12,6 +12,7 @@ competition = Competition(
     inputs=Images("train_images/{id}.png", test="test_images/{id}.png"),
     labels=Grade("diagnosis", top=4),
     metric=qwk,
+    code=True,
 )
 presets = {
     "fast": Config(model="resnet18", size=128, epochs=6, batch=32, lr=1e-3, augment="photo", views=2),

@@ -13,6 +13,7 @@ competition = Competition(
     labels=Tags("labels"),
     metric=f1_samples,
     test="",
+    code=True,
 )
 presets = {
     "fast": Config(model="resnet18", size=128, epochs=6, batch=32, lr=1e-3, augment="photo", views=2),

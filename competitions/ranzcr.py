@@ -17,6 +17,7 @@ competition = Competition(
     metric=auc,
     test="",
     group="PatientID",
+    code=True,
 )
 presets = {
     "fast": Config(model="resnet18", size=128, epochs=5, batch=32, lr=1e-3, augment="medium", views=1),

@@ -60,14 +60,16 @@ def predict(
     data: str | Path | None = None,
     views: int | None = None,
     out: str | Path | None = None,
+    time_budget: float | None = None,
 ) -> tuple[pd.DataFrame, Path]:
     """Predictions (by id) of a complete run's checkpoints for the test set in `data`, and the submission's path.
 
-    The test set may be another than the run saw: larger, in another order, with other ids.
+    The test set may be another than the run saw: larger, in another order, with other ids. `time_budget`: seconds in
+    which it is to be done, by the folds and views that are worth most.
     """
     from kit.pipeline import predict as predict_all
 
-    return predict_all(run if isinstance(run, Run) else load(run), data, views, out)
+    return predict_all(run if isinstance(run, Run) else load(run), data, views, out, time_budget)
 
 
 def validate(name: str, file: str | Path, data: str | Path | None = None) -> list[str]:

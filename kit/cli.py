@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from kit import remote
 from kit.config import KNOBS, flag, switch
 from kit.errors import KitError, Usage, did_you_mean
 
@@ -97,6 +98,7 @@ def _parser() -> Parser:
     predict.add_argument("run", metavar="RUN", help="a run's folder")
     predict.add_argument("--data", help="the folder with the test set (default: the run's)")
     predict.add_argument("--views", type=int, help="views to average (default: the run's)")
+    predict.add_argument("--time-budget", metavar="TIME", help="be done in 20m, say, by the folds and views that fit")
     predict.add_argument("--out", help="where to write (default: RUN/predict)")
     predict.add_argument("--text", action="append", metavar="…", help="a text to predict instead; may be given again")
     validate = add("validate", "every fault of a submission file, with row and id")
@@ -107,6 +109,7 @@ def _parser() -> Parser:
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
     _add_knobs(check)
+    remote.add(add, _add_knobs)
     add("doctor", "what this machine offers and what is missing")
     return parser
 
@@ -188,13 +191,20 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     if arguments.text:
         return _predict_texts(kit.load(arguments.run), arguments)
-    answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out)
+    limit = _seconds(arguments.time_budget)
+    answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out, limit)
     print(
         json.dumps({"submission": str(path), "rows": len(answers)})
         if arguments.json
         else f"{path}  ({len(answers):,} rows, checked)"
     )
     return 0
+
+
+def _seconds(text: str | None) -> float | None:
+    from kit.allowance import seconds_of
+
+    return seconds_of(text) if text else None
 
 
 def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
@@ -267,5 +277,6 @@ COMMANDS: dict[str, Command] = {
     "predict": _predict,
     "validate": _validate,
     "check": _check,
+    **remote.COMMANDS,
     "doctor": _doctor,
 }

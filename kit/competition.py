@@ -56,7 +56,7 @@ class Competition:
     Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
     to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.fabricate`).
     `shape` returns the facts that follow from a Config, where columns are named on the command line; `one_file`: the data
-    may be a single file.
+    may be a single file. `code`: a code competition, whose kernel is run again on a hidden test set.
     """
 
     slug: str
@@ -75,6 +75,7 @@ class Competition:
     invent: Callable[[Competition, Path, int, int], None] | None = None
     shape: Callable[[Competition, Config], Competition] | None = None
     one_file: bool = False
+    code: bool = False
 
     def tables(self, root: Path) -> Tables:
         """Read everything, or raise BadData naming file, line and id."""
@@ -144,8 +145,8 @@ class Competition:
             return place
         looked = ", ".join(str(place) for place in self.places())
         raise BadData(
-            f"no {self.train} of {self.slug} in {looked}.\nFetch it (`kaggle competitions download -c {self.slug}`)"
-            " and name its folder with --data."
+            f"no {self.train} of {self.slug} in {looked}.\nFetch it (`kit download {self.slug}`),"
+            " or name its folder with --data."
         )
 
 

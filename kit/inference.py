@@ -57,11 +57,14 @@ def load(run: Run, views: int | None = None) -> list[Any]:
     """
     if not run.complete:
         raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
-    models = load_members(run)
-    for model in models:
-        if views and hasattr(model, "set_views"):
-            model.set_views(views)
-    return models
+    return [with_views(model, views) for model in load_members(run)]
+
+
+def with_views(model: Any, views: int | None) -> Any:
+    """The model, set to this number of views if it has any (None: as it was trained)."""
+    if views and hasattr(model, "set_views"):
+        model.set_views(views)
+    return model
 
 
 def load_members(run: Run) -> list[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import competition as competitions, config as configs, files, frames, runs
+from kit import competition as competitions, config as configs, files, frames, ledger, runs
 from kit.budget import Budget
 from kit.errors import BadData, KitError, Stopped, Usage
 from kit.progress import say
@@ -129,6 +129,7 @@ def execute(
                     say(work.timings.table())
             if all(crossval.finished(target.fold(k)) for k in wanted(work)):
                 crossval.finish(work, read_seconds)
+                ledger.add_run(target)
             else:
                 target.note(status="stopped")
     except BaseException as fault:
@@ -158,16 +159,19 @@ def note_end(target: Run, status: str, reason: str) -> None:
         target.note(status=status, reason=reason)
 
 
-def predict(source: Run, data: str | Path | None, views: int | None, out: str | Path | None) -> tuple[pd.DataFrame, Path]:
+def predict(
+    source: Run, data: str | Path | None, views: int | None, out: str | Path | None, time_budget: float | None = None
+) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
     import numpy as np
 
-    from kit import devices, inference, labels as all_labels, submission
+    began = time.monotonic()
+    from kit import allowance, devices, inference, labels as all_labels, submission
     from kit.inputs.base import Keep
 
     info = source.info
     adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
-    models = inference.load(source, views)
+    models = inference.load(source, views) if time_budget is None else []
     facts, labels = adapter.competition, all_labels.from_json(info["labels"])
     where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
     root = facts.find(data or where_it_was)
@@ -177,7 +181,11 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     loaded = facts.inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
-    answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
+    if time_budget is None:
+        answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
+    else:
+        most = views or config.views
+        answers = allowance.predict(source, loaded.rows, sample.index, config, time_budget, most, root, began, say)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
     folder = Path(out) if out else source.path / "predict"
     frames.write_csv(folder / "test.csv", answers)

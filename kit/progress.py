@@ -80,6 +80,28 @@ class Progress:
             self.bar.update(rows)
 
 
+class Waiting:
+    """Says what is waited for: a spinner with the time on a terminal, a line at each change elsewhere."""
+
+    def __init__(self, quiet: bool = False):
+        self.quiet, self.began, self.said = quiet, time.monotonic(), ""
+
+    def wait(self, text: str, seconds: float) -> None:
+        """Let so many seconds pass."""
+        until = time.monotonic() + seconds
+        turning = not self.quiet and sys.stderr.isatty()
+        if not self.quiet and not turning and text != self.said:
+            say(f"{text} …")
+        self.said = text
+        while (now := time.monotonic()) < until:
+            if turning:
+                sign = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * 10) % 10]
+                print(f"\r{sign} {text}  {clock(now - self.began)}\033[K", end="", file=sys.stderr, flush=True)
+            time.sleep(min(0.1, until - now))
+        if turning:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
 def say(text: str) -> None:
     """A line on stderr, where everything but results goes."""
     print(text, file=sys.stderr, flush=True)

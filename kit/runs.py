@@ -139,7 +139,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "versions": found,
-        "commit": _commit(),
+        "commit": commit(),
         "argv": sys.argv[1:],
     }
 
@@ -151,7 +151,7 @@ def version(name: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     here = Path(__file__).parent
     try:
         command = ["git", "-C", str(here), "describe", "--always", "--dirty"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from loopback import kaggle as kaggle  # a fixture
 
 import kit
 from kit import competition

@@ -182,7 +182,7 @@ def test_data_that_is_nowhere_names_every_place(
         tmp_path / "mine" / "digit-recognizer",
         "/kaggle/input/digit-recognizer",
         "data/digit-recognizer",
-        "kaggle competitions download",
+        "kit download",
     ):
         assert str(place) in error
 

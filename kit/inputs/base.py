@@ -81,6 +81,14 @@ class Inputs(ABC):
 
         return duplicates.groups(look)
 
+    def lay_out_again(  # noqa: B027 (a table holds most inputs whole)
+        self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None
+    ) -> None:
+        """Write the test rows' files below `out` under other ids: `known` holds the id each has below `root`.
+
+        `cells`: the test table under the new ids, if there is one.
+        """
+
     def example_id(self, split: str, number: int) -> str:
         """An id for an invented row."""
         return f"{split}_{number:04d}"

@@ -99,6 +99,22 @@ class Images(Inputs):
         named = [f"{inner}/{name}" if inner else name for name in names]
         return Pictures(stores.open_store(place), PurePosixPath(folder).name, named, list(frame.index), self.channels)
 
+    def lay_out_again(self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None) -> None:
+        table = known.to_frame() if cells is None else cells
+        pictures = self._pictures(root, table.set_index(known.to_numpy()), "test")
+        goals: dict[str, list[Path]] = {}
+        for row_id, row, source in zip(known.index, table.to_dict("records"), pictures.found, strict=True):
+            if source is not None:
+                goal = out / self._template("test")[0] / self.name(row_id, row, "test")
+                goals.setdefault(source, []).append(goal.with_suffix(PurePosixPath(source).suffix))
+
+        def put(source: str, data: bytes) -> None:
+            for goal in goals[source]:
+                goal.parent.mkdir(parents=True, exist_ok=True)
+                goal.write_bytes(data)
+
+        pictures.store.each(goals, put)
+
     def example_id(self, split: str, number: int) -> str:
         suffix = "" if "." in PurePosixPath(self._template(split)[1]).name else ".jpg"
         return super().example_id(split, number) + suffix

@@ -1,0 +1,168 @@
+"""Allowance: the folds and views that predict a test set in time, chosen by what they take and what they are worth."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit import checkpoints, competition as competitions, files, frames, inference, labels as all_labels
+from kit.config import Config, seconds
+from kit.errors import KitError, Usage
+from kit.progress import clock
+from kit.runs import Run, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROBE = 256  # test rows whose time is taken
+SPARE = 0.05  # of the limit, for decoding and writing
+MEASURING = 0.1  # of the limit at most, for scoring the views
+SAMPLE = 10_000  # out-of-fold rows that score the views at most
+
+
+def seconds_of(text: str) -> float:
+    """`90`, `90s`, `20m` or `1h30m` in seconds. Raises Usage for anything else, and for no time."""
+    with contextlib.suppress(ValueError):
+        if seconds(text) > 0:
+            return seconds(text)
+    raise Usage(f"--time-budget {text!r}: a time such as 90s, 20m or 1h30m is wanted.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will predict: members (folders of models, the best first), views each, and the seconds it should take."""
+
+    members: tuple[Path, ...]
+    views: int
+    seconds: float
+
+
+def choose(members: list[Path], cost: float, limit: float, worth: Callable[[], dict[int, float]], most: int) -> Plan:
+    """The plan for `cost` seconds a member and view, `limit` seconds in all, and up to `most` views.
+
+    Everything where it fits. Otherwise as many folds as fit with one view: what an average over models gains cannot be
+    seen out of fold, where each row has one model, and is more than the views' gain (see README, Figures). Then, of the
+    numbers of views that still fit, the one whose out-of-fold score (`worth`: higher is better) is best.
+    """
+    if cost * len(members) * most <= limit:
+        return Plan(tuple(members), most, cost * len(members) * most)
+    count = max(1, min(len(members), int(limit / cost)))
+    fitting = [views for views in range(1, most + 1) if cost * count * views <= limit] or [1]
+    if len(fitting) > 1:
+        scores = worth()
+        fitting.sort(key=lambda views: (scores.get(views, -np.inf), -views))
+    return Plan(tuple(members[:count]), fitting[-1], cost * count * fitting[-1])
+
+
+def ranked(run: Run) -> list[Path]:
+    """The folders whose models answer the test: a refit first, then the folds by their own scores, the best first."""
+    better = -1 if run.scores["higher_is_better"] else 1
+
+    def key(folder: Path) -> tuple[bool, float]:
+        score = read_json(folder / "fold.json").get("score")
+        return score is not None, better * (score or 0.0)
+
+    return sorted(inference.members(run), key=key)
+
+
+def predict(
+    run: Run,
+    x: Any,
+    ids: pd.Index,
+    config: Config,
+    limit: float,
+    views: int,
+    root: Path,
+    began: float,
+    say: Callable[[str], None],
+) -> pd.DataFrame:
+    """Predictions for inputs `x` (index `ids`), done `limit` seconds after `began` (a monotonic time) or as soon as can be.
+
+    A member that would not be done in time is left out, whatever the plan was: speeds change.
+    """
+    import pandas as pd
+
+    members = ranked(run)
+    first = _load(members[0], 1)
+    probe = np.arange(min(PROBE, len(x)))
+    for _ in range(2):  # the first time includes what is only done once
+        start = time.monotonic()
+        inference.predict(first, x, probe, config)
+        cost = (time.monotonic() - start) / max(len(probe), 1) * len(x)
+    most = views if hasattr(first, "views") else 1
+    end = began + limit * (1 - SPARE)
+
+    def worth() -> dict[int, float]:
+        rows = int(min(SAMPLE, MEASURING * limit / (cost / len(x) * most)))
+        return scores_by_views(run, root, config, most, rows)
+
+    plan = choose(members, cost, end - time.monotonic(), worth, most)
+    say(
+        f"{clock(limit)} allow {len(plan.members)} of {len(members)} models × {plan.views} of {most} views for {len(x):,} rows:"
+        f" about {clock(plan.seconds)}"
+    )
+    if plan.seconds > end - time.monotonic():
+        say("even that will take longer than the budget: it is the least that answers every row")
+    parts: dict[Path, pd.DataFrame] = {}
+    for folder in plan.members:
+        now = time.monotonic()
+        if parts and now + cost * plan.views > end:
+            say(f"{len(plan.members) - len(parts)} of {len(plan.members)} models are left out: the time is up")
+            break
+        model = _load(folder, plan.views)
+        parts[folder] = pd.DataFrame(inference.predict(model, x, None, config), index=ids, columns=list(model.labels.columns))
+        cost = (time.monotonic() - now) / plan.views
+    folds = sum(folder.name != "refit" for folder in parts)
+    return frames.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
+
+
+def _load(folder: Path, views: int) -> Any:
+    """A member's model with its first views."""
+    model = checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+    return inference.with_views(model, views)
+
+
+def scores_by_views(run: Run, root: Path, config: Config, most: int, rows: int) -> dict[int, float]:
+    """The out-of-fold score of the first 1, 2, … views on some of the training rows, better ones higher.
+
+    Empty where the training files are not at hand: then more views count as better.
+    """
+    try:
+        predicted, y, labels, metric = _out_of_fold(run, root, config, most, rows)
+    except KitError:
+        return {views: float(views) for views in range(1, most + 1)}
+    sign = 1 if metric.higher_is_better else -1
+    return {
+        views: sign * metric(labels.truth(y), labels.harden(predicted[:views].mean(axis=0))) for views in range(1, most + 1)
+    }
+
+
+def _out_of_fold(run: Run, root: Path, config: Config, most: int, count: int) -> tuple[np.ndarray, np.ndarray, Any, Any]:
+    """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
+    info = run.info
+    facts = competitions.load(info["competition"]).shaped(Config(**info["config"])).competition
+    tables = facts.tables(root)
+    labels = all_labels.from_json(info["labels"])
+    path = run.path / "folds.csv"
+    dealt = frames.index_by(frames.read_csv(files.read(run.path, path.name), str(path)), "id", str(path))["fold"].astype(int)
+    spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(info["folds"]))).astype(int))]
+    parts, answers = [], []
+    for fold in info["folds"]:
+        table = tables.train.loc[spaced.index[spaced == fold]]
+        loaded = facts.inputs.load(root, table, "train", config.size)
+        table = table[~table.index.isin(list(loaded.broken))]
+        model = _load(run.fold(fold), most)
+        every = list(model.views)
+        own = []
+        for view in every:
+            model.views = [view]
+            own.append(inference.predict(model, loaded.rows, None, config))
+        parts.append(np.stack(own))
+        answers.append(labels.encode(table))
+    return np.concatenate(parts, axis=1), np.concatenate(answers), labels, facts.metric

@@ -1,0 +1,88 @@
+"""Show: a run's table, curves and pictures: inline in a notebook, as files and text elsewhere. Never fails a kernel."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import competition as competitions, config as configs, plots, report
+from kit.progress import say
+from kit.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANY = 18  # test rows shown
+
+
+def harmless(show: Callable[..., None]) -> Callable[..., None]:
+    """The submission is written by now: a picture that cannot be drawn is said, and no more."""
+
+    @functools.wraps(show)
+    def tried(*words: Any) -> None:
+        try:
+            show(*words)
+        except Exception as fault:
+            say(f"{show.__name__} not shown ({type(fault).__name__}: {fault})")
+
+    return tried
+
+
+@harmless
+def table(run: Run) -> None:
+    """Folds and scores."""
+    print(report.summary(run))
+
+
+@harmless
+def curves(run: Run, path: Path) -> None:
+    """The training loss of every fold by epoch."""
+    series = {}
+    for history in sorted(run.path.glob("*/history.csv")):
+        with history.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("train_loss")]
+        if len(rows) > 1:
+            series[history.parent.name] = [(float(i + 1), float(row["train_loss"])) for i, row in enumerate(rows)]
+    if series:
+        plots.lines(path, series, Path(run.info["competition"]).stem, "epoch", "training loss")
+        inline(path)
+
+
+@harmless
+def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
+    """The first test rows with their answers: a contact sheet of pictures, or texts."""
+    from kit import labels as all_labels
+
+    info = run.info
+    config = configs.Config(**info["config"])
+    facts = competitions.load(info["competition"]).shaped(config).competition
+    asked = facts.test_tables(root)
+    ids = asked.sample.index[:MANY]
+    decoded = all_labels.from_json(info["labels"]).decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
+    said = [" ".join(_short(values[i]) for values in decoded.values()) for i in range(len(ids))]
+    rows = facts.inputs.load(root, asked.test.loc[ids], "test", config.size).rows
+    if facts.inputs.kind == "text":
+        print("\n".join(f"{answer}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
+        return
+    plots.grid(path, list(rows[: len(ids)]), said)
+    inline(path)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def inline(path: Path) -> None:
+    """A picture where a notebook can show it, its name elsewhere."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import Image, display
+    except ImportError:
+        get_ipython = None
+    if get_ipython is not None and get_ipython() is not None:
+        display(Image(filename=str(path)))
+    else:
+        print(path)
