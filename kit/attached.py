@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kit import files
 from kit.errors import BadData, listed
-from kit.runs import Run, read_json, write_json
+from kit.runs import read_json, write_json
 
 MANIFEST = "kit-attached.json"
 OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv")
@@ -79,8 +79,3 @@ def find(identity: str, mount: str | Path | None = None, into: Path | None = Non
         goal.parent.mkdir(parents=True, exist_ok=True)
         goal.symlink_to(source.resolve())
     return into
-
-
-def missing(run: Run) -> list[str]:
-    """What a run lacks to be attached."""
-    return [name for name in ("run.json", "submission.csv", "scores.json") if not (run.path / name).exists()]

@@ -68,6 +68,8 @@ def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:
     while True:
         link = kaggle.call("link", slug=kaggle.slug, name=name)
         path = folder / _safe(name, link["url"], kaggle.slug)
+        if link["size"] is not None and _size(path) == link["size"]:
+            return path
         part = _part(path, link)
         if link["size"] is not None and name is None:
             _need_room(folder, link["size"] - _size(part))

@@ -178,11 +178,11 @@ def _run(stage: Path, built: kernel.Built, python: str, one: Showing, rerun: boo
     environment = {key: os.environ[key] for key in KEPT if key in os.environ} | {
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
         "KIT_MOUNT": str(stage / "input"),
-        "HOME": str(stage / "home"),
+        "HOME": os.devnull,  # no folder, and nobody can make it one
         "TMPDIR": str(stage / "temp"),
         "PYTHONPATH": str(stage / "guard"),
         "REHEARSAL_LOG": str(stage / "guard.txt"),
-        "REHEARSAL_CLOSED": os.pathsep.join([str(stage / "input"), str(stage / "home"), *mounts]),
+        "REHEARSAL_CLOSED": os.pathsep.join([str(stage / "input"), *mounts]),
         **({"KAGGLE_IS_COMPETITION_RERUN": "1"} if rerun else {}),
     }
     words = [*_apart(), python, *([str(stage / "guard" / "cells.py")] if code.suffix == ".ipynb" else []), str(code)]

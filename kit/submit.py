@@ -11,7 +11,7 @@ from typing import Any
 
 from kit import ledger, pipeline, runs
 from kit.errors import BadData, Stopped, Unreachable, Usage
-from kit.kaggle import SECONDS, SITE, Kaggle, Refused, scrub, slug_of
+from kit.kaggle import SECONDS, Kaggle, Refused, scrub, slug_of
 from kit.progress import Waiting
 from kit.runs import Run
 
@@ -173,8 +173,3 @@ def _note_score(one: dict[str, Any]) -> None:
     old = [entry for entry in ledger.entries()[0] if entry["kind"] == "score" and entry["ref"] == one["ref"]]
     if one["status"] != "PENDING" and (not old or any(old[-1].get(key) != value for key, value in facts.items())):
         ledger.add("score", ref=one["ref"], **facts)
-
-
-def page(name: str) -> str:
-    """Where a competition's submissions are shown."""
-    return f"{SITE}/competitions/{slug_of(name)}/submissions"

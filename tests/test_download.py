@@ -108,6 +108,8 @@ def test_more_files_than_many_come_as_one_archive(kaggle: Loopback) -> None:
     (path,) = download("mnist", None, True, quiet=True)
     assert path == Path("data/digit-recognizer/digit-recognizer.zip")
     assert (path.parent / "train.csv").exists() and (path.parent / "train/149.png").read_bytes() == b"png149"
+    before = path.stat().st_mtime_ns
+    assert download("mnist", None, False, quiet=True) == [path] and path.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,13 @@ def test_the_lower_floors_never_load_torch(module: str) -> None:
     assert "torch" not in {name.split(".")[0] for name in imports(MODULES[module], lazy=False)}
 
 
+def test_one_module_imports_kaggles_client_and_does_so_lazily() -> None:
+    own = {"kaggle", "kagglesdk"}
+    lazily = {module for module, path in MODULES.items() if own & {name.split(".")[0] for name in imports(path, lazy=True)}}
+    at_once = {module for module, path in MODULES.items() if own & {name.split(".")[0] for name in imports(path, lazy=False)}}
+    assert (lazily, at_once) == ({"client"}, set())
+
+
 @every_module
 def test_every_module_begins_by_saying_what_it_is(module: str) -> None:
     text = MODULES[module].read_text(encoding="utf-8")

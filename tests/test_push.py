@@ -106,8 +106,9 @@ def test_a_token_fills_the_owner_in(there: Loopback, monkeypatch: pytest.MonkeyP
     assert json.loads(Path("runs/digits/kernel/dataset/dataset-metadata.json").read_text())["id"] == "ada/kit-digits-run"
 
 
-def test_what_was_not_built_or_pushed_is_told() -> None:
+def test_what_was_not_built_or_pushed_is_told(small_run: kit.Run) -> None:
     with pytest.raises(Usage, match="kit kernel build"):
         push.push("digits")
-    with pytest.raises(Usage, match="kit kernel build"):
+    kernel.build("digits", small_run)
+    with pytest.raises(Usage, match="kit kernel push"):
         push.status("digits")

@@ -65,7 +65,7 @@ def test_a_notebook_trains_to_the_bytes_of_the_run(
         ("pathlib.Path('submission.csv').write_text('ImageId,Label\\n1,2\\n')", "the id '2' is missing"),
         ("(there / 'new.csv').write_text('x')", "read-only file system"),
         ("os.remove(there / 'train.csv')", "read-only file system"),
-        ("pathlib.Path.home().mkdir()", "read-only file system"),
+        ("(pathlib.Path.home() / '.cache').mkdir()", "Not a directory"),
     ],
 )
 def test_a_kernel_that_would_fail_is_not_called_good(written: kernel.Built, digits: Path, code: str, fault: str) -> None:
@@ -96,7 +96,7 @@ def test_a_kernel_sees_batch_mode_no_credentials_and_no_kit_of_ours(
     monkeypatch.setenv("KAGGLE_KEY", "planted")
     code = """
     assert os.environ["KAGGLE_KERNEL_RUN_TYPE"] == "Batch" and "KAGGLE_KEY" not in os.environ
-    assert not pathlib.Path.home().exists() and os.listdir() == ["submission.csv"]
+    assert not pathlib.Path.home().is_dir() and os.listdir() == ["submission.csv"]
     assert "KAGGLE_IS_COMPETITION_RERUN" not in os.environ
     """
     assert rehearsed(written, digits, code).faults == []

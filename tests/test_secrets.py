@@ -29,6 +29,7 @@ def test_only_the_commands_of_the_network_import_the_client(tmp_path: Path, digi
     for words in (
         ["list"], ["doctor"], ["ledger"], ["validate", "digits", small_run.submission, "--data", digits],
         ["run", "digits", "--data", digits, "--limit", 200, "--epochs", 1, "--folds", 2, "--width", 4, "--quiet"],
+        ["predict", small_run.path, "--data", digits, "--out", "out"], ["kernel", "build", "digits", "--run", small_run.path],
     ):  # fmt: skip
         done = command(*words, env=environment)
         assert done.returncode == 0 and KEY not in done.stdout + done.stderr

@@ -14,7 +14,7 @@ from conftest import SMALL, flags
 from loopback import KEY, Loopback
 
 import kit
-from kit import kaggle as clients, ledger, progress, submit as submits
+from kit import kaggle as clients, ledger, progress, runs, submit as submits
 from kit.cli import main
 from kit.errors import BadData, Stopped, Unreachable
 from kit.submit import refresh, submit
@@ -165,6 +165,7 @@ def test_a_refused_submission_is_no_submission(digits_there: Loopback, small_run
     assert ledger.rows("digits") == []
 
 
+@pytest.mark.skipif(runs.version("kaggle") < "2.2", reason="this client does not know what is left")
 def test_tries_left_are_shown_and_none_left_sends_nothing(
     digits_there: Loopback, small_run: kit.Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
