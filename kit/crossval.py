@@ -231,14 +231,15 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
     each = [one["score"] for one in stats.values()]
     every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
     seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
-    extra = tracked(labels, torch.tensor(oof.to_numpy(np.float32)), torch.tensor(y))
+    values = oof.to_numpy(np.float32)
+    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
     flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
     if flattered:
         extra["flattered_by"] = float(np.mean(flattered))
     return {
         "metric": metric.name,
         "higher_is_better": metric.higher_is_better,
-        "oof": metric(labels.truth(y), labels.harden(oof.to_numpy(np.float32))),
+        "oof": metric(labels.truth(y), labels.harden(values)),
         "folds": each,
         "mean": float(np.mean(each)),
         "std": float(np.std(each)),

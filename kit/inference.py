@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import checkpoints, devices, frames
+from kit import checkpoints, devices, labels as all_labels
 from kit.config import Config
 from kit.errors import Usage
 from kit.runs import Run, read_json
@@ -47,7 +47,7 @@ def combine(run: Run, parts: list[Any]) -> Any:
     """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
     folds = len(parts) - 1
     weights = [1.0 / folds] * folds + [1.0] if run.info["config"]["final"] == "both" else None
-    return frames.average(parts, weights)
+    return all_labels.from_json(run.info["labels"]).average(parts, weights)
 
 
 def load(run: Run, views: int | None = None) -> list[Any]:
@@ -55,15 +55,12 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
     Raises Usage where the run is not complete, BadData where a checkpoint is broken.
     """
-    from kit import views as all_views
-
     if not run.complete:
         raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
     models = load_members(run)
     for model in models:
         if views and hasattr(model, "views"):
-            facts = model.hparams
-            model.views = all_views.make(views, facts["side"], facts["mirror"], model.config.view_kind)
+            model.view_by(views)
     return models
 
 

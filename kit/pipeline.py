@@ -161,7 +161,9 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     info = source.info
     adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
     models = inference.load(source, views)
-    facts, labels = adapter.competition, all_labels.from_json(info["labels"])
+    facts, labels = adapter.competition, all_labels.from_json(info["labels"], adapter.competition.labels)
+    for model in models:
+        model.labels = all_labels.from_json(all_labels.to_json(model.labels), labels)
     where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
     root = facts.find(data or where_it_was)
     asked = facts.test_tables(root)

@@ -11,6 +11,7 @@ import torch
 from kit import augment, files, photos, views
 from kit.competition import Tables
 from kit.config import Config
+from kit.labels import Numbers
 
 ROWS, COLUMNS = 8, 9  # pictures; augmentations of each, or views
 SIDE, LABEL, HEAD = 96, 150, 40  # pixels of a picture, and of the labels beside and above
@@ -87,7 +88,7 @@ def _names(tables: Tables, rows: np.ndarray) -> list[str]:
     answers = tables.labels.decode(y, list(tables.sample.columns))
     if len(answers) == 1:
         return [str(one) for one in next(iter(answers.values()))]
-    numbers = tables.labels.kind == "numbers"
+    numbers = isinstance(tables.labels, Numbers)
     every = [{name: values[i] for name, values in answers.items()} for i in range(len(rows))]
     return [" ".join(f"{name} {v:g}" if numbers else name for name, v in one.items() if numbers or v > 0.5) for one in every]
 

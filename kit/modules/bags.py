@@ -80,7 +80,7 @@ class BagsModule(pl.LightningModule):
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0):
         super().__init__()
         self.save_hyperparameters()
-        self.config, self.labels = Config(**config), all_labels.from_json(labels)
+        self.config, self.labels = Config(**config), all_labels.from_json(labels).chosen(Config(**config))
         outputs = len(self.labels.columns)
         self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
         self.register_buffer("length", torch.ones(()))
