@@ -117,7 +117,7 @@ def shape(facts: Competition, config: Config) -> Competition:
         return facts
     signs = tuple(partial(coefficients, sign=sign) for sign in (1, -1))
     bounds = {"whole": True, "low": known.low, "high": known.high}
-    return replace(facts, labels=Reading(NAMES, **bounds, column="equation", alphabet=ALPHABET, longest=24, compute=signs))
+    return replace(facts, labels=Reading(NAMES, **bounds, column="equation", alphabet=ALPHABET, longest=16, compute=signs))
 
 
 def lay_out(root: Path, train: int, test: int, seed: int = 0) -> None:

@@ -24,6 +24,8 @@ from kit import (
     folds,
     frames,
     inference,
+    readings,
+    sheets,
     submission,
 )
 from kit.config import Config
@@ -32,7 +34,7 @@ from kit.folds import Folds
 from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Texts
 from kit.keeper import Fold, tracked
-from kit.labels import to_json
+from kit.labels import Numbers, Reading, to_json
 from kit.progress import Progress
 from kit.runs import Run, read_json, write_json
 from kit.stopping import Stop
@@ -217,11 +219,26 @@ def finish(work: Work, read_seconds: float) -> dict[str, Any]:
     scores["seconds"]["read"] = read_seconds
     scores["seconds"]["total"] += read_seconds
     write_json(run.path / "scores.json", scores)
+    picture(work, oof, test)
     if isinstance(work.x, Texts):
         explain.write(run, work.x, work.tables.labels.columns)
     run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
     return scores
+
+
+def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
+    """For numbers: predicted against true, out of fold; for texts that were read, what and how surely."""
+    labels = work.tables.labels
+    if not isinstance(labels, Numbers):
+        return
+    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+    truth, answer = labels.truth(y), labels.harden(oof.to_numpy(np.float32))
+    sheets.write(work.run.path / "numbers.png", sheets.scatter(truth, answer, labels.names))
+    if isinstance(labels, Reading):
+        doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
+        if doubt:
+            work.progress.say(doubt)
 
 
 def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:

@@ -62,11 +62,14 @@ def run(
     return target
 
 
+EXTRAS = ("words.csv", "numbers.png", "readings.csv", "readings.png")  # files that only some kinds of runs have
+
+
 def clear(target: Run) -> None:
     """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
     if not target.info:
         return
-    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "words.csv"):
+    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
         (target.path / one).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), target.path / "refit"]:
         if folder.is_dir():
@@ -155,7 +158,7 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     """See `kit.predict`."""
     import numpy as np
 
-    from kit import devices, inference, labels as all_labels, submission
+    from kit import devices, inference, labels as all_labels, readings, submission
     from kit.inputs.base import Keep
 
     info = source.info
@@ -175,6 +178,10 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
     folder = Path(out) if out else source.path / "predict"
+    if isinstance(labels, all_labels.Reading):
+        doubt = readings.write(folder, labels, answers, loaded.rows)
+        if doubt:
+            say(doubt)
     frames.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
     return answers, folder / "submission.csv"

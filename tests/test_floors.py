@@ -15,7 +15,7 @@ FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames runs stopping progress",
     "ngrams inputs labels views augment trivial duplicates",
     "competition submission fabricate modules checkpoints batches photos devices",
-    "inference explain backbones keeper training crossval pipeline check sheets audit doctor report",
+    "inference explain backbones keeper training crossval pipeline check sheets readings audit doctor report",
     "__init__ cli __main__",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

@@ -223,6 +223,8 @@ def test_a_run_reports_each_coefficient_and_predicts_again_the_same(preset: str,
     assert {"mae a", "mae b", "mae c", "r2 a", "scaled_mse", "exact"} <= set(run.scores["extra"])
     answers, path = kit.predict(run)
     assert answers.equals(run.test) and path.read_bytes() == run.submission.read_bytes()
+    assert (run.path / "numbers.png").exists()
+    assert (run.path / "readings.png").exists() == (path.parent / "readings.png").exists() == (preset == "best")
 
 
 def test_the_adapter_holds_its_laws_with_a_reader_too() -> None:
@@ -231,8 +233,21 @@ def test_the_adapter_holds_its_laws_with_a_reader_too() -> None:
 
 
 @pytest.mark.slow
-def test_a_reader_learns_to_read_drawn_equations(tmp_path: Path) -> None:
+def test_a_reader_learns_to_read_drawn_equations_and_lists_what_it_doubts(tmp_path: Path) -> None:
     module.lay_out(tmp_path / "data", 300, 60)
-    knobs = {"epochs": 25, "folds": 2, "batch": 16, "precision": "fp32", "quiet": True}
-    run = kit.run("quadratic", tmp_path / "data", preset="best", **knobs)
-    assert run.scores["extra"]["exact"] > 0.9
+    place = tmp_path / "data" / f"{PICTURES}.zip"
+    with zipfile.ZipFile(place) as archive:
+        pictures = {name: archive.read(name) for name in archive.namelist()}
+    pictures[f"{PICTURES}/eqn_0330.png"] = stored(Image.fromarray(drawn.line("hello, world", 300, 100)))
+    with zipfile.ZipFile(place, "w") as archive:
+        for name, data in pictures.items():
+            archive.writestr(name, data)
+    knobs = {"epochs": 20, "folds": 2, "batch": 16, "precision": "fp32", "quiet": True}
+    run = kit.run("quadratic", tmp_path / "data", preset="best", out=tmp_path / "run", **knobs)
+    assert run.scores["extra"]["exact"] > 0.95
+    read = pd.read_csv(run.path / "readings.csv", index_col="id")
+    assert read[read["rows"] == "test"].index[0] == "eqn_0330" and read.loc["eqn_0330", "confidence"] < 0.5
+    assert (read["rows"] == "train").sum() == 300
+    truth = details(tmp_path / "data").set_index("id")["equation"].str.replace(" ", "")
+    same = read.loc[truth.index, "reading"] == truth
+    assert same.mean() > 0.95

@@ -1,14 +1,16 @@
 """Reading: CTC sums over alignments, the grammar decides what is a text, views and folds vote, nothing is saved as code."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given, strategies as st
+from PIL import Image
 
-from kit import labels as all_labels
+from kit import labels as all_labels, readings, sheets
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.inputs import drawn
@@ -203,3 +205,25 @@ def test_predictions_have_their_columns_for_any_number_of_views() -> None:
 def test_what_makes_no_sense_of_a_text_is_refused(knobs: dict[str, str], says: str) -> None:
     with pytest.raises(Usage, match=says):
         make(Config(**{"model": "reader", **knobs}), LABELS, 1, 40, False, 1)
+
+
+def test_the_table_shows_the_least_sure_first_and_the_doubtful_are_named(tmp_path: Path) -> None:
+    ids = pd.Index([f"r{i}" for i in range(3)], name="id")
+    certain = LABELS.certain(LABELS.encode(table(["1+2", "3", "44"], [3, 3, 44])))
+    certain[:, 1] = [0.9, 0.2, 0.7]
+    test = pd.DataFrame(certain, index=ids, columns=list(LABELS.columns))
+    said = readings.write(tmp_path, LABELS, test, pictures(["1+2", "3", "44"]))
+    read = pd.read_csv(tmp_path / "readings.csv", dtype=str)
+    assert read["id"].tolist() == ["r1", "r2", "r0"] and read["reading"].tolist() == ["3", "44", "1+2"]
+    assert "1 test rows" in said and "'r1'" in said
+    with Image.open(tmp_path / "readings.png") as sheet:
+        assert sheet.size[0] == 3 * 312 + 12
+    test["confidence"] = 0.9
+    assert readings.write(tmp_path, LABELS, test, pictures(["1+2", "3", "44"])) == ""
+
+
+def test_a_scatter_has_a_panel_for_each_number_and_marks_what_is_off() -> None:
+    truth = np.array([[0.0, 5], [10, 5], [20, 5]])
+    right, wrong = (sheets.scatter(truth, truth + gap, ("v", "w")) for gap in (0, np.array([[0, 0], [5, 0], [0, 0]])))
+    assert right.shape == wrong.shape and right.shape[1] > 600
+    assert not np.array_equal(right[:, : right.shape[1] // 2], wrong[:, : right.shape[1] // 2])

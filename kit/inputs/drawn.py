@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
-RAISED = (0.62, 0.28)  # size of a superscript, and how far below the line's top it begins, as shares of the letters' size
+RAISED = (0.62, 0.02)  # size of a superscript, and how far it begins below the line's top, as shares of the letters' size
 
 
 def line(text: str, width: int, height: int, letters: int = 26) -> np.ndarray:
@@ -19,15 +19,22 @@ def line(text: str, width: int, height: int, letters: int = 26) -> np.ndarray:
     from PIL import Image, ImageDraw
 
     picture = Image.new("RGBA", (width, height), "white")
-    pen = ImageDraw.Draw(picture)
-    parts = [(SUPERSCRIPTS.get(one, one), one in SUPERSCRIPTS) for one in text]
-    sizes = [round(letters * RAISED[0]) if raised else letters for _, raised in parts]
-    x = (width - sum(_font(size).getlength(one) for (one, _), size in zip(parts, sizes, strict=True))) / 2
-    top = (height - letters) / 2 - letters * 0.2  # the box of the letters is lower than their line
-    for (one, raised), size in zip(parts, sizes, strict=True):
-        pen.text((round(x), round(top + letters * (RAISED[1] - 0.2) * raised)), one, "black", _font(size))
-        x += _font(size).getlength(one)
+    left = (width - put(ImageDraw.Draw(picture.copy()), (0, 0), text, letters)) / 2
+    put(
+        ImageDraw.Draw(picture), (left, (height - letters) / 2 - letters * 0.2), text, letters
+    )  # letters stand low in their line
     return np.asarray(picture)
+
+
+def put(pen: Any, place: tuple[float, float], text: str, letters: int, ink: Any = "black") -> float:
+    """Draw a text, its left end and the top of its line at `place`; returns its width. The font has no superscripts."""
+    left, top = place
+    for one in text:
+        raised = one in SUPERSCRIPTS
+        font = _font(round(letters * RAISED[0]) if raised else letters)
+        pen.text((round(left), round(top + letters * RAISED[1] * raised)), SUPERSCRIPTS.get(one, one), ink, font)
+        left += font.getlength(SUPERSCRIPTS.get(one, one))
+    return left - place[0]
 
 
 @lru_cache(maxsize=8)
