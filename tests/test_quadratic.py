@@ -2,6 +2,9 @@
 
 import io
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -211,6 +214,22 @@ def test_broken_pictures_are_named_left_out_or_answered_by_the_medians(preset: s
     assert submission.faults(run.submission.read_bytes(), tables.sample, tables.labels) == []
 
 
+def test_a_test_picture_of_another_size_is_named_and_answered(own: Path) -> None:
+    place = own / PICTURES
+    sample = pd.DataFrame({"id": [f"eqn_{i:04d}" for i in range(1000, 1060)], "a": "0", "b": "0", "c": "0"})
+    sample.to_csv(own / FACTS.sample, index=False)
+    for one in sample["id"]:
+        shutil.copy(place / "eqn_0060.png", place / f"{one}.png")
+    Image.new("L", (200, 100), "white").save(place / "eqn_1005.png")
+    loaded = FACTS.inputs.load(own, FACTS.tables(own).test, "test", 0)
+    assert len(loaded.rows) == 60 and list(loaded.broken) == ["eqn_1005"]
+    assert "is 200×100, other images 300×100" in loaded.broken["eqn_1005"]
+    for i in range(1010, 1015):
+        shutil.copy(place / "eqn_1005.png", place / f"eqn_{i}.png")
+    with pytest.raises(kit.BadData, match="other images 300×100"):
+        FACTS.inputs.load(own, FACTS.tables(own).test, "test", 0)
+
+
 def test_a_picture_of_another_size_is_named(own: Path) -> None:
     Image.new("L", (200, 100), "white").save(own / PICTURES / "eqn_0005.png")
     with pytest.raises(kit.BadData, match=r"eqn_0005.*is 200×100, other images 300×100"):
@@ -230,6 +249,22 @@ def test_a_run_reports_each_coefficient_and_predicts_again_the_same(preset: str,
 def test_the_adapter_holds_its_laws_with_a_reader_too() -> None:
     results = dict(check.adapter(quadratic.shaped(Config(model="reader"))))
     assert {name: fault for name, fault in results.items() if fault} == {}
+
+
+@pytest.mark.slow
+def test_a_killed_reader_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    knobs = {**SMALL, "preset": "best", "epochs": 30}
+    whole = kit.run("quadratic", folder, out=tmp_path / "whole", **knobs)
+    words = [part for name, value in knobs.items() if name != "quiet" for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "kit", "run", "quadratic", "--data", folder, "--out", tmp_path / "cut", *words]
+    process = subprocess.Popen([*map(str, command), "--snapshot", "0"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not list((tmp_path / "cut").glob("fold0/snapshot-0000001*")):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    cut = kit.run("quadratic", folder, out=tmp_path / "cut", **knobs)
+    for name in ("oof.csv", "test.csv", "submission.csv", "readings.csv"):
+        assert (cut.path / name).read_bytes() == (whole.path / name).read_bytes(), name
 
 
 @pytest.mark.slow
