@@ -14,6 +14,7 @@ import numpy as np
 from kit import checkpoints, competition as competitions, files, frames, inference, labels as all_labels
 from kit.config import Config, seconds
 from kit.errors import KitError, Usage
+from kit.labels import Labels
 from kit.progress import clock
 from kit.runs import Run, read_json
 
@@ -73,6 +74,7 @@ def ranked(run: Run) -> list[Path]:
 
 def predict(
     run: Run,
+    labels: Labels,
     x: Any,
     ids: pd.Index,
     config: Config,
@@ -89,7 +91,7 @@ def predict(
     import pandas as pd
 
     members = ranked(run)
-    first = _load(members[0], 1)
+    first = inference.with_labels(_load(members[0], 1), labels)
     probe = np.arange(min(PROBE, len(x)))
     for _ in range(2):  # the first time includes what is only done once
         start = time.monotonic()
@@ -115,11 +117,11 @@ def predict(
         if parts and now + cost * plan.views > end:
             say(f"{len(plan.members) - len(parts)} of {len(plan.members)} models are left out: the time is up")
             break
-        model = _load(folder, plan.views)
+        model = inference.with_labels(_load(folder, plan.views), labels)
         parts[folder] = pd.DataFrame(inference.predict(model, x, None, config), index=ids, columns=list(model.labels.columns))
         cost = (time.monotonic() - now) / plan.views
     folds = sum(folder.name != "refit" for folder in parts)
-    return frames.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
+    return labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
 
 
 def _load(folder: Path, views: int) -> Any:
@@ -148,7 +150,7 @@ def _out_of_fold(run: Run, root: Path, config: Config, most: int, count: int) ->
     info = run.info
     facts = competitions.load(info["competition"]).shaped(Config(**info["config"])).competition
     tables = facts.tables(root)
-    labels = all_labels.from_json(info["labels"])
+    labels = all_labels.from_json(info["labels"], facts.labels)
     path = run.path / "folds.csv"
     dealt = frames.index_by(frames.read_csv(files.read(run.path, path.name), str(path)), "id", str(path))["fold"].astype(int)
     spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(info["folds"]))).astype(int))]
@@ -157,7 +159,7 @@ def _out_of_fold(run: Run, root: Path, config: Config, most: int, count: int) ->
         table = tables.train.loc[spaced.index[spaced == fold]]
         loaded = facts.inputs.load(root, table, "train", config.size)
         table = table[~table.index.isin(list(loaded.broken))]
-        model = _load(run.fold(fold), most)
+        model = inference.with_labels(_load(run.fold(fold), most), labels)
         every = list(model.views)
         own = []
         for view in every:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit import duplicates, sheets
+from kit import sheets
 from kit.competition import Adapter, Tables, sound
 from kit.config import Config
 from kit.errors import listed
@@ -39,14 +39,16 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
     if isinstance(train.rows, Texts):
         yield from _texts(facts.inputs, train.rows, asked.rows, tables, y)
         return
-    yield from _pictures(images, test, tables, y)
+    yield from _pictures(facts.inputs, images, test, tables, y)
     mirror = facts.inputs.mirror
     sheets.write(folder / "augmented.png", sheets.augmented(train.rows, tables, config, mirror))
     sheets.write(folder / "views.png", sheets.viewed(train.rows, tables, config, mirror))
     yield f"look at {folder}/augmented.png (policy {config.augment}) and {folder}/views.png before you train", False
 
 
-def _pictures(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:
+def _pictures(
+    inputs: Inputs, images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarray
+) -> Iterator[tuple[str, bool]]:
     yield f"pictures of {images.shape[2]}×{images.shape[1]}, {images.shape[3]} channels", False
     flat = np.flatnonzero(images.reshape(len(images), -1).std(axis=1) == 0)
     if len(flat):
@@ -54,7 +56,7 @@ def _pictures(images: np.ndarray, test: np.ndarray, tables: Tables, y: np.ndarra
     if images.shape[1:] != test.shape[1:]:
         yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
         return
-    yield from _repeats(duplicates.groups(np.concatenate([images, test])), "pictures", tables, y)
+    yield from _repeats(inputs.twins(np.concatenate([images, test])), "pictures", tables, y)
 
 
 def _texts(inputs: Inputs, train: Texts, test: Texts, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:

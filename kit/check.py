@@ -67,10 +67,15 @@ def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
 
 def _decode_undoes_encode(b: Bench) -> bool:
     columns = list(b.tables.sample.columns)
-    decoded = b.tables.labels.decode(b.certain, columns)
-    original = b.tables.train[list(b.tables.labels.train_columns)]
-    again = pd.DataFrame(decoded).astype(str).set_axis(original.columns, axis=1)
-    return (b.tables.labels.encode(again.set_index(original.index)) == b.y).all()
+    labels = b.tables.labels
+    decoded = pd.DataFrame(labels.decode(b.certain, columns), index=b.tables.train.index).astype(str)
+    again = decoded.set_axis(list(labels.train_columns[: decoded.shape[1]]), axis=1)  # a text that is read stays as it is
+    return (labels.encode(b.tables.train.assign(**dict(again.items()))) == b.y).all()
+
+
+def _labels_survive(b: Bench) -> bool:
+    labels = b.tables.labels
+    return all_labels.from_json(all_labels.to_json(labels), labels) == labels
 
 
 def _groups(b: Bench, order: np.ndarray) -> np.ndarray | None:
@@ -103,16 +108,15 @@ def _right_beats_wrong(b: Bench) -> bool:
 def _loss_prefers_right(b: Bench) -> bool:
     labels = b.tables.labels
     shift, scale = labels.scaling(b.y)
-    numeric = labels.kind == "numbers"
-    y = torch.from_numpy((b.y - shift) / scale if numeric else b.y)
-    right = torch.from_numpy((b.certain - shift) / scale if numeric else b.certain * 8 - 4)
+    scaled = (b.y - shift) / scale if labels.kind == "numbers" else b.y
+    y, right = torch.from_numpy(scaled), torch.from_numpy(labels.right_logits(scaled))
     return bool(torch.isfinite(labels.loss(right, y)) and labels.loss(right, y) < labels.loss(-right, y))
 
 
 def _activation_in_range(b: Bench) -> bool:
     labels = b.tables.labels
     out = labels.activation(torch.randn(ROWS, len(labels.columns)) * 50)
-    in_range = labels.kind == "numbers" or ((out >= 0) & (out <= 1)).all()
+    in_range = isinstance(labels, all_labels.Numbers) or ((out >= 0) & (out <= 1)).all()
     return bool(torch.isfinite(out).all() and in_range)
 
 
@@ -144,14 +148,17 @@ def _scaling_learned_from_given_rows(b: Bench) -> bool:
 def _views_keep_the_shape(b: Bench) -> bool:
     batch = torch.from_numpy(b.x).permute(0, 3, 1, 2)
     mirror = b.adapter.competition.inputs.mirror
-    every = [view for kind in VIEW_KINDS for view in views.available(b.x.shape[1], mirror, kind)]
+    square = b.x.shape[1] == b.x.shape[2]
+    kinds = [kind for kind in VIEW_KINDS if square or kind != "flips"]  # which also turn a picture on its side
+    every = [view for kind in kinds for view in views.available(b.x.shape[1], mirror, kind)]
     return all(view.do(batch).shape == batch.shape for view in every)
 
 
 def _module_predicts(b: Bench) -> bool:
     from kit.modules import choice
 
-    model = "ngrams" if isinstance(b.x, Texts) else "convnet"
+    own = "reader" if b.tables.labels.kind == "reading" else "convnet"
+    model = "ngrams" if isinstance(b.x, Texts) else own
     config = Config(model=model, width=4, layout="contiguous")
     module = choice.make(config, b.tables.labels, b.x, False, 1).eval()
     module.learn(b.x, np.arange(ROWS), b.y)
@@ -168,7 +175,7 @@ CHECKS: dict[str, Callable[[Bench], bool]] = {
     "answers encode to a number a row": lambda b: len(b.y) == ROWS and bool(np.isfinite(b.y).all()),
     "a prediction has a column an answer": lambda b: b.certain.shape == (ROWS, len(b.tables.labels.columns)),
     "decode undoes encode": _decode_undoes_encode,
-    "labels survive being saved": lambda b: all_labels.from_json(all_labels.to_json(b.tables.labels)) == b.tables.labels,
+    "labels survive being saved": _labels_survive,
     "the metric prefers right to wrong": _right_beats_wrong,
     "the loss prefers right to wrong": _loss_prefers_right,
     "predictions stay in range": _activation_in_range,

@@ -65,6 +65,7 @@ class Config:
     unfreeze: int = knob(1, "the epoch from which more than the head learns (freeze-unfreeze, gradual)", low=0)
     layer_decay: float = knob(1.0, "factor on the learning rate per layer, from the head to the picture", low=0, high=1)
     size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
+    crop: str = knob("none", "what a net sees; ink: the box of pixels in which training pictures differ", ("none", "ink"))
     epochs: int = knob(10, "passes over the training rows", low=1)
     time_budget: float = knob(
         0.0,
@@ -85,6 +86,9 @@ class Config:
     weight_decay: float = knob(0.05, "weight decay, on weights of two or more dimensions only", low=0)
     warmup: float = knob(0.25, "share of the schedule in which the learning rate rises", low=0, high=1)
     label_smoothing: float = knob(0.0, "label smoothing", low=0, high=0.9)
+    huber: float = knob(
+        0.0, "numbers: errors beyond so many standard deviations count linearly (Huber 1964); 0: all squared", low=0
+    )
     dropout: float = knob(0.0, "dropout before the last layer", low=0, high=0.9)
     ema: float = knob(0.99, "decay per step of the averaged weights that predict; 0: off", low=0, high=0.99999)
     augment: str = knob("none", "augmentation policy (photo: one by one, in workers)", POLICIES)

@@ -27,6 +27,8 @@ from kit import (
     folds,
     frames,
     inference,
+    readings,
+    sheets,
     submission,
 )
 from kit.budget import Budget
@@ -36,7 +38,7 @@ from kit.folds import Folds
 from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Texts
 from kit.keeper import Fold, tracked
-from kit.labels import to_json
+from kit.labels import Numbers, Reading, to_json
 from kit.progress import Progress
 from kit.runs import Run, read_json, write_json
 from kit.stopping import Stop
@@ -276,11 +278,26 @@ def finish(work: Work, read_seconds: float) -> dict[str, Any]:
     scores["seconds"]["read"] = read_seconds
     scores["seconds"]["total"] += read_seconds
     write_json(run.path / "scores.json", scores)
+    picture(work, oof, test)
     if isinstance(work.x, Texts) and work.config.model == "ngrams":
         explain.write(run, work.x, work.tables.labels.columns)
     run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
     return scores
+
+
+def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
+    """For numbers: predicted against true, out of fold; for texts that were read, what and how surely."""
+    labels = work.tables.labels
+    if not isinstance(labels, Numbers):
+        return
+    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+    truth, answer = labels.truth(y), labels.harden(oof.to_numpy(np.float32))
+    sheets.write(work.run.path / "numbers.png", sheets.scatter(truth, answer, labels.names))
+    if isinstance(labels, Reading):
+        doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
+        if doubt:
+            work.progress.say(doubt)
 
 
 def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -290,14 +307,15 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
     each = [one["score"] for one in stats.values()]
     every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
     seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
-    extra = tracked(labels, torch.tensor(oof.to_numpy(np.float32)), torch.tensor(y))
+    values = oof.to_numpy(np.float32)
+    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
     flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
     if flattered:
         extra["flattered_by"] = float(np.mean(flattered))
     return {
         "metric": metric.name,
         "higher_is_better": metric.higher_is_better,
-        "oof": metric(labels.truth(y), labels.harden(oof.to_numpy(np.float32))),
+        "oof": metric(labels.truth(y), labels.harden(values)),
         "folds": each,
         "mean": float(np.mean(each)),
         "std": float(np.std(each)),

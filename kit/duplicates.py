@@ -16,12 +16,17 @@ def groups(images: np.ndarray) -> np.ndarray:
     from scipy.sparse.csgraph import connected_components
 
     thumbs = thumbnails(images)
-    # Equal ones first: thousands of blank pictures would make millions of pairs.
-    rows = thumbs.view(np.dtype((np.void, thumbs[0].nbytes))).ravel()
-    _, first, same = np.unique(rows, return_index=True, return_inverse=True)
+    same = equal(thumbs)  # first: thousands of blank pictures would make millions of pairs
+    first = np.unique(same, return_index=True)[1]
     pairs = near_pairs(thumbs[first])
     link = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(first), len(first)))
     return connected_components(link, directed=False)[1][same]
+
+
+def equal(rows: np.ndarray) -> np.ndarray:
+    """A group number per row; rows that are equal to the last bit share one."""
+    flat = np.ascontiguousarray(rows).reshape(len(rows), -1)
+    return np.unique(flat.view(np.dtype((np.void, flat[0].nbytes))).ravel(), return_inverse=True)[1]
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from kit import files
 from kit.errors import BadData, listed
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 csv.field_size_limit(1 << 30)  # the default of 128 KB refuses a long text
@@ -126,14 +127,25 @@ def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd
     """
     import numpy as np
 
-    first = parts[0]
     weights = weights or [1.0] * len(parts)
-    total = np.zeros(first.shape, np.float64)
-    for part, weight in zip(parts, weights, strict=True):
+    total = np.zeros(parts[0].shape, np.float64)
+    for values, weight in zip(stacked(parts), weights, strict=True):
+        total += weight * values
+    result = parts[0].copy()
+    result[:] = (total / sum(weights)).astype(np.float32)
+    return result
+
+
+def stacked(parts: list[pd.DataFrame]) -> np.ndarray:
+    """The values of frames of the same rows, float64 [parts, rows, columns], in the first frame's order.
+
+    Raises BadData where the ids or columns differ: nothing is filled in.
+    """
+    import numpy as np
+
+    first = parts[0]
+    for part in parts:
         same = list(part.columns) == list(first.columns) and len(part) == len(first) and set(part.index) == set(first.index)
         if not (same and part.index.is_unique):
             raise BadData("these predictions do not have the same ids and columns: they can't be averaged.")
-        total += weight * part.loc[first.index].to_numpy(np.float64)
-    result = first.copy()
-    result[:] = (total / sum(weights)).astype(np.float32)
-    return result
+    return np.stack([part.loc[first.index].to_numpy(np.float64) for part in parts])

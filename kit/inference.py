@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import checkpoints, devices, frames
+from kit import checkpoints, devices, labels as all_labels
 from kit.config import Config
 from kit.errors import Usage
+from kit.labels import Labels
 from kit.runs import Run, read_json
 
 
@@ -47,7 +48,7 @@ def combine(run: Run, parts: list[Any]) -> Any:
     """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
     folds = len(parts) - 1
     weights = [1.0 / folds] * folds + [1.0] if run.info["config"]["final"] == "both" else None
-    return frames.average(parts, weights)
+    return all_labels.from_json(run.info["labels"]).average(parts, weights)
 
 
 def load(run: Run, views: int | None = None) -> list[Any]:
@@ -64,6 +65,12 @@ def with_views(model: Any, views: int | None) -> Any:
     """The model, set to this number of views if it has any (None: as it was trained)."""
     if views and hasattr(model, "set_views"):
         model.set_views(views)
+    return model
+
+
+def with_labels(model: Any, labels: Labels) -> Any:
+    """The model, with what a checkpoint cannot hold of its labels (a function of the adapter's)."""
+    model.labels = all_labels.from_json(all_labels.to_json(model.labels), labels)
     return model
 
 

@@ -66,11 +66,14 @@ def run(
     return target
 
 
+EXTRAS = ("words.csv", "lr.svg", "numbers.png", "readings.csv", "readings.png")  # files that only some kinds of runs have
+
+
 def clear(target: Run) -> None:
     """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
     if not target.info:
         return
-    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "words.csv", "lr.svg"):
+    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
         (target.path / one).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), target.path / "refit"]:
         if folder.is_dir():
@@ -166,13 +169,14 @@ def predict(
     import numpy as np
 
     began = time.monotonic()
-    from kit import allowance, devices, inference, labels as all_labels, submission
+    from kit import allowance, devices, inference, labels as all_labels, readings, submission
     from kit.inputs.base import Keep
 
     info = source.info
     adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
     models = inference.load(source, views) if time_budget is None else []
-    facts, labels = adapter.competition, all_labels.from_json(info["labels"])
+    facts, labels = adapter.competition, all_labels.from_json(info["labels"], adapter.competition.labels)
+    models = [inference.with_labels(model, labels) for model in models]
     where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
     root = facts.find(data or where_it_was)
     asked = facts.test_tables(root)
@@ -185,9 +189,13 @@ def predict(
         answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
     else:
         most = views or config.views
-        answers = allowance.predict(source, loaded.rows, sample.index, config, time_budget, most, root, began, say)
+        answers = allowance.predict(source, labels, loaded.rows, sample.index, config, time_budget, most, root, began, say)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
     folder = Path(out) if out else source.path / "predict"
+    if isinstance(labels, all_labels.Reading):
+        doubt = readings.write(folder, labels, answers, loaded.rows)
+        if doubt:
+            say(doubt)
     frames.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
     return answers, folder / "submission.csv"

@@ -48,6 +48,8 @@ def _result(run: Run) -> str:
         lines.append(f"held-out score  {held_out:.5f}   ({scores['rows']['test']:,} test rows that no fold saw)")
     if (run.path / "words.csv").exists():
         lines.append(f"the n-grams that count most  {run.path / 'words.csv'}")
+    if (run.path / "readings.png").exists():
+        lines.append(f"what was read, the least sure first  {run.path / 'readings.csv'} and .png")
     shown = run.submission if run.submission.is_absolute() else Path(run.submission)
     lines.append(f"submission  {shown}   ({scores['rows']['test']:,} rows, checked)")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Sheets: contact sheets of what the model will see, so that people look before they train."""
+"""Sheets: contact sheets of what a model will see, so that people look before they train; and of how it answered."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import torch
 from kit import augment, files, photos, views
 from kit.competition import Tables
 from kit.config import Config
+from kit.inputs import drawn
+from kit.labels import Numbers
 
 ROWS, COLUMNS = 8, 9  # pictures; augmentations of each, or views
 SIDE, LABEL, HEAD = 96, 150, 40  # pixels of a picture, and of the labels beside and above
-INK, PAPER = (30, 30, 30), (255, 255, 255)
+WIDE, GAP = 300, 12  # pixels of a captioned picture or a panel, and between them
+POINTS = 5000  # drawn in a panel at most
+INK, PAPER, SHADE, POINT = (30, 30, 30), (255, 255, 255), (205, 205, 205), (20, 90, 170)
 
 
 def augmented(images: Any, tables: Tables, config: Config, mirror: bool) -> np.ndarray:
@@ -56,6 +60,48 @@ def sheet(strips: list[np.ndarray], labels: list[str], heads: list[str]) -> np.n
     return np.asarray(canvas)
 
 
+def captioned(pictures: np.ndarray, captions: list[str], across: int) -> np.ndarray:
+    """Pictures uint8 [n, h, w, c] in a grid, `across` in a row, their captions below: uint8 [height, width, 3]."""
+    from PIL import Image, ImageDraw
+
+    high = round(pictures.shape[1] * WIDE / pictures.shape[2])
+    canvas = Image.new("RGB", (across * (WIDE + GAP) + GAP, -(-len(captions) // across) * (high + HEAD) + GAP), SHADE)
+    pen = ImageDraw.Draw(canvas)
+    for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left, top = GAP + i % across * (WIDE + GAP), GAP + i // across * (high + HEAD)
+        scaled = Image.fromarray(picture.squeeze()).convert("RGB").resize((WIDE, high), Image.Resampling.LANCZOS)
+        canvas.paste(scaled, (left, top))
+        drawn.put(pen, (left, top + high + 4), caption, 13, INK)
+    return np.asarray(canvas)
+
+
+def scatter(truth: np.ndarray, answer: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """A panel for each number [n, c]: the answers over the truth, and the line where they agree; uint8 [h, w, 3]."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    margin, gap = 60, 24
+    canvas = Image.new("RGB", (len(names) * (WIDE + margin + gap), WIDE + 2 * margin), PAPER)
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(13)
+    for j, name in enumerate(names):
+        left, base = margin + j * (WIDE + margin + gap), margin + WIDE
+        both = np.concatenate([truth[:, j], answer[:, j]])
+        low, high = float(both.min()), float(both.max())
+        scale = (WIDE - 1) / (high - low or 1)
+        pen.rectangle((left, margin, left + WIDE, base), outline=SHADE)
+        pen.line((left, base, left + WIDE, margin), SHADE)
+        some = slice(None, None, -(-len(truth) // POINTS))
+        for x, y in zip(left + (truth[some, j] - low) * scale, base - (answer[some, j] - low) * scale, strict=True):
+            pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=POINT)
+        gaps = np.abs(answer[:, j] - truth[:, j])
+        pen.text((left, margin - 22), f"{name}: mean error {gaps.mean():.3g}, the largest {gaps.max():.3g}", INK, font)
+        pen.text((left, base + 6), f"{low:g}", INK, font)
+        pen.text((left + WIDE, base + 6), f"{high:g}", INK, font, anchor="ra")
+        pen.text((left + WIDE / 2, base + 22), "true", INK, font, anchor="ma")
+        pen.text((left - 6, base), f"{low:g}", INK, font, anchor="rs")
+        pen.text((left - 6, margin), f"{high:g}", INK, font, anchor="rt")
+    return np.asarray(canvas)
+
+
 def write(path: Path, picture: np.ndarray) -> None:
     """Write a PNG atomically."""
     from PIL import Image
@@ -87,7 +133,7 @@ def _names(tables: Tables, rows: np.ndarray) -> list[str]:
     answers = tables.labels.decode(y, list(tables.sample.columns))
     if len(answers) == 1:
         return [str(one) for one in next(iter(answers.values()))]
-    numbers = tables.labels.kind == "numbers"
+    numbers = isinstance(tables.labels, Numbers)
     every = [{name: values[i] for name, values in answers.items()} for i in range(len(rows))]
     return [" ".join(f"{name} {v:g}" if numbers else name for name, v in one.items() if numbers or v > 0.5) for one in every]
 

@@ -24,6 +24,7 @@ SHIFTS = {
     "down right": (1, 1),
 }
 DIAGONAL = ("up left", "down right", "up right", "down left")
+PIXELWISE = 28  # the largest side whose views move by one pixel
 CROP = 0.875  # share of the side that a crop keeps, the customary 224 of 256
 CORNERS = {"centre": (0.5, 0.5), "top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
 ZOOMS = (0.92, 0.84, 0.76)  # shares of the side that are magnified to all of it
@@ -97,7 +98,7 @@ def available(side: int, mirror: bool, kind: str = "auto") -> list[View]:
     the views of KellerJordan/cifar10-airbench). flips: the eight positions of a square turned over, for pictures
     without an up. crops: the centre and the corners ("five-crop"). scales: magnified.
     """
-    step = max(1, round(side / 28))
+    step = max(1, round(side / PIXELWISE))
     if kind == "flips":
         return _positions()
     if kind in ("auto", "shifts"):

@@ -12,11 +12,12 @@ import kit
 PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
-    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress budget timings ledger plots",
+    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress budget timings"
+    " ledger plots",
     "ngrams tokens inputs labels views augment trivial duplicates",
     "competition submission fabricate modules checkpoints batches photos devices",
-    "inference explain backbones keeper training autotune crossval pipeline check sheets audit doctor report client"
-    " kaggle download submit attached kernel show hidden rehearsal push allowance",
+    "inference explain backbones keeper training autotune crossval pipeline check sheets readings audit doctor report"
+    " client kaggle download submit attached kernel show hidden rehearsal push allowance",
     "__init__ cli __main__ remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import given, strategies as st
+from sklearn import metrics, preprocessing
 
 from kit import labels as all_labels
+from kit.config import Config
 from kit.errors import BadData
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 
@@ -24,6 +26,7 @@ KINDS: dict[str, Labels] = {
     "a number": Numbers(("v",)),
     "several numbers": Numbers(("v", "w")),
     "whole numbers": Numbers(("v", "w"), whole=True),
+    "numbers in a range": Numbers(("v", "w"), whole=True, low=(1, -40), high=(9, -10)),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -40,8 +43,7 @@ def rows(kind: str, n: int = 12, seed: int = 0) -> tuple[Labels, pd.DataFrame, n
 
 
 def right_logits(labels: Labels, y: np.ndarray) -> torch.Tensor:
-    certain = torch.from_numpy(labels.certain(y))
-    return certain if labels.kind == "numbers" else certain * 10 - 5
+    return torch.from_numpy(labels.right_logits(y))
 
 
 @every_kind
@@ -184,3 +186,33 @@ def test_a_sample_with_other_columns_is_refused(kind: str) -> None:
     labels, _, y = rows(kind)
     with pytest.raises(BadData, match="the sample submission asks for"):
         labels.decode(labels.certain(y), [*labels.train_columns, "another"])
+
+
+def test_numbers_outside_their_range_are_refused_and_answers_kept_inside() -> None:
+    labels = Numbers(("v", "w"), low=(0, 10), high=(1, 20))
+    with pytest.raises(BadData, match=r"'id1', column 'w': '20\.5' is not a number from 10 to 20 \(2 such rows\)"):
+        labels.encode(table({"v": ["0.5", "1", "-3"], "w": ["10", "20.5", "11"]}))
+    assert labels.harden(np.array([[-0.5, 9], [0.25, 25]], np.float32)).tolist() == [[0, 10], [0.25, 20]]
+    with pytest.raises(ValueError, match="a bound for each"):
+        Numbers(("v", "w"), low=(0,), high=(1,))
+
+
+def test_the_huber_loss_is_the_squared_one_near_and_linear_far() -> None:
+    labels = Numbers(("v",)).chosen(Config(huber=0.5))
+    near, far, further = (labels.loss(torch.tensor([[gap]]), torch.zeros(1, 1)) for gap in (0.4, 10.0, 20.0))
+    assert near == pytest.approx(0.16)
+    assert further - far == pytest.approx(2 * 0.5 * 10)
+    assert Numbers(("v",)).loss(torch.tensor([[10.0]]), torch.zeros(1, 1)) == 100
+
+
+def test_the_report_of_numbers_equals_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    labels = Numbers(("v", "w"), whole=True, low=(0, -50), high=(10, 50))
+    truth, answer = rng.integers(0, 10, (40, 2)).astype(float), rng.integers(0, 10, (40, 2)).astype(float)
+    answer[:7] = truth[:7]
+    found = labels.report(truth, answer)
+    assert found["mae v"] == pytest.approx(metrics.mean_absolute_error(truth[:, 0], answer[:, 0]))
+    assert found["r2 w"] == pytest.approx(metrics.r2_score(truth[:, 1], answer[:, 1]))
+    scale = preprocessing.MinMaxScaler().fit([[0, -50], [10, 50]])
+    assert found["scaled_mse"] == pytest.approx(metrics.mean_squared_error(scale.transform(truth), scale.transform(answer)))
+    assert found["exact"] == (truth == answer).all(axis=1).mean()

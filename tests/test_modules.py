@@ -15,7 +15,7 @@ from kit.config import Config
 from kit.keeper import tracked
 from kit.labels import Columns, Numbers, OneOf
 from kit.modules import networks
-from kit.modules.images import ImageModule, make
+from kit.modules.images import MARGIN, ImageModule, ink_box, make
 
 RNG = np.random.default_rng(0)
 
@@ -150,3 +150,37 @@ def test_training_that_diverges_says_where(digits: Path, tmp_path: Path) -> None
 def test_sgd_trains(digits: Path, tmp_path: Path) -> None:
     run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, optimizer="sgd", lr=0.05, width=8, epochs=3, folds=2)
     assert run.scores["oof"] > 0.5
+
+
+def inked(n: int, top: int = 10, left: int = 20) -> np.ndarray:
+    """White pictures 40×90 with ink in a box of 6×30 pixels."""
+    images = np.full((n, 40, 90, 1), 255, np.uint8)
+    images[:, top : top + 6, left : left + 30] = RNG.integers(0, 256, (n, 6, 30, 1))
+    return images
+
+
+def test_the_ink_box_is_learned_from_the_training_rows_alone() -> None:
+    images = inked(20)
+    images[15:] = 0  # rows that are not trained on
+    assert ink_box(images, np.arange(15)) == (10 - MARGIN, 16 + MARGIN, 20 - MARGIN, 50 + MARGIN)
+    with pytest.raises(kit.BadData, match="all the same"):
+        ink_box(images, np.arange(15, 20))
+
+
+@pytest.mark.parametrize("model", ["convnet", "strip", "resnet18"])
+def test_a_cropped_net_sees_the_box_and_nothing_else(model: str) -> None:
+    images, y = inked(12), RNG.normal(size=(12, 1)).astype(np.float32)
+    module = make(Config(model=model, width=4, crop="ink", layout="contiguous"), Numbers(("v",)), 1, 40, False, 1)
+    module.learn(images, np.arange(12), y)
+    module.eval()
+    elsewhere = images.copy()
+    elsewhere[:, 30:, 60:] = 0
+    with torch.inference_mode():
+        one, other = (module.predict_step(module.gather(some, np.arange(12))) for some in (images, elsewhere))
+    assert torch.isfinite(one).all() and torch.equal(one, other)
+
+
+def test_a_net_that_does_not_take_the_box_is_refused() -> None:
+    module = make(Config(model="vit_tiny_patch16_224", crop="ink"), Numbers(("v",)), 1, 48, False, 1)
+    with pytest.raises(kit.Usage, match="vit_tiny_patch16_224 does not take the box"):
+        module.learn(inked(4), np.arange(4), np.zeros((4, 1), np.float32))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import cache, files, stores
+from kit import cache, duplicates, files, stores
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
@@ -30,13 +30,15 @@ class Images(Inputs):
 
     The first folder of the template may be a folder, `.zip`, `.7z` or `.tar`; another image suffix than the template's,
     or none in it, is found too. `test`: the template of test images where it differs. `channels`: 3 (colour) or 1 (grey).
-    `mirror`: may they be mirrored?
+    `mirror`: may they be mirrored? `alike`: do pictures that are nearly the same count as one? Not where a digit tells
+    them apart.
     """
 
     template: str
     test: str = ""
     channels: int = 3
     mirror: bool = True
+    alike: bool = True
     kind: ClassVar[str] = "images"
 
     def _template(self, split: str) -> tuple[str, str]:
@@ -80,6 +82,10 @@ class Images(Inputs):
             kept = _decoded(key, pictures, shape, split, size, keep)
         _refuse_ruins(pictures, kept[1], split)
         return Loaded(*kept)
+
+    def twins(self, look: np.ndarray) -> np.ndarray:
+        """A number per picture; duplicates (and near duplicates, where they count as one) share one."""
+        return super().twins(look) if self.alike else duplicates.equal(look)
 
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
         folder, _ = self._template(split)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from kit import frames
+from kit.config import Config
 from kit.errors import BadData, listed
 
 if TYPE_CHECKING:
@@ -68,6 +70,15 @@ class Labels(ABC):
         """A stratum (int) per row, for folds."""
         return y
 
+    def chosen(self, config: Config) -> Labels:
+        """These labels with what a Config chooses of their loss."""
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """How many raw outputs a net has for them (a time step, where it reads along the picture)."""
+        return len(self.columns)
+
     def scaling(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shift and scale [c] of the targets, learned from these (training) rows; 0 and 1 but for Numbers."""
         return np.zeros(len(self.columns), np.float32), np.ones(len(self.columns), np.float32)
@@ -80,6 +91,10 @@ class Labels(ABC):
     def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         """The mean loss of raw outputs [n, c] against encoded (and scaled) answers."""
 
+    def right_logits(self, y: np.ndarray) -> np.ndarray:
+        """Raw outputs of one who knows the (scaled) answers `y`."""
+        return self.certain(y) * 8 - 4
+
     @abstractmethod
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         """Raw outputs to predictions, float32 [n, c]; for Numbers still to be scaled back."""
@@ -87,6 +102,14 @@ class Labels(ABC):
     @abstractmethod
     def tracked(self) -> dict[str, Any]:
         """torchmetrics to follow during training, by name."""
+
+    def report(self, truth: np.ndarray, answer: np.ndarray) -> dict[str, float]:
+        """What else `scores.json` tells of answers, both as `harden` gives them."""
+        return {}
+
+    def average(self, parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+        """One frame of predictions from several of the same rows (folds, the refit): their weighted mean."""
+        return frames.average(parts, weights)
 
     @abstractmethod
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from kit.config import Config
 from kit.errors import BadData, listed
 from kit.labels.base import Labels, number_fault, numbers
 
@@ -19,11 +20,22 @@ STRATA = 10  # bins of the first target by which folds are balanced
 
 @dataclass(frozen=True)
 class Numbers(Labels):
-    """A number for each name. Shift and scale are learned inside the training fold. `whole`: the answer is rounded."""
+    """A number for each name. Shift and scale are learned inside the training fold.
+
+    `whole`: they are whole, and answers are rounded. `low`, `high`: the range of each, where the organisers state one:
+    training values outside are refused, answers are kept inside. `huber`: see `Config.huber`.
+    """
 
     names: tuple[str, ...]
     whole: bool = False
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    huber: float = 0.0
     kind: ClassVar[str] = "numbers"
+
+    def __post_init__(self) -> None:
+        if len(self.low) not in (0, len(self.names)) or len(self.high) != len(self.low):
+            raise ValueError(f"low and high: a bound for each of {listed(self.names)} is wanted, or none")
 
     @property
     def train_columns(self) -> tuple[str, ...]:
@@ -33,19 +45,38 @@ class Numbers(Labels):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
+    def chosen(self, config: Config) -> Numbers:
+        return replace(self, huber=config.huber)
+
     def blank(self, train: pd.DataFrame) -> np.ndarray:
         cells = train[list(self.names)].map(lambda cell: cell.strip().lower())
         return cells.isin(["", "nan"]).any(axis=1).to_numpy()
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
-        return numbers(train, self.names).astype(np.float32)
+        values = numbers(train, self.names)
+        wrong = (values != np.round(values)) if self.whole and self.low else np.zeros(values.shape, bool)
+        if self.low:
+            wrong |= (values < self.low) | (values > self.high)
+        if wrong.any():
+            row, j = np.argwhere(wrong)[0]
+            kind = "a whole number" if self.whole else "a number"
+            raise BadData(
+                f"training row {train.index[row]!r}, column {self.names[j]!r}: {train.iloc[row][self.names[j]]!r}"
+                f" is not {kind} from {self.low[j]:g} to {self.high[j]:g} ({wrong.any(axis=1).sum()} such rows)."
+            )
+        return values.astype(np.float32)
 
     def certain(self, y: np.ndarray) -> np.ndarray:
         return y.astype(np.float32)
 
+    def prior(self, y: np.ndarray) -> np.ndarray:
+        """The medians: a whole number stays one, and no far row moves them."""
+        return np.median(self.certain(y), axis=0).astype(np.float32)
+
     def harden(self, predictions: np.ndarray) -> np.ndarray:
         # In float64: float32 has no room for the half above 2²³, and rounds 0.49999997 up.
-        return np.floor(predictions.astype(np.float64) + 0.5) if self.whole else predictions
+        answer = np.floor(predictions.astype(np.float64) + 0.5) if self.whole else predictions
+        return np.clip(answer, self.low, self.high).astype(answer.dtype) if self.low else answer
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         if len(columns) == 1 == len(self.names):
@@ -58,7 +89,8 @@ class Numbers(Labels):
         return {name: answer[:, j].astype(np.int64) if self.whole else answer[:, j] for name, j in names.items()}
 
     def fault(self, cell: str) -> str:
-        return number_fault(cell, whole=self.whole)
+        bounds = (min(self.low), max(self.high)) if self.low else (float("-inf"), float("inf"))
+        return number_fault(cell, *bounds, whole=self.whole)
 
     def strata(self, y: np.ndarray) -> np.ndarray:
         edges = np.quantile(y[:, 0], np.linspace(0, 1, STRATA + 1)[1:-1])
@@ -69,9 +101,13 @@ class Numbers(Labels):
         return y.mean(axis=0), np.where(spread > 0, spread, 1).astype(np.float32)
 
     def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-        from torch.nn.functional import mse_loss
+        from torch.nn.functional import mse_loss, smooth_l1_loss
 
-        return mse_loss(logits, y.to(logits.dtype))
+        y = y.to(logits.dtype)
+        return 2 * self.huber * smooth_l1_loss(logits, y, beta=self.huber) if self.huber else mse_loss(logits, y)
+
+    def right_logits(self, y: np.ndarray) -> np.ndarray:
+        return y.astype(np.float32)
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float()
@@ -81,9 +117,31 @@ class Numbers(Labels):
 
         return {"mae": tm.MeanAbsoluteError(), "rmse": tm.MeanSquaredError(squared=False)}
 
+    def report(self, truth: np.ndarray, answer: np.ndarray) -> dict[str, float]:
+        """How far answers [n, c] are from the truth, both in the numbers' own units.
+
+        Mean absolute error and R² of each number where there are several; the mean squared error on a scale where each
+        range is 1 (`scaled_mse`); the share of rows with every number right (`exact`).
+        """
+        truth, gap = truth.astype(np.float64), answer.astype(np.float64) - truth
+        found: dict[str, float] = {}
+        if len(self.names) > 1:
+            spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+            found |= {f"mae {name}": float(abs(gap[:, j]).mean()) for j, name in enumerate(self.names)}
+            found |= {
+                f"r2 {name}": float(1 - (gap[:, j] ** 2).sum() / spread[j]) for j, name in enumerate(self.names) if spread[j]
+            }
+        if self.low:
+            found["scaled_mse"] = float(np.mean((gap / np.subtract(self.high, self.low)) ** 2))
+        if self.whole:
+            found["exact"] = float((gap == 0).all(axis=1).mean())
+        return found
+
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
-        draw = rng.integers(-50, 50, (n, len(self.names))) if self.whole else rng.normal(10, 3, (n, len(self.names))).round(3)
-        return {name: [str(cell) for cell in draw[:, j]] for j, name in enumerate(self.names)}
+        shape = (n, len(self.names))
+        drawn = rng.uniform(self.low, self.high, shape) if self.low else rng.normal(10, 3 if not self.whole else 30, shape)
+        cells = drawn.round().astype(int) if self.whole else drawn.round(3)
+        return {name: [str(cell) for cell in cells[:, j]] for j, name in enumerate(self.names)}
 
     def describe(self) -> str:
         return f"{len(self.names)} numbers" if len(self.names) > 1 else "a number"

@@ -83,7 +83,7 @@ class BagsModule(pl.LightningModule):
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
         self.save_hyperparameters()
-        self.config, self.labels = Config(**config), all_labels.from_json(labels)
+        self.config, self.labels = Config(**config), all_labels.from_json(labels).chosen(Config(**config))
         outputs = len(self.labels.columns)
         self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
         self.register_buffer("length", torch.ones(()))

@@ -28,7 +28,8 @@ class NetModule(pl.LightningModule):
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any]):
         super().__init__()
-        self.config, self.labels = Config(**config), all_labels.from_json(labels)
+        self.config = Config(**config)
+        self.labels = all_labels.from_json(labels).chosen(self.config)
         self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
         self.register_buffer("scale", torch.ones(len(self.labels.columns)))
 

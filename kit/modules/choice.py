@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kit.config import Config
+from kit.errors import Usage
 from kit.inputs.text import Texts
-from kit.labels import Labels, to_json
+from kit.labels import Labels, Reading, to_json
 
 
 def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> Any:
@@ -19,9 +20,15 @@ def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> An
         from kit.modules.bags import BagsModule
 
         return BagsModule(config.json(), to_json(labels), steps)
+    _, height, width, channels = x.shape
+    if isinstance(labels, Reading):
+        from kit.modules import reader
+
+        return reader.make(config, labels, channels, height, mirror, steps)
+    if config.view_kind == "flips" and config.views > 4 and height != width:
+        raise Usage(f"--view-kind flips: pictures of {width}×{height} have 4 views only: the others would turn them.")
     from kit.modules import images
 
-    _, height, _, channels = x.shape
     return images.make(config, labels, channels, height, mirror, steps)
 
 
@@ -35,6 +42,10 @@ def rebuilt(hyper_parameters: dict[str, Any]) -> Any:
         from kit.modules.transformer import TransformerModule
 
         return TransformerModule(**hyper_parameters)
+    if hyper_parameters["labels"]["type"] == "Reading":
+        from kit.modules.reader import ReaderModule
+
+        return ReaderModule(**hyper_parameters)
     from kit.modules.images import ImageModule
 
     return ImageModule(**hyper_parameters)

@@ -9,7 +9,7 @@ import torch
 
 from kit import augment, labels as all_labels, views
 from kit.config import Config
-from kit.errors import Usage
+from kit.errors import BadData, Usage
 from kit.labels import Labels
 from kit.modules import networks, transfer
 from kit.modules.base import NetModule
@@ -17,6 +17,9 @@ from kit.modules.base import NetModule
 # Images per forward pass, views included. On a CPU more than fits its cache is slower and erratic: 28×28 images through
 # the small net on two cores, 128: 35,000 a second in every run; 512: 18,000 to 34,000; 1024: 19,000 to 29,000.
 FORWARD = {"cpu": 128, "gpu": 2048}
+
+INK = 16  # grey levels by which a pixel must differ between pictures: less is a JPEG's noise
+MARGIN = 2  # pixels around the ink
 
 
 class ImageModule(NetModule):
@@ -27,6 +30,7 @@ class ImageModule(NetModule):
 
     mean: torch.Tensor
     std: torch.Tensor
+    box: torch.Tensor
 
     def __init__(
         self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, steps: int = 1
@@ -34,17 +38,20 @@ class ImageModule(NetModule):
         super().__init__(config, labels)
         self.save_hyperparameters()
         c = self.config
-        net = networks.make(c.model, channels, side, len(self.labels.columns), c.width, c.dropout)
+        net = networks.make(c.model, channels, side, self.labels.outputs, c.width, c.dropout)
         if c.gradient_checkpointing:
             networks.recompute(net, c.model)
         self.take(net if c.layout == "contiguous" else net.to(memory_format=torch.channels_last))
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
+        if c.crop == "ink":
+            self.register_buffer("box", torch.zeros(4, dtype=torch.int64))  # top, bottom, left, right
         self.set_views(c.views)
 
     def set_views(self, count: int) -> None:
-        """Average each prediction over so many views."""
-        self.views = views.make(count, self.hparams["side"], self.hparams["mirror"], self.config.view_kind)
+        """Predict by so many views. Those of a cropped picture, whose side is not known yet, move by one pixel."""
+        side = views.PIXELWISE if self.config.crop == "ink" else self.hparams["side"]
+        self.views = views.make(count, side, self.hparams["mirror"], self.config.view_kind)
 
     def learn(self, images: Any, rows: np.ndarray, y: np.ndarray) -> None:
         """What is learned before the first step, from the training fold's rows of `images` and all answers `y`.
@@ -52,6 +59,11 @@ class ImageModule(NetModule):
         The normalisation of pixels (the pretrained weights' own where there are any) and targets, the whitening filters.
         """
         self.scale_targets(y[rows])
+        if self.config.crop == "ink":
+            self.box.copy_(torch.tensor(ink_box(images, rows)))
+            self._try_box(images[rows[:2]])
+            top, bottom, left, right = self.box.tolist()
+            images = images[:, top:bottom, left:right] if isinstance(images, np.ndarray) else images
         mean, std = pixel_statistics(images, rows)
         if self.config.weights:
             known = transfer.pretrained(self.net, self.config, self.hparams["channels"], self.hparams["side"])
@@ -63,6 +75,22 @@ class ImageModule(NetModule):
             some = torch.from_numpy(images[rows[: networks.Whitened.PATCHES]]).permute(0, 3, 1, 2)
             self.net.learn(self.normalised(some))
         self.average_anew()
+
+    def _try_box(self, some: np.ndarray) -> None:
+        """Raise Usage where the network does not take pictures of the box's size."""
+        try:
+            with torch.inference_mode():
+                self.net.eval()(self.normalised(self.cropped(torch.from_numpy(some).permute(0, 3, 1, 2))))
+        except (RuntimeError, AssertionError, ValueError) as fault:
+            raise Usage(f"--crop ink: --model {self.config.model} does not take the box ({str(fault)[:120]}).") from fault
+        self.net.train()
+
+    def cropped(self, images: torch.Tensor) -> torch.Tensor:
+        """The pictures [b, c, h, w], or the box of them (`--crop ink`); what lies outside it is not looked at."""
+        if self.config.crop != "ink":
+            return images
+        top, bottom, left, right = self.box.tolist()
+        return images[..., top:bottom, left:right]
 
     def adopt(self, source: Any) -> None:
         """Begin with another run's backbone, as it predicts, and its normalisation of pixels."""
@@ -90,7 +118,7 @@ class ImageModule(NetModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         c, epoch, y = self.config, batch["epoch"], batch["y"]
-        images = augment.apply(c.augment, batch["images"], c.seed, epoch, batch["rows"], self.hparams["mirror"])
+        images = augment.apply(c.augment, self.cropped(batch["images"]), c.seed, epoch, batch["rows"], self.hparams["mirror"])
         images, other, share = augment.mix(c.augment, images, c.seed, epoch, batch["step"])
         logits = self.net(self.normalised(images)).float()
         scaled = self.scaled(y)
@@ -109,11 +137,33 @@ class ImageModule(NetModule):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
         """The mean prediction over the views [b, outputs], all views in one forward pass."""
-        images = batch["images"].float()
+        images = self.cropped(batch["images"]).float()
         every = torch.cat([view.do(images) for view in self.views])
         parts = self(every).chunk(len(self.views))
         undone = [view.undo(part) if view.undo else part for view, part in zip(self.views, parts, strict=True)]
         return torch.stack(undone).mean(dim=0)
+
+
+def ink_box(images: Any, rows: np.ndarray) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right (both ends exclusive at bottom and right) of the pixels in which these rows differ.
+
+    With a margin: other rows may reach further. Raises BadData where no pixel differs.
+    """
+    lowest = np.full(images.shape[1:], 255, np.uint8)
+    highest = np.zeros(images.shape[1:], np.uint8)
+    each = max(1, (1 << 24) // int(np.prod(images.shape[1:])))  # rows of about 16 MB
+    for start in range(0, len(rows), each):
+        some = images[rows[start : start + each]]
+        np.minimum(lowest, some.min(axis=0), out=lowest)
+        np.maximum(highest, some.max(axis=0), out=highest)
+    ink: np.ndarray = np.any(highest.astype(int) - lowest > INK, axis=-1)
+    if not ink.any():
+        raise BadData("--crop ink: the training pictures are all the same.")
+    sides = []
+    for axis in (0, 1):
+        found = np.flatnonzero(ink.any(axis=1 - axis))
+        sides += [max(0, int(found[0]) - MARGIN), min(ink.shape[axis], int(found[-1]) + 1 + MARGIN)]
+    return sides[0], sides[1], sides[2], sides[3]
 
 
 def pixel_statistics(images: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,9 @@ from torch import nn
 from kit.errors import Usage, did_you_mean
 
 STAGES_MAX_WIDTH = 8  # times the first layer's
-OWN = ("convnet", "whitened")
+OWN = ("convnet", "whitened", "strip", "reader")
+GLYPH_ROWS = 4  # rows of features that a line of text is brought to, whatever its height
+PLACES = 13  # along a strip, that its last layers tell apart
 
 
 def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dropout: float = 0.0) -> nn.Module:
@@ -22,6 +24,10 @@ def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dr
         return convnet(channels, side, outputs, width, dropout)
     if model == "whitened":
         return Whitened(channels, side, outputs, width, dropout)
+    if model == "strip":
+        return strip(channels, outputs, width, dropout)
+    if model == "reader":
+        return reader(channels, outputs, width, dropout)
     import timm
 
     if not timm.is_model(model):
@@ -62,6 +68,51 @@ def convnet(channels: int, side: int, outputs: int, width: int, dropout: float =
 def _convolution(seen: int, wide: int, pool: bool = False) -> nn.Sequential:
     convolution = nn.Conv2d(seen, wide, 3, padding=1, bias=False)
     return nn.Sequential(convolution, *([nn.MaxPool2d(2)] if pool else []), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+
+
+def strip(channels: int, outputs: int, width: int, dropout: float = 0.0) -> nn.Sequential:
+    """A line of text or signs [b, channels, h, w] of any size to logits [b, outputs], by what stands where along it."""
+    wide = 16 * width
+    along = [_along(8 * width, 8 * width, 5, 2), _along(8 * width, wide, 5, 2), nn.AdaptiveMaxPool2d((1, PLACES)), nn.Flatten()]
+    head = [nn.Dropout(dropout), nn.Linear(PLACES * wide, wide), nn.ReLU(inplace=True), nn.Linear(wide, outputs)]
+    return nn.Sequential(*_glyphs(channels, width), *along, *head)
+
+
+def reader(channels: int, outputs: int, width: int, dropout: float = 0.0) -> nn.Sequential:
+    """A line of text [b, channels, h, w] to logits [b, w / 4, outputs]: what each place along it shows."""
+    return nn.Sequential(
+        *_glyphs(channels, width),
+        _along(8 * width, 8 * width, 3),
+        nn.Dropout(dropout),
+        nn.Conv2d(8 * width, outputs, 1),
+        Steps(),
+    )
+
+
+class Steps(nn.Module):
+    """[b, c, 1, t] as [b, t, c]."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.squeeze(2).transpose(1, 2)
+
+
+def _glyphs(channels: int, width: int) -> list[nn.Module]:
+    """To [b, 8 width, 1, w / 4]: each column of features has seen a glyph of about 25 pixels, and its neighbours."""
+    return [
+        _normed(nn.Conv2d(channels, width, 5, 2, 2, bias=False)),
+        _normed(nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False)),
+        _normed(nn.Conv2d(2 * width, 4 * width, 3, (2, 1), 1, bias=False)),
+        nn.AdaptiveMaxPool2d((GLYPH_ROWS, None)),
+        _normed(nn.Conv2d(4 * width, 8 * width, (GLYPH_ROWS, 3), padding=(0, 1), bias=False)),
+    ]
+
+
+def _along(seen: int, wide: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return _normed(nn.Conv2d(seen, wide, (1, kernel), (1, stride), (0, kernel // 2), bias=False))
+
+
+def _normed(convolution: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(inplace=True))
 
 
 class Whitened(nn.Module):
