@@ -48,7 +48,7 @@ def choose(members: list[Path], cost: float, limit: float, worth: Callable[[], d
     """The plan for `cost` seconds a member and view, `limit` seconds in all, and up to `most` views.
 
     Everything where it fits. Otherwise as many folds as fit with one view: what an average over models gains cannot be
-    seen out of fold, where each row has one model, and is more than the views' gain (see README, Figures). Then, of the
+    seen out of fold, where each row has one model (`scripts/bench/budget.py` measures it on held-out rows). Then, of the
     numbers of views that still fit, the one whose out-of-fold score (`worth`: higher is better) is best.
     """
     if cost * len(members) * most <= limit:

@@ -18,7 +18,9 @@ def accuracies(folder: Path, seed: int) -> list[float]:
     """The accuracy on the digits' held-out rows of each choice; of a single model, the mean over the five."""
     facts = competition.load("digits").competition
     facts.embedded(folder / "data") if facts.embedded else None
-    run = kit.run("digits", folder / "data", out=folder / f"run{seed}", quiet=True, seed=seed, epochs=5, views=5)
+    run = kit.run(
+        "digits", folder / "data", out=folder / f"run{seed}", quiet=True, seed=seed, epochs=5, views=5, precision="fp32"
+    )
     tables = facts.tables(folder / "data")
     bound = labels.from_json(run.info["labels"])
     x = facts.inputs.load(folder / "data", tables.test, "test", 0).rows
