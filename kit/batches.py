@@ -46,6 +46,14 @@ class Batches:
         return {"images": images, "y": self.y[index], "rows": index, "epoch": epoch, "step": step}
 
 
+class Named(Batches):
+    """Batches that hand on the inputs whole and name their rows, for modules that encode a table once."""
+
+    def collate(self, rows: np.ndarray, epoch: int, step: int, images: torch.Tensor | None = None) -> dict[str, Any]:
+        index = torch.from_numpy(rows)
+        return {"cells": self.images, "y": self.y[index], "rows": index, "epoch": epoch, "step": step}
+
+
 class Whole(Batches):
     """One batch an epoch, of all training rows; for modules that hold their own rows."""
 

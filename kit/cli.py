@@ -227,7 +227,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     adapter = competitions.load(arguments.name)
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
-    config, _ = configs.resolve(adapter.preset(arguments.preset), arguments.preset, knobs)
+    config, _ = configs.resolve(adapter.preset(arguments.preset, configs.given(knobs)), arguments.preset, knobs)
     adapter = adapter.shaped(config)
     results = list(check.adapter(adapter))
     for name, fault in results:
@@ -240,7 +240,7 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"data not audited: {fault}")
         return 65 if failed else 0
     folder = Path("runs") / adapter.name / "check"
-    for line, warns in audit.audit(adapter, root, folder, config) if root else []:
+    for line, warns in audit.audit(adapter.shaped(config, root), root, folder, config) if root else []:
         print(f"{'!' if warns else '·'} {line}")
     return 65 if failed else 0
 

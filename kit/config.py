@@ -28,13 +28,18 @@ def knob(
 class Config:
     """The choices of a run. Facts of a competition are not here; see `kit.competition.Competition`."""
 
-    model: str = knob("convnet", "convnet, whitened (colour), ngrams (text), or any timm model")
-    width: int = knob(32, "channels of the kit's own nets' first layer", low=1)
-    text: str = knob("text", "the column of texts (competition csv)")
+    model: str = knob("convnet", "convnet, whitened (colour), any timm model; ngrams (text); mlp, boosting (table)")
+    width: int = knob(32, "channels of the kit's own nets' first layer, units of a layer of mlp", low=1)
+    text: str = knob("", "the column of texts; none: a table of numbers, categories and dates (competition csv)")
     target: str = knob("label", "the column of answers (competition csv)", flag="--target")
     ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
     iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
     inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
+    trees: int = knob(
+        300, "rounds of boosting at most; it stops early on a tenth of the training fold above 10,000 rows", low=1
+    )
+    leaves: int = knob(31, "leaves of a tree at most (boosting)", low=2)
+    shrinkage: float = knob(0.05, "factor on every tree's answer: boosting's learning rate", low=1e-6, high=1)
     weights: str = knob("", "pretrained weights of a timm model: hub, or a file or folder (safetensors or a state dict)")
     from_run: str = knob("", "folder of a run whose backbone to begin with", flag="--from")
     strategy: str = knob("full", "which layers learn", ("full", "freeze", "freeze-unfreeze", "gradual"))
@@ -113,6 +118,12 @@ def resolve(
     config = preset.changed(**from_environment).changed(**flags)
     origins |= {name: _variable(name) for name in from_environment} | dict.fromkeys(flags, "flag")
     return config, origins
+
+
+def given(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> list[str]:
+    """The knobs that flags or the environment set."""
+    environ = os.environ if environ is None else environ
+    return [name for name in KNOBS if name in flags or environ.get(_variable(name))]
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,8 @@ def choose(config: Config) -> Config:
     """The Config with `devices`, `precision` and `layout` resolved for this machine. Raises Usage where it has none."""
     if config.model == "ngrams":  # sparse products in float32: a CPU's work
         return config.changed(devices="cpu", precision="fp32", layout="contiguous")
+    if config.model == "boosting":  # scikit-learn's, in one step
+        return config.changed(devices="cpu", precision="fp32", layout="contiguous", epochs=1)
     device = config.devices
     if device == "gpu" and not torch.cuda.is_available():
         raise Usage("--devices gpu: torch sees no GPU here. Use --devices cpu, or install torch with CUDA.")
@@ -26,7 +28,7 @@ def choose(config: Config) -> Config:
         device = "gpu" if torch.cuda.is_available() else "cpu"
     precision = config.precision
     if precision == "auto":
-        precision = _native(device)
+        precision = "fp32" if config.model == "mlp" else _native(device)  # eight bits are too few for a table's numbers
     if precision == "fp16" and device == "cpu":
         raise Usage("--precision fp16: CPUs train in bf16 or fp32.")
     layout = "channels_last" if config.layout == "auto" else config.layout

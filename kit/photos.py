@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from kit import augment
-from kit.batches import Batches, Whole
+from kit.batches import Batches, Named, Whole
 from kit.config import Config
 from kit.errors import BadData, KitError
+from kit.inputs.cells import Cells
 from kit.inputs.text import Texts
 
 SHARED = Path("/dev/shm")  # where workers hand batches over
@@ -133,9 +134,11 @@ def _one_thread(worker: int) -> None:
 def make(
     images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, mirror: bool, say: Callable[[str], None]
 ) -> Batches:
-    """The feed that a Config and these inputs (an array, streamed, texts) ask for. `mirror`: may they be mirrored?"""
-    if isinstance(images, Texts):
+    """The feed that a Config and these inputs (an array, streamed, texts, cells) ask for. `mirror`: may they be mirrored?"""
+    if isinstance(images, Texts) or config.model == "boosting":
         return Whole(y, rows)
+    if isinstance(images, Cells):
+        return Named(images, y, rows, config.batch, config.seed, fold)
     plain = (images, y, rows, config.batch, config.seed, fold)
     if config.augment == "photo" and images.shape[-1] != 3:
         raise BadData("--augment photo: is for colour images; these are grey. Try medium.")

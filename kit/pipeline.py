@@ -35,12 +35,12 @@ def run(
     from kit.backbones import fingerprint
 
     adapter = competitions.load(name)
-    config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
-    adapter = adapter.shaped(config)
+    config, origins = configs.resolve(adapter.preset(preset, configs.given(knobs)), preset, knobs)
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
     root = adapter.competition.find(data)
+    adapter = adapter.shaped(config, root)
     known = {
         "competition": adapter.source,
         "config": config.json(),
@@ -159,11 +159,11 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     from kit.inputs.base import Keep
 
     info = source.info
-    adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
-    models = inference.load(source, views)
-    facts, labels = adapter.competition, all_labels.from_json(info["labels"])
+    adapter = competitions.load(info["competition"])
+    models, labels = inference.load(source, views), all_labels.from_json(info["labels"])
     where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
-    root = facts.find(data or where_it_was)
+    root = adapter.competition.find(data or where_it_was)
+    facts = adapter.shaped(configs.Config(**info["config"]), root).competition
     asked = facts.test_tables(root)
     test, sample = asked.test, asked.sample
     config = devices.choose(configs.Config(**info["config"]))

@@ -49,7 +49,7 @@ class ImageModule(pl.LightningModule):
         self.net = networks.make(c.model, channels, side, outputs, c.width, c.dropout)
         if c.layout != "contiguous":
             self.net = self.net.to(memory_format=torch.channels_last)
-        self.averaged = AveragedModel(self.net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
+        self.averaged = AveragedModel(self.net, multi_avg_fn=warm_average(c.ema), use_buffers=True) if c.ema else None
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
         self.register_buffer("shift", torch.zeros(outputs))
@@ -228,7 +228,7 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
     return x.as_strided(x.shape, (h * w, 1, w, 1)) if c == 1 else x
 
 
-def _warm_average(decay: float) -> Any:
+def warm_average(decay: float) -> Any:
     """An exponential average whose decay starts low, so that a short run does not average its random start."""
 
     def update(averaged: list[torch.Tensor], current: list[torch.Tensor], seen: torch.Tensor) -> None:

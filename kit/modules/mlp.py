@@ -1,0 +1,213 @@
+"""MLPModule: a perceptron on a table's numbers and embedded categories, as a LightningModule.
+
+Numbers are scaled by quantiles, clipped smoothly and embedded by a few cosines each (Holzmüller et al. 2024, RealMLP);
+a straight line from the inputs to the answer runs beside the hidden layers (Cheng et al. 2016, wide and deep).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from kit import labels as all_labels
+from kit.config import Config
+from kit.errors import Usage
+from kit.inputs.cells import Cells
+from kit.inputs.encoding import Encoding
+from kit.modules.images import SCHEDULES, warm_average
+
+FORWARD = 1 << 15  # rows predicted at a time
+STRAIGHT, BENT = 1.5, 2.5  # a number counts as it is within so many units of the median; further off, so much more at most
+SPANS = ((25, 75), (10, 90), (2, 98), (0, 100))  # the first in which a column's numbers differ is its unit
+COSINES, WIDTH = 4, 4  # of a number's embedding: cosines, and how many numbers they are summed up in
+EMBEDDED = 8  # numbers that stand for a category
+
+
+class Numbers(nn.Module):
+    """Numbers [b, p] to [b, p, WIDTH]: each itself, and what its own cosines say of it."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.frequency = nn.Parameter(torch.randn(count, COSINES) * 0.3)
+        self.phase = nn.Parameter((torch.rand(count, COSINES) * 2 - 1) * math.pi)
+        self.weight = nn.Parameter(torch.randn(count, COSINES, WIDTH - 1) / math.sqrt(COSINES))
+        self.bias = nn.Parameter(torch.zeros(count, WIDTH - 1))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        waves = torch.cos(2 * math.pi * z[..., None] * self.frequency + self.phase)
+        said = torch.einsum("bpc,pcw->bpw", waves, self.weight) + self.bias
+        return torch.cat([z[..., None], said], dim=2)
+
+
+class Perceptron(nn.Module):
+    """Scaled numbers [b, p], flags of missing ones [b, m], codes [b, k] to logits [b, outputs]."""
+
+    offset: torch.Tensor
+
+    def __init__(self, numbers: int, flags: int, sizes: list[int], outputs: int, width: int, dropout: float):
+        super().__init__()
+        self.numbers = Numbers(numbers)
+        self.embedding = nn.Embedding(max(1, sum(sizes)), EMBEDDED)
+        self.register_buffer("offset", torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()][: len(sizes)], dtype=torch.int64))
+        inputs = numbers * WIDTH + flags + len(sizes) * EMBEDDED
+        self.straight = nn.Linear(inputs, outputs)
+        nn.init.zeros_(self.straight.weight)
+        last = nn.Linear(width, outputs)
+        nn.init.zeros_(last.weight)  # a fit begins as a straight line
+        self.hidden = nn.Sequential(
+            nn.Linear(inputs, width), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), last,
+        )  # fmt: skip
+
+    def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        embedded = self.embedding(codes + self.offset)
+        x = torch.cat([self.numbers(z).flatten(1), missing, embedded.flatten(1)], dim=1)
+        return self.straight(x) + self.hidden(x)
+
+
+class MLPModule(pl.LightningModule):
+    """Trains on batches of a table's rows, predicts probabilities or values.
+
+    The network is made when the training fold is known, by `learn` or from a checkpoint's `_extra_state`.
+    `steps`: optimizer steps of the whole schedule.
+    """
+
+    resumable = True
+    shift: torch.Tensor
+    scale: torch.Tensor
+    centre: torch.Tensor
+    factor: torch.Tensor
+    flagged: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
+        super().__init__()
+        self.save_hyperparameters()
+        self.config, self.labels = Config(**config), all_labels.from_json(labels)
+        self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
+        self.register_buffer("scale", torch.ones(len(self.labels.columns)))
+        self.encoding: Encoding | None = None
+        self._kept: tuple[Any, torch.device, dict[str, torch.Tensor]] | None = None
+
+    def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
+        """Kinds, categories, quantiles and target scaling from the training rows; then the network that fits them."""
+        encoding = Encoding.learn(cells, rows)
+        numbers, _ = encoding.encode(cells)
+        centre, factor = units(numbers[rows])
+        self.build(encoding, torch.from_numpy(np.isnan(numbers[rows]).any(axis=0)))
+        self.centre.copy_(torch.from_numpy(centre))
+        self.factor.copy_(torch.from_numpy(factor))
+        shift, scale = self.labels.scaling(y[rows])
+        self.shift.copy_(torch.from_numpy(shift))
+        self.scale.copy_(torch.from_numpy(scale))
+
+    def build(self, encoding: Encoding, flagged: torch.Tensor) -> None:
+        """The network for tables of this encoding; a number of which some are missing is `flagged` (bool [width])."""
+        c, self.encoding = self.config, encoding
+        self.register_buffer("centre", torch.zeros(encoding.width, dtype=torch.float64))
+        self.register_buffer("factor", torch.zeros(encoding.width, dtype=torch.float64))
+        self.register_buffer("flagged", flagged)
+        outputs = len(self.labels.columns)
+        self.net = Perceptron(encoding.width, int(flagged.sum()), encoding.sizes, outputs, c.width, c.dropout)
+        self.averaged = AveragedModel(self.net, multi_avg_fn=warm_average(c.ema), use_buffers=True) if c.ema else None
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"encoding": self.encoding.json() if self.encoding else None}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Nothing: `load_state_dict` needs it before."""
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """As torch's; makes the network first where there is none yet."""
+        if self.encoding is None and state_dict["_extra_state"]["encoding"]:
+            self.build(Encoding.from_json(state_dict["_extra_state"]["encoding"]), state_dict["flagged"])
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def adopt(self, source: Any) -> None:
+        """Raises Usage: there is no backbone to begin with."""
+        raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
+
+    def encoded(self, cells: Cells) -> dict[str, torch.Tensor]:
+        """A whole table as tensors on the module's device; the last one is kept."""
+        if self._kept is None or self._kept[0] is not cells or self._kept[1] != self.device:
+            assert self.encoding is not None
+            numbers, codes = self.encoding.encode(cells)
+            z = torch.nan_to_num((torch.from_numpy(numbers) - self.centre.cpu()) * self.factor.cpu(), nan=0.0)
+            z = bent(z).float()
+            missing = torch.from_numpy(np.isnan(numbers))[:, self.flagged.cpu()].float()
+            parts = {"z": z, "missing": missing, "codes": torch.from_numpy(codes)}
+            self._kept = (cells, self.device, {name: part.to(self.device) for name, part in parts.items()})
+        return self._kept[2]
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        c, y = self.config, batch["y"]
+        logits = self.net(**{name: part[batch["rows"]] for name, part in self.encoded(batch["cells"]).items()}).float()
+        scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
+        loss = self.labels.loss(logits, scaled, c.label_smoothing)
+        return {"loss": loss, "predicted": self.labels.activation(logits.detach()) * self.scale + self.shift, "y": y}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.net)
+
+    def finish(self) -> None:
+        """The table need not be kept once the fit is over."""
+        self._kept = None
+
+    def gather(self, cells: Cells, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """The batch that `predict_step` takes."""
+        index = torch.from_numpy(rows).to(self.device)
+        return {name: part[index] for name, part in self.encoded(cells).items()}
+
+    def forward_rows(self, device: str) -> int:
+        """How many rows to predict at a time."""
+        return FORWARD
+
+    def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Rows to predictions [b, outputs], by the averaged weights where there are any."""
+        net = self.net if self.averaged is None else self.averaged
+        return self.labels.activation(net(z, missing, codes).float()) * self.scale + self.shift
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        return self(**batch)
+
+    def configure_optimizers(self) -> Any:
+        c = self.config
+        if c.optimizer == "muon":
+            raise Usage("--optimizer muon: is for convolutions; a table's perceptron takes adamw or sgd.")
+        plain = [one for one in self.net.parameters() if one.ndim < 2]
+        weights = [one for one in self.net.parameters() if one.ndim > 1]
+        groups = [{"params": weights, "weight_decay": c.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        optimizer: torch.optim.Optimizer
+        if c.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=True)
+        shape = partial(SCHEDULES[c.schedule], steps=self.hparams["steps"], warmup=c.warmup)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [shape] * len(groups))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def bent(z: torch.Tensor) -> torch.Tensor:
+    """Numbers as they are up to ±STRAIGHT, beyond it ever more slowly up to ±(STRAIGHT + BENT)."""
+    beyond = (z.abs() - STRAIGHT).clamp(min=0)
+    return z.sign() * (z.abs().clamp(max=STRAIGHT) - BENT * torch.expm1(-beyond / BENT))
+
+
+def units(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and inverse span of every column [n, p]; 0 and 0 for a column that says nothing."""
+    centre, factor = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
+    for j in range(numbers.shape[1]):
+        known = numbers[~np.isnan(numbers[:, j]), j]
+        if len(known):
+            centre[j] = np.median(known)
+            ends = np.percentile(known, [end for span in SPANS for end in span]).reshape(-1, 2)
+            spans = ends[:, 1] - ends[:, 0]
+            factor[j] = 1 / spans[spans > 0][0] if (spans > 0).any() else 0.0
+    return centre, factor
