@@ -38,6 +38,6 @@ competition = Competition(
     embedded=lay_out,
 )
 presets = {
-    "fast": Config(model="mlp", width=64, epochs=6, batch=256, lr=1e-2, weight_decay=0.3),
+    "fast": Config(model="mlp", width=64, epochs=8, batch=256, lr=1e-2, weight_decay=0.3),
     "best": Config(model="mlp", width=128, epochs=20, batch=256, lr=1e-2, weight_decay=0.3),
 }

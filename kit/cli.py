@@ -99,6 +99,14 @@ def _parser() -> Parser:
     predict.add_argument("--views", type=int, help="views to average (default: the run's)")
     predict.add_argument("--out", help="where to write (default: RUN/predict)")
     predict.add_argument("--text", action="append", metavar="…", help="a text to predict instead; may be given again")
+    blend = add("blend", "several runs as one, weights chosen on out-of-fold predictions; the best of them where none pays")
+    blend.add_argument("runs", nargs="+", metavar="RUN", help="a complete run's folder")
+    blend.add_argument("--name", dest="run_name", default="blend", metavar="RUN", help="name of the new run (default: blend)")
+    blend.add_argument("--out", help="the new run's folder (default: runs/NAME/RUN)")
+    blend.add_argument("--oof", action="append", default=[], metavar="FILE", help="out-of-fold predictions from elsewhere")
+    blend.add_argument("--test", action="append", default=[], metavar="FILE", help="the test predictions that belong to them")
+    blend.add_argument("--data", help="the folder with the competition's files (default: the runs')")
+    blend.add_argument("--fresh", action="store_true", help="start over")
     validate = add("validate", "every fault of a submission file, with row and id")
     validate.add_argument("name", metavar="NAME")
     validate.add_argument("file", metavar="FILE")
@@ -210,6 +218,19 @@ def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _blend(arguments: argparse.Namespace) -> int:
+    import kit
+    from kit.blend import blend
+
+    if len(arguments.oof) != len(arguments.test):
+        raise Usage(f"{len(arguments.oof)} --oof and {len(arguments.test)} --test: predictions from elsewhere come in pairs.")
+    pairs = [(Path(oof), Path(test)) for oof, test in zip(arguments.oof, arguments.test, strict=True)]
+    sources = [kit.load(one) for one in arguments.runs]
+    run = blend(sources, pairs, arguments.run_name, arguments.out, arguments.data, arguments.fresh, arguments.quiet)
+    _print_run(run, arguments.json)
+    return 0
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     import kit
 
@@ -264,6 +285,7 @@ COMMANDS: dict[str, Command] = {
     "list": _list,
     "run": _run,
     "predict": _predict,
+    "blend": _blend,
     "validate": _validate,
     "check": _check,
     "doctor": _doctor,

@@ -35,9 +35,7 @@ class Config:
     ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
     iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
     inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
-    trees: int = knob(
-        300, "rounds of boosting at most; it stops early on a tenth of the training fold above 10,000 rows", low=1
-    )
+    trees: int = knob(200, "rounds of boosting at most; above 10,000 rows it stops early by a tenth of the fold", low=1)
     leaves: int = knob(31, "leaves of a tree at most (boosting)", low=2)
     shrinkage: float = knob(0.05, "factor on every tree's answer: boosting's learning rate", low=1e-6, high=1)
     weights: str = knob("", "pretrained weights of a timm model: hub, or a file or folder (safetensors or a state dict)")
@@ -47,7 +45,7 @@ class Config:
     layer_decay: float = knob(1.0, "factor on the learning rate per layer, from the head to the picture", low=0, high=1)
     size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
     epochs: int = knob(10, "passes over the training rows", low=1)
-    batch: int = knob(256, "rows per optimizer step", low=1)
+    batch: int = knob(256, "rows per optimizer step; of a table at most, as a small one has 16 steps an epoch", low=1)
     lr: float = knob(4e-3, "peak learning rate", low=0)
     bias_lr: float = knob(1.0, "factor on the learning rate of biases", low=0)
     head_lr: float = knob(1.0, "factor on the learning rate of the last layer", low=0)

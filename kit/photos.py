@@ -23,6 +23,10 @@ from kit.inputs.text import Texts
 SHARED = Path("/dev/shm")  # where workers hand batches over
 AHEAD = 2  # batches that each worker prepares ahead
 DEATHS = ("DataLoader worker (pid", "DataLoader timed out")  # how torch says that a worker died or hangs
+TABLE_STEPS, TABLE_BATCH = (
+    16,
+    32,
+)  # a small table has so many steps an epoch, of so many rows at least: else it learns too little
 TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is noticed, and once replaced, within a minute
 
 
@@ -138,7 +142,8 @@ def make(
     if isinstance(images, Texts) or config.model == "boosting":
         return Whole(y, rows)
     if isinstance(images, Cells):
-        return Named(images, y, rows, config.batch, config.seed, fold)
+        batch = min(config.batch, max(TABLE_BATCH, len(rows) // TABLE_STEPS))
+        return Named(images, y, rows, batch, config.seed, fold)
     plain = (images, y, rows, config.batch, config.seed, fold)
     if config.augment == "photo" and images.shape[-1] != 3:
         raise BadData("--augment photo: is for colour images; these are grey. Try medium.")

@@ -153,14 +153,35 @@ def note_end(target: Run, status: str, reason: str) -> None:
 
 def predict(source: Run, data: str | Path | None, views: int | None, out: str | Path | None) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
+    from kit import labels as all_labels, submission
+
+    labels = all_labels.from_json(source.info["labels"])
+    answers, sample = answered(source, data, views)
+    folder = Path(out) if out else source.path / "predict"
+    frames.write_csv(folder / "test.csv", answers)
+    submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
+    return answers, folder / "submission.csv"
+
+
+def answered(source: Run, data: str | Path | None, views: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions for the test set in `data`, and its sample submission; of a blend, from the runs that it was made of."""
     import numpy as np
 
-    from kit import devices, inference, labels as all_labels, submission
+    from kit import blend, devices, inference
     from kit.inputs.base import Keep
 
     info = source.info
+    if "members" in info:
+        samples = []
+
+        def one(run: Run) -> pd.DataFrame:
+            answers, sample = answered(run, data, views)
+            samples.append(sample)
+            return answers
+
+        return blend.predicted(source, one), samples[0]
     adapter = competitions.load(info["competition"])
-    models, labels = inference.load(source, views), all_labels.from_json(info["labels"])
+    models = inference.load(source, views)
     where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
     root = adapter.competition.find(data or where_it_was)
     facts = adapter.shaped(configs.Config(**info["config"]), root).competition
@@ -172,10 +193,7 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
         say(f"answered by the training rows' prior: {fault}")
     answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
-    folder = Path(out) if out else source.path / "predict"
-    frames.write_csv(folder / "test.csv", answers)
-    submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
-    return answers, folder / "submission.csv"
+    return answers, sample
 
 
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
@@ -185,6 +203,8 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     from kit import devices, inference
     from kit.inputs.text import Texts
 
+    if "members" in source.info:
+        raise Usage(f"{source.path}: a blend; name one of the runs that it is made of.")
     config = configs.Config(**source.info["config"])
     inputs = competitions.load(source.info["competition"]).competition.inputs
     if inputs.kind != "text":

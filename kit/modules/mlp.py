@@ -26,24 +26,22 @@ from kit.modules.images import SCHEDULES, warm_average
 FORWARD = 1 << 15  # rows predicted at a time
 STRAIGHT, BENT = 1.5, 2.5  # a number counts as it is within so many units of the median; further off, so much more at most
 SPANS = ((25, 75), (10, 90), (2, 98), (0, 100))  # the first in which a column's numbers differ is its unit
-COSINES, WIDTH = 4, 4  # of a number's embedding: cosines, and how many numbers they are summed up in
+FASTEST = 1.5  # deviation of the waves' first frequencies, in radians per unit
+COSINES = 4  # that stand beside each number
 EMBEDDED = 8  # numbers that stand for a category
 
 
-class Numbers(nn.Module):
-    """Numbers [b, p] to [b, p, WIDTH]: each itself, and what its own cosines say of it."""
+class Waves(nn.Module):
+    """Numbers [b, p] to [b, p × (1 + COSINES)]: themselves, and cosines of each."""
 
     def __init__(self, count: int):
         super().__init__()
-        self.frequency = nn.Parameter(torch.randn(count, COSINES) * 0.3)
+        self.frequency = nn.Parameter(torch.randn(count, COSINES) * FASTEST)
         self.phase = nn.Parameter((torch.rand(count, COSINES) * 2 - 1) * math.pi)
-        self.weight = nn.Parameter(torch.randn(count, COSINES, WIDTH - 1) / math.sqrt(COSINES))
-        self.bias = nn.Parameter(torch.zeros(count, WIDTH - 1))
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        waves = torch.cos(2 * math.pi * z[..., None] * self.frequency + self.phase)
-        said = torch.einsum("bpc,pcw->bpw", waves, self.weight) + self.bias
-        return torch.cat([z[..., None], said], dim=2)
+        waves = torch.cos(torch.addcmul(self.phase, z[..., None], self.frequency))
+        return torch.cat([z, waves.flatten(1)], dim=1)
 
 
 class Perceptron(nn.Module):
@@ -53,10 +51,10 @@ class Perceptron(nn.Module):
 
     def __init__(self, numbers: int, flags: int, sizes: list[int], outputs: int, width: int, dropout: float):
         super().__init__()
-        self.numbers = Numbers(numbers)
+        self.waves = Waves(numbers)
         self.embedding = nn.Embedding(max(1, sum(sizes)), EMBEDDED)
         self.register_buffer("offset", torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()][: len(sizes)], dtype=torch.int64))
-        inputs = numbers * WIDTH + flags + len(sizes) * EMBEDDED
+        inputs = numbers * (1 + COSINES) + flags + len(sizes) * EMBEDDED
         self.straight = nn.Linear(inputs, outputs)
         nn.init.zeros_(self.straight.weight)
         last = nn.Linear(width, outputs)
@@ -68,7 +66,7 @@ class Perceptron(nn.Module):
 
     def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         embedded = self.embedding(codes + self.offset)
-        x = torch.cat([self.numbers(z).flatten(1), missing, embedded.flatten(1)], dim=1)
+        x = torch.cat([self.waves(z), missing, embedded.flatten(1)], dim=1)
         return self.straight(x) + self.hidden(x)
 
 
