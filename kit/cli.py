@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,6 +92,7 @@ def _parser() -> Parser:
     run.add_argument("--out", help="the run's folder (default: runs/NAME/RUN)")
     run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
     run.add_argument("--fresh", action="store_true", help="start over")
+    run.add_argument("--preset", default="fast", help="fast (default) or best")
     _add_knobs(run)
     predict = add("predict", "predict a test set by a complete run's checkpoints")
     predict.add_argument("run", metavar="RUN", help="a run's folder")
@@ -111,18 +112,19 @@ def _parser() -> Parser:
     validate.add_argument("name", metavar="NAME")
     validate.add_argument("file", metavar="FILE")
     validate.add_argument("--data", help="the folder with the competition's files")
+    _add_knobs(validate, ("text", "target"))
     check = add("check", "an adapter against its own facts, and an audit of its data")
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
+    check.add_argument("--preset", default="fast", help="fast (default) or best")
     _add_knobs(check)
     add("doctor", "what this machine offers and what is missing")
     return parser
 
 
-def _add_knobs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--preset", default="fast", help="fast (default) or best")
+def _add_knobs(command: argparse.ArgumentParser, names: Iterable[str] = KNOBS) -> None:
     knobs = command.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
-    for one in KNOBS.values():
+    for one in (KNOBS[name] for name in names):
         choices = one.metadata["choices"]
         shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
         flags = [flag(one), "--label"] if one.name == "target" else [flag(one)]
@@ -234,7 +236,8 @@ def _blend(arguments: argparse.Namespace) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     import kit
 
-    faults = kit.validate(arguments.name, arguments.file, arguments.data)
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
     if arguments.json:
         print(json.dumps(faults))
     else:

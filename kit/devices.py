@@ -31,7 +31,8 @@ def choose(config: Config) -> Config:
         precision = "fp32" if config.model == "mlp" else _native(device)  # eight bits are too few for a table's numbers
     if precision == "fp16" and device == "cpu":
         raise Usage("--precision fp16: CPUs train in bf16 or fp32.")
-    layout = "channels_last" if config.layout == "auto" else config.layout
+    plain = "contiguous" if config.model == "mlp" else "channels_last"
+    layout = plain if config.layout == "auto" else config.layout
     return config.changed(devices=device, precision=precision, layout=layout)
 
 

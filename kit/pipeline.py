@@ -213,12 +213,13 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     return inference.ensemble(source, inference.load(source), Texts(texts), ids, devices.choose(config))
 
 
-def validate(name: str, file: Path, data: str | Path | None) -> list[str]:
+def validate(name: str, file: Path, data: str | Path | None, knobs: Mapping[str, Any]) -> list[str]:
     """See `kit.validate`. Raises BadData where the file or the sample cannot be read."""
     from kit import submission
 
-    facts = competitions.load(name).competition
-    root = facts.find(data)
+    adapter = competitions.load(name)
+    root = adapter.competition.find(data)
+    facts = adapter.shaped(configs.Config().changed(**knobs), root).competition
     sample = facts.test_tables(root).sample if facts.read_test else facts.sample_table(root)
     labels = facts.labels
     if not labels.columns:  # classes that only the training file tells

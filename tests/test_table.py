@@ -310,6 +310,10 @@ def test_a_table_in_one_file_keeps_a_fifth_back_and_says_what_it_found(
     assert "'price' is a number, scored by rmse; rows are numbered 1, 2, 3" in said.err
     assert "1 numbers ('size'); 1 categories ('shape'); 1 dates ('sold')" in said.err
     assert "held-out score" in said.out
+    written = "runs/csv/mine/submission.csv"
+    assert main(["validate", "csv", written, "--data", "homes.csv", "--target", "price"]) == 0
+    frames.write_csv(tmp_path / "new.csv", sold(30, seed=1).drop(columns=["dear", "price"]), index=False)
+    assert len(kit.predict("runs/csv/mine", "new.csv")[0]) == 30
     assert main([*words[:-4], "--target", "prize"]) == 65
     assert "no column 'prize'" in capsys.readouterr().err
 
