@@ -1,61 +1,156 @@
-"""Csv: any table with a column of texts and a column of answers (`--text`, `--label`), one of several; needs no adapter.
+"""Csv: any table with a column of answers (`--target`), and texts in one (`--text`) or numbers, categories and dates.
 
-`--data` names the file, or a folder with train.csv and perhaps test.csv. Without a test table a fifth is kept back.
+`--data` names the file, or a folder with train.csv and perhaps test.csv and sample_submission.csv. Without a test table a
+fifth is kept back. Needs no adapter: what the answers are (classes, numbers, a probability) follows from the files.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.competition import Asked, Competition, numbered
+from kit.competition import Asked, Competition, matched, numbered
 from kit.config import Config
+from kit.errors import BadData
 from kit.holdout import kept_back
-from kit.inputs import Text
-from kit.labels import OneOf
-from kit.metrics import accuracy
+from kit.inputs import Table, Text
+from kit.labels import Columns, Labels, Numbers, OneOf
+from kit.metrics import Metric, accuracy, auc, rmse
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SAMPLE = "sample_submission.csv"
+CLASSES = 20  # more different whole numbers than these are amounts
+MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
 
-def shape(facts: Competition, config: Config) -> Competition:
-    """The columns that the command line names."""
-    return replace(facts, inputs=Text(config.text), labels=OneOf(config.target))
+
+def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
+    """The columns that the command line names, and what the files say of them."""
+    if config.text:
+        return replace(facts, inputs=Text(config.text), labels=OneOf(config.target))
+    facts = replace(facts, inputs=Table(), labels=OneOf(config.target))
+    if root is None:
+        return facts
+    facts = replace(facts, sample=SAMPLE if _file(facts, root, SAMPLE) else "")
+    facts = replace(facts, id=id_column(facts, root) or facts.id)
+    labels, metric = answers(facts, root)
+    return replace(facts, labels=labels, metric=metric)
+
+
+def id_column(facts: Competition, root: Path) -> str:
+    """The sample's first column; else one called id whose cells all differ in the tables that have it; "" where none is."""
+    if facts.sample:
+        return str(_read(facts, root, SAMPLE).columns[0])
+    tables = [_read(facts, root, name) for name in (facts.train, facts.test) if _file(facts, root, name)]
+    alike = [str(name) for name in tables[0].columns if str(name).lower().replace("_", "").endswith("id")] if tables else []
+    good = [name for name in alike if all(name in one and one[name].is_unique and (one[name] != "").all() for one in tables)]
+    return min(good, key=len, default="")
+
+
+def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
+    """What the answers are: amounts, a probability where the sample has fractions for 0 and 1, else classes."""
+    import pandas as pd
+
+    target = facts.labels.train_columns[0]
+    table = _read(facts, root, facts.train) if _file(facts, root, facts.train) else None
+    if table is None or target not in table:
+        return facts.labels, facts.metric
+    cells = table[target].map(str.strip)
+    cells = cells[cells != ""]
+    values = pd.to_numeric(cells, errors="coerce")
+    numeric, different = values.notna().sum() >= MOSTLY * len(cells), cells.nunique()
+    if numeric and (different > CLASSES or (values.dropna() % 1 != 0).any()):
+        return Numbers((target,)), rmse
+    sample = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
+    if set(cells) == {"0", "1"} and sample is not None and (pd.to_numeric(sample.iloc[:, 0], errors="coerce") % 1 > 0).any():
+        return Columns((target,)), auc
+    if different > max(CLASSES, len(cells) // 2):
+        raise BadData(
+            f"{facts.train}: {different:,} different texts in the column {target!r} of {len(cells):,} rows: no classes."
+        )
+    return facts.labels, facts.metric
+
+
+def _file(facts: Competition, root: Path, name: str) -> Path | None:
+    """Where a table is; a single file is the training table."""
+    from kit import files
+
+    return (root if name == facts.train else None) if root.is_file() else files.find(root, name)
+
+
+def _read(facts: Competition, root: Path, name: str) -> pd.DataFrame:
+    """A table of the folder, or the single file."""
+    path = _file(facts, root, name) or root / name
+    return _parsed(path, root, name, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=3)
+def _parsed(path: Path, root: Path, name: str, changed: int) -> pd.DataFrame:
+    """A table as it is read once, while it has this time."""
+    from kit import files, frames
+
+    return frames.read_csv(root.read_bytes(), root.name) if root.is_file() else frames.read_csv(files.read(root, name), name)
 
 
 def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
-    """The training file, and which of its rows are kept back."""
-    from kit import files, frames
+    """The training file, and which of its rows are kept back: all of them in a single file without answers."""
+    from kit import frames
 
-    data, name = (root.read_bytes(), root.name) if root.is_file() else (files.read(root, facts.train), facts.train)
-    rows = numbered(facts.inputs.read_csv(data, name), facts.id, name)
-    answer = facts.labels.train_columns[0]
-    frames.need_columns(rows, [facts.inputs.column, answer], f"{name} (see --text and --label)")
-    if root.is_dir() and files.find(root, facts.test):
+    name = root.name if root.is_file() else facts.train
+    rows = numbered(_read(facts, root, facts.train), facts.id, name)
+    needed = [facts.inputs.column] if isinstance(facts.inputs, Text) else []
+    frames.need_columns(rows, needed, f"{name} (see --text and --target)")
+    if _file(facts, root, facts.test):
         return rows, [False] * len(rows)
-    return rows, kept_back([plain.encode() for plain in facts.inputs.plain(rows[facts.inputs.column])], list(rows[answer]))
+    answer = facts.labels.train_columns[0]
+    if answer not in rows:
+        return rows, [True] * len(rows)
+    strata = [""] * len(rows) if facts.labels.kind == "numbers" else list(rows[answer])
+    return rows, kept_back(_content(facts, rows.drop(columns=answer)), strata)
+
+
+def _content(facts: Competition, rows: pd.DataFrame) -> list[bytes]:
+    """What tells rows apart. Equal rows of a table are told apart by their number where most rows have their equals."""
+    if isinstance(facts.inputs, Text):
+        return [plain.encode() for plain in facts.inputs.plain(rows[facts.inputs.column])]
+    content = rows.agg("\x1f".join, axis=1)
+    if content.nunique() <= len(content) // 2:
+        content += content.groupby(content).cumcount().astype(str)
+    return [one.encode() for one in content]
 
 
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The rows to train on."""
+    """The rows to train on, and what was found out about the files."""
+    from kit import frames
+
     rows, back = table(facts, root)
+    frames.need_columns(rows, list(facts.labels.train_columns), f"{facts.train} (see --target)")
     notes = [f"no {facts.test}: {sum(back):,} of {len(rows):,} rows are kept back as the test set"] if any(back) else []
+    if isinstance(facts.inputs, Table):
+        where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
+        notes.append(
+            f"{facts.labels.train_columns[0]!r} is {facts.labels.describe()}, scored by {facts.metric.name}; rows are {where}"
+        )
     return rows[[not one for one in back]], notes
 
 
 def read_test(facts: Competition, root: Path) -> Asked:
-    """test.csv, or the rows kept back, whose answers are known."""
-    from kit import files
-
+    """test.csv (in the sample's order, where there is one), or the rows kept back, whose answers are known."""
     answer = facts.labels.train_columns[0]
-    if root.is_dir() and files.find(root, facts.test):
-        test = numbered(facts.inputs.read_csv(files.read(root, facts.test), facts.test), facts.id, facts.test)
+    if _file(facts, root, facts.test):
+        test = numbered(_read(facts, root, facts.test), facts.id, facts.test)
+        if facts.sample:
+            return Asked(test, matched(facts.sample_table(root), test, facts))
         return Asked(test, test[[]].assign(**{answer: ""}))
     rows, back = table(facts, root)
     test = rows[back]
-    return Asked(test.drop(columns=answer), test[[]].assign(**{answer: ""}), test[[answer]])
+    if not len(test):
+        raise BadData(f"{len(rows)} rows and no {facts.test}: too few to keep a fifth of each answer back.")
+    known = test[[answer]] if answer in test else None
+    return Asked(test.drop(columns=answer, errors="ignore"), test[[]].assign(**{answer: ""}), known)
 
 
 competition = Competition(
@@ -70,4 +165,9 @@ competition = Competition(
     shape=shape,
     one_file=True,
 )
-presets = {"fast": Config(model="ngrams", epochs=1), "best": Config(model="ngrams", epochs=1, iterations=30)}
+presets = {
+    "fast": Config(model="mlp", width=64, epochs=20, batch=512, lr=8e-3, weight_decay=0.3, dropout=0.1),
+    "best": Config(model="mlp", width=256, epochs=40, batch=512, lr=4e-3, weight_decay=0.3, dropout=0.2),
+    "fast-text": Config(model="ngrams", epochs=1),
+    "best-text": Config(model="ngrams", epochs=1, iterations=30),
+}

@@ -15,4 +15,4 @@ competition = replace(
     train="IMDB Dataset.csv",
     shape=None,
 )
-presets = {name: _any.preset(name) for name in ("fast", "best")}
+presets = {name: _any.preset(name, ["text"]) for name in ("fast", "best")}

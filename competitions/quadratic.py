@@ -110,7 +110,7 @@ def read_test(facts: Competition, root: Path) -> Asked:
     return Asked(test[[]], test[[]].assign(**dict.fromkeys(NAMES, "0")), test[list(facts.labels.train_columns)])
 
 
-def shape(facts: Competition, config: Config) -> Competition:
+def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
     """A reader learns the text of the equation besides."""
     known: Numbers = facts.labels
     if config.model != "reader":

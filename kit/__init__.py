@@ -72,8 +72,11 @@ def predict(
     return predict_all(run if isinstance(run, Run) else load(run), data, views, out, time_budget)
 
 
-def validate(name: str, file: str | Path, data: str | Path | None = None) -> list[str]:
-    """Every fault of a submission file, each with its line and id; an empty list: Kaggle will accept it."""
+def validate(name: str, file: str | Path, data: str | Path | None = None, **knobs: Any) -> list[str]:
+    """Every fault of a submission file, each with its line and id; an empty list: Kaggle will accept it.
+
+    `knobs`: the columns where a competition leaves them open (`target="price"`).
+    """
     from kit.pipeline import validate as validate_file
 
-    return validate_file(name, Path(file), data)
+    return validate_file(name, Path(file), data, knobs)

@@ -148,7 +148,7 @@ def scores_by_views(run: Run, root: Path, config: Config, most: int, rows: int) 
 def _out_of_fold(run: Run, root: Path, config: Config, most: int, count: int) -> tuple[np.ndarray, np.ndarray, Any, Any]:
     """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
     info = run.info
-    facts = competitions.load(info["competition"]).shaped(Config(**info["config"])).competition
+    facts = competitions.load(info["competition"]).shaped(Config(**info["config"]), root).competition
     tables = facts.tables(root)
     labels = all_labels.from_json(info["labels"], facts.labels)
     path = run.path / "folds.csv"

@@ -14,6 +14,7 @@ from kit.competition import Adapter, Tables, sound
 from kit.config import Config
 from kit.errors import listed
 from kit.inputs import Inputs
+from kit.inputs.cells import Cells
 from kit.inputs.text import Texts
 
 
@@ -38,6 +39,9 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
     y, images, test = labels.encode(tables.train), train.look, asked.look
     if isinstance(train.rows, Texts):
         yield from _texts(facts.inputs, train.rows, asked.rows, tables, y)
+        return
+    if isinstance(train.rows, Cells):
+        yield from _repeats(facts.inputs.twins(train.rows + asked.rows), "rows", tables, y)
         return
     yield from _pictures(facts.inputs, images, test, tables, y)
     mirror = facts.inputs.mirror

@@ -63,6 +63,13 @@ class Batches:
         return {"y": self.y[index], "rows": index, "epoch": epoch, "step": step, "share": share, "last": last}
 
 
+class Named(Batches):
+    """Batches that hand on the inputs whole and name their rows, for modules that encode a table once."""
+
+    def collate(self, rows: np.ndarray, epoch: int, step: int, images: torch.Tensor | None = None) -> dict[str, Any]:
+        return {"cells": self.images, **self.about(rows, epoch, step)}
+
+
 class Whole(Batches):
     """One batch an epoch, of all training rows; for modules that hold their own rows."""
 

@@ -17,6 +17,7 @@ from kit.competition import Adapter, Tables
 from kit.config import VIEW_KINDS, Config
 from kit.errors import KitError
 from kit.fabricate import fabricate
+from kit.inputs.cells import Cells
 from kit.inputs.text import Texts
 
 ROWS = 8
@@ -58,7 +59,7 @@ def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
             return
         yield "a folder fabricated from the facts can be read", ""
         bench = Bench(subject, tables, y, x, np.random.default_rng(0))
-        for name, check in (CHECKS if isinstance(x, Texts) else CHECKS | PICTURES).items():
+        for name, check in (CHECKS if isinstance(x, Texts | Cells) else CHECKS | PICTURES).items():
             try:
                 yield name, "" if check(bench) else "it does not hold"
             except (KitError, ValueError, IndexError, KeyError, RuntimeError, TypeError) as fault:
@@ -158,7 +159,7 @@ def _module_predicts(b: Bench) -> bool:
     from kit.modules import choice
 
     own = "reader" if b.tables.labels.kind == "reading" else "convnet"
-    model = "ngrams" if isinstance(b.x, Texts) else own
+    model = {Texts: "ngrams", Cells: "mlp"}.get(type(b.x), own)
     config = Config(model=model, width=4, layout="contiguous")
     module = choice.make(config, b.tables.labels, b.x, False, 1).eval()
     module.learn(b.x, np.arange(ROWS), b.y)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,6 +93,7 @@ def _parser() -> Parser:
     run.add_argument("--out", help="the run's folder (default: runs/NAME/RUN)")
     run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
     run.add_argument("--fresh", action="store_true", help="start over")
+    run.add_argument("--preset", default="fast", help="fast (default) or best")
     _add_knobs(run)
     predict = add("predict", "predict a test set by a complete run's checkpoints")
     predict.add_argument("run", metavar="RUN", help="a run's folder")
@@ -101,23 +102,32 @@ def _parser() -> Parser:
     predict.add_argument("--time-budget", metavar="TIME", help="be done in 20m, say, by the folds and views that fit")
     predict.add_argument("--out", help="where to write (default: RUN/predict)")
     predict.add_argument("--text", action="append", metavar="…", help="a text to predict instead; may be given again")
+    blend = add("blend", "several runs as one, weights chosen on out-of-fold predictions; the best of them where none pays")
+    blend.add_argument("runs", nargs="+", metavar="RUN", help="a complete run's folder")
+    blend.add_argument("--name", dest="run_name", default="blend", metavar="RUN", help="name of the new run (default: blend)")
+    blend.add_argument("--out", help="the new run's folder (default: runs/NAME/RUN)")
+    blend.add_argument("--oof", action="append", default=[], metavar="FILE", help="out-of-fold predictions from elsewhere")
+    blend.add_argument("--test", action="append", default=[], metavar="FILE", help="the test predictions that belong to them")
+    blend.add_argument("--data", help="the folder with the competition's files (default: the runs')")
+    blend.add_argument("--fresh", action="store_true", help="start over")
     validate = add("validate", "every fault of a submission file, with row and id")
     validate.add_argument("name", metavar="NAME")
     validate.add_argument("file", metavar="FILE")
     validate.add_argument("--data", help="the folder with the competition's files")
+    _add_knobs(validate, ("text", "target"))
     check = add("check", "an adapter against its own facts, and an audit of its data")
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
+    check.add_argument("--preset", default="fast", help="fast (default) or best")
     _add_knobs(check)
     remote.add(add, _add_knobs)
     add("doctor", "what this machine offers and what is missing")
     return parser
 
 
-def _add_knobs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--preset", default="fast", help="fast (default) or best")
+def _add_knobs(command: argparse.ArgumentParser, names: Iterable[str] = KNOBS) -> None:
     knobs = command.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
-    for one in KNOBS.values():
+    for one in (KNOBS[name] for name in names):
         choices = one.metadata["choices"]
         shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
         flags = [flag(one), "--label"] if one.name == "target" else [flag(one)]
@@ -221,10 +231,24 @@ def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _blend(arguments: argparse.Namespace) -> int:
+    import kit
+    from kit.blend import blend
+
+    if len(arguments.oof) != len(arguments.test):
+        raise Usage(f"{len(arguments.oof)} --oof and {len(arguments.test)} --test: predictions from elsewhere come in pairs.")
+    pairs = [(Path(oof), Path(test)) for oof, test in zip(arguments.oof, arguments.test, strict=True)]
+    sources = [kit.load(one) for one in arguments.runs]
+    run = blend(sources, pairs, arguments.run_name, arguments.out, arguments.data, arguments.fresh, arguments.quiet)
+    _print_run(run, arguments.json)
+    return 0
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     import kit
 
-    faults = kit.validate(arguments.name, arguments.file, arguments.data)
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
     if arguments.json:
         print(json.dumps(faults))
     else:
@@ -238,7 +262,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     adapter = competitions.load(arguments.name)
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
-    config, _ = configs.resolve(adapter.preset(arguments.preset), arguments.preset, knobs)
+    config, _ = configs.resolve(adapter.preset(arguments.preset, configs.given(knobs)), arguments.preset, knobs)
     adapter = adapter.shaped(config)
     results = list(check.adapter(adapter))
     for name, fault in results:
@@ -251,7 +275,7 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"data not audited: {fault}")
         return 65 if failed else 0
     folder = Path("runs") / adapter.name / "check"
-    for line, warns in audit.audit(adapter, root, folder, config) if root else []:
+    for line, warns in audit.audit(adapter.shaped(config, root), root, folder, config) if root else []:
         print(f"{'!' if warns else '·'} {line}")
     return 65 if failed else 0
 
@@ -275,6 +299,7 @@ COMMANDS: dict[str, Command] = {
     "list": _list,
     "run": _run,
     "predict": _predict,
+    "blend": _blend,
     "validate": _validate,
     "check": _check,
     **remote.COMMANDS,

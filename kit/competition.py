@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +55,9 @@ class Competition:
     `embedded`: lays the files out in a folder, for a competition whose data ships with a library.
     Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
     to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.fabricate`).
-    `shape` returns the facts that follow from a Config, where columns are named on the command line; `one_file`: the data
-    may be a single file. `code`: a code competition, whose kernel is run again on a hidden test set.
+    `shape` returns the facts that follow from a Config, where columns are named on the command line, and from the files in
+    a folder, if one is given; `one_file`: the data may be a single file. `code`: a code competition, whose kernel is run
+    again on a hidden test set.
     """
 
     slug: str
@@ -73,9 +74,13 @@ class Competition:
     read_train: Callable[[Competition, Path], tuple[pd.DataFrame, list[str]]] | None = None
     read_test: Callable[[Competition, Path], Asked] | None = None
     invent: Callable[[Competition, Path, int, int], None] | None = None
-    shape: Callable[[Competition, Config], Competition] | None = None
+    shape: Callable[[Competition, Config, Path | None], Competition] | None = None
     one_file: bool = False
     code: bool = False
+
+    def __post_init__(self) -> None:
+        others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
+        object.__setattr__(self, "inputs", self.inputs.beside(others))
 
     def tables(self, root: Path) -> Tables:
         """Read everything, or raise BadData naming file, line and id."""
@@ -103,8 +108,7 @@ class Competition:
         if not self.test:
             return Asked(sample[[]], sample, solution)
         test = numbered(self.inputs.read_csv(files.read(root, self.test), self.test), self.id, self.test)
-        _match(sample, test, self)
-        return Asked(test, sample, solution)
+        return Asked(test, matched(sample, test, self), solution)
 
     def is_at(self, place: Path) -> bool:
         """Does a folder hold the training table (or, where the table is a tree of files, its folder)?"""
@@ -159,16 +163,17 @@ class Adapter:
     competition: Competition
     presets: Mapping[str, Config] = field(default_factory=dict)
 
-    def shaped(self, config: Config) -> Adapter:
-        """The adapter with the facts that follow from a Config."""
+    def shaped(self, config: Config, root: Path | None = None) -> Adapter:
+        """The adapter with the facts that follow from a Config and, where there is a folder, from its files."""
         facts = self.competition
-        return replace(self, competition=facts.shape(facts, config)) if facts.shape else self
+        return replace(self, competition=facts.shape(facts, config, root)) if facts.shape else self
 
-    def preset(self, name: str) -> Config:
-        """A preset by name; raises Usage naming those there are."""
+    def preset(self, name: str, knobs: Iterable[str] = ()) -> Config:
+        """A preset by name, or its variant `NAME-KNOB` for a knob that is given; raises Usage naming those there are."""
         if name not in self.presets:
             raise Usage(f"--preset {name!r}: {self.name} has {listed(self.presets)}.{did_you_mean(name, self.presets)}")
-        return self.presets[name]
+        variants = [f"{name}-{knob}" for knob in knobs if f"{name}-{knob}" in self.presets]
+        return self.presets[variants[0] if variants else name]
 
 
 def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, notes: list[str]) -> Tables:
@@ -176,7 +181,8 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     frames.need_columns(train, needed, facts.train)
     blank = facts.labels.blank(train)
-    notes = [*notes, *asked.notes]
+    train, said = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
+    notes = [*notes, *asked.notes, *said]
     if blank.any():
         notes.append(f"{facts.train}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
@@ -196,13 +202,15 @@ def numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:
     return table.set_index(pd.Index([str(i) for i in range(1, len(table) + 1)], dtype=object, name=id_column))
 
 
-def _match(sample: pd.DataFrame, test: pd.DataFrame, facts: Competition) -> None:
+def matched(sample: pd.DataFrame, test: pd.DataFrame, facts: Competition) -> pd.DataFrame:
+    """The sample, which must ask for the test's ids and no others. Raises BadData naming some that differ."""
     missing = sample.index[~sample.index.isin(test.index)]
     if len(missing):
         raise BadData(f"{facts.sample} asks for ids that {facts.test} does not have: {listed(missing)}.")
     extra = test.index[~test.index.isin(sample.index)]
     if len(extra):
         raise BadData(f"{facts.test} has ids that {facts.sample} does not ask for: {listed(extra)}.")
+    return sample
 
 
 def first(tables: Tables, count: int) -> Tables:

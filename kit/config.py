@@ -49,13 +49,16 @@ def auto_or(kind: type) -> Callable[[str], Any]:
 class Config:
     """The choices of a run. Facts of a competition are not here; see `kit.competition.Competition`."""
 
-    model: str = knob("convnet", "convnet, whitened (colour), ngrams (text), any timm model, for texts any of Hugging Face's")
-    width: int = knob(32, "channels of the kit's own nets' first layer", low=1)
-    text: str = knob("text", "the column of texts (competition csv)")
+    model: str = knob("convnet", "a timm model, convnet, whitened, strip, reader; ngrams, one of Hugging Face; mlp, boosting")
+    width: int = knob(32, "channels of the kit's own nets' first layer, units of a layer of mlp", low=1)
+    text: str = knob("", "the column of texts; none: a table of numbers, categories and dates (competition csv)")
     target: str = knob("label", "the column of answers (competition csv)", flag="--target")
     ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
     iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
     inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
+    trees: int = knob(200, "rounds of boosting at most; above 10,000 rows it stops early by a tenth of the fold", low=1)
+    leaves: int = knob(31, "leaves of a tree at most (boosting)", low=2)
+    shrinkage: float = knob(0.05, "factor on every tree's answer: boosting's learning rate", low=1e-6, high=1)
     weights: str = knob(
         "", "pretrained weights: hub, or a file or folder (safetensors, a state dict; a transformer's with its tokenizer)"
     )
@@ -152,6 +155,12 @@ def resolve(
     config = preset.changed(**from_environment).changed(**flags)
     origins |= {name: _variable(name) for name in from_environment} | dict.fromkeys(flags, "flag")
     return config, origins
+
+
+def given(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> list[str]:
+    """The knobs that flags or the environment set."""
+    environ = os.environ if environ is None else environ
+    return [name for name in KNOBS if name in flags or environ.get(_variable(name))]
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,8 @@ def choose(config: Config, kind: str = "images") -> Config:
     """
     if config.model == "ngrams":  # sparse products in float32: a CPU's work
         return config.changed(devices="cpu", precision="fp32", layout="contiguous")
+    if config.model == "boosting":  # scikit-learn's, in one step
+        return config.changed(devices="cpu", precision="fp32", layout="contiguous", epochs=1)
     device = config.devices
     if device == "gpu" and not torch.cuda.is_available():
         raise Usage("--devices gpu: torch sees no GPU here. Use --devices cpu, or install torch with CUDA.")
@@ -29,10 +31,11 @@ def choose(config: Config, kind: str = "images") -> Config:
         device = "gpu" if torch.cuda.is_available() else "cpu"
     precision = config.precision
     if precision == "auto":
-        precision = _native(device)
+        precision = "fp32" if config.model == "mlp" else _native(device)  # eight bits are too few for a table's numbers
     if precision == "fp16" and device == "cpu":
         raise Usage("--precision fp16: CPUs train in bf16 or fp32.")
-    layout = "contiguous" if kind == "text" else "channels_last" if config.layout == "auto" else config.layout
+    plain = "contiguous" if kind == "text" or config.model == "mlp" else "channels_last"
+    layout = plain if config.layout == "auto" or kind == "text" else config.layout
     return config.changed(devices=device, precision=precision, layout=layout)
 
 

@@ -14,14 +14,19 @@ import numpy as np
 import torch
 
 from kit import augment, tokens
-from kit.batches import Batches, TextBatches, Whole
+from kit.batches import Batches, Named, TextBatches, Whole
 from kit.config import Config
 from kit.errors import BadData, KitError
+from kit.inputs.cells import Cells
 from kit.inputs.text import Texts
 
 SHARED = Path("/dev/shm")  # where workers hand batches over
 AHEAD = 2  # batches that each worker prepares ahead
 DEATHS = ("DataLoader worker (pid", "DataLoader timed out")  # how torch says that a worker died or hangs
+TABLE_STEPS, TABLE_BATCH = (
+    16,
+    32,
+)  # a small table has so many steps an epoch, of so many rows at least: else it learns too little
 TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is noticed, and once replaced, within a minute
 
 
@@ -133,13 +138,16 @@ def _one_thread(worker: int) -> None:
 def make(
     images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, mirror: bool, say: Callable[[str], None]
 ) -> Batches:
-    """The feed that a Config and these inputs (an array, streamed, texts) ask for. `mirror`: may they be mirrored?"""
+    """The feed that a Config and these inputs (an array, streamed, texts, cells) ask for. `mirror`: may they be mirrored?"""
     plain: tuple[Any, ...] = (y, rows, config.batch, config.seed, fold, config.accumulate)
-    if isinstance(images, Texts) and config.model == "ngrams":
+    if config.model in ("ngrams", "boosting"):
         return Whole(y, rows)
     if isinstance(images, Texts):
         tokenizer, _ = tokens.load(config.model, config.weights)
         return TextBatches(tokenizer.tokens(images), min(config.tokens, tokenizer.most), *plain)
+    if isinstance(images, Cells):
+        batch = min(config.batch, max(TABLE_BATCH, len(rows) // TABLE_STEPS))
+        return Named(images, y, rows, batch, config.seed, fold, config.accumulate)
     plain = (images, *plain)
     if config.augment == "photo" and images.shape[-1] != 3:
         raise BadData("--augment photo: is for colour images; these are grey. Try medium.")

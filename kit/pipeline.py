@@ -36,15 +36,16 @@ def run(
     from kit.backbones import fingerprint
 
     adapter = competitions.load(name)
-    config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
-    if adapter.preset(preset).model == "ngrams" != config.model and "transformer" in adapter.presets:
+    given = configs.given(knobs)
+    config, origins = configs.resolve(adapter.preset(preset, given), preset, knobs)
+    if adapter.preset(preset, given).model == "ngrams" != config.model and "transformer" in adapter.presets:
         preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
-    adapter = adapter.shaped(config)
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
     root = adapter.competition.find(data)
+    adapter = adapter.shaped(config, root)
     known = {
         "competition": adapter.source,
         "config": config.json(),
@@ -166,19 +167,46 @@ def predict(
     source: Run, data: str | Path | None, views: int | None, out: str | Path | None, time_budget: float | None = None
 ) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
+    from kit import labels as all_labels, submission
+
+    labels = all_labels.from_json(source.info["labels"])
+    folder = Path(out) if out else source.path / "predict"
+    answers, sample = answered(source, data, views, folder, time_budget)
+    frames.write_csv(folder / "test.csv", answers)
+    submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
+    return answers, folder / "submission.csv"
+
+
+def answered(
+    source: Run, data: str | Path | None, views: int | None, folder: Path | None = None, time_budget: float | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions for the test set in `data`, and its sample submission; of a blend, from the runs that it was made of.
+
+    What was read of pictures, and how surely, is written to `folder`.
+    """
     import numpy as np
 
-    began = time.monotonic()
-    from kit import allowance, devices, inference, labels as all_labels, readings, submission
+    from kit import allowance, blend, devices, inference, labels as all_labels, readings
     from kit.inputs.base import Keep
 
+    began = time.monotonic()
     info = source.info
-    adapter = competitions.load(info["competition"]).shaped(configs.Config(**info["config"]))
+    if "members" in info:
+        samples = []
+
+        def one(run: Run) -> pd.DataFrame:
+            answers, sample = answered(run, data, views)
+            samples.append(sample)
+            return answers
+
+        return blend.predicted(source, one), samples[0]
+    adapter = competitions.load(info["competition"])
     models = inference.load(source, views) if time_budget is None else []
-    facts, labels = adapter.competition, all_labels.from_json(info["labels"], adapter.competition.labels)
-    models = [inference.with_labels(model, labels) for model in models]
     where_it_was = info["root"] if Path(info["root"]).exists() else None  # the run may have been copied elsewhere
-    root = facts.find(data or where_it_was)
+    root = adapter.competition.find(data or where_it_was)
+    facts = adapter.shaped(configs.Config(**info["config"]), root).competition
+    labels = all_labels.from_json(info["labels"], facts.labels)
+    models = [inference.with_labels(model, labels) for model in models]
     asked = facts.test_tables(root)
     test, sample = asked.test, asked.sample
     config = devices.choose(configs.Config(**info["config"]), facts.inputs.kind)
@@ -191,14 +219,11 @@ def predict(
         most = views or config.views
         answers = allowance.predict(source, labels, loaded.rows, sample.index, config, time_budget, most, root, began, say)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(info["prior"], np.float32)
-    folder = Path(out) if out else source.path / "predict"
-    if isinstance(labels, all_labels.Reading):
+    if isinstance(labels, all_labels.Reading) and folder is not None:
         doubt = readings.write(folder, labels, answers, loaded.rows)
         if doubt:
             say(doubt)
-    frames.write_csv(folder / "test.csv", answers)
-    submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
-    return answers, folder / "submission.csv"
+    return answers, sample
 
 
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
@@ -208,6 +233,8 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     from kit import devices, inference
     from kit.inputs.text import Texts
 
+    if "members" in source.info:
+        raise Usage(f"{source.path}: a blend; name one of the runs that it is made of.")
     config = configs.Config(**source.info["config"])
     inputs = competitions.load(source.info["competition"]).competition.inputs
     if inputs.kind != "text":
@@ -216,12 +243,13 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     return inference.ensemble(source, inference.load(source), Texts(texts), ids, devices.choose(config, "text"))
 
 
-def validate(name: str, file: Path, data: str | Path | None) -> list[str]:
+def validate(name: str, file: Path, data: str | Path | None, knobs: Mapping[str, Any] | None = None) -> list[str]:
     """See `kit.validate`. Raises BadData where the file or the sample cannot be read."""
     from kit import submission
 
-    facts = competitions.load(name).competition
-    root = facts.find(data)
+    adapter = competitions.load(name)
+    root = adapter.competition.find(data)
+    facts = adapter.shaped(configs.Config().changed(**(knobs or {})), root).competition
     sample = facts.test_tables(root).sample if facts.read_test else facts.sample_table(root)
     labels = facts.labels
     if not labels.columns:  # classes that only the training file tells

@@ -11,6 +11,8 @@ from kit.runs import Run, read_json
 def summary(run: Run) -> str:
     """Folds, scores and where the submission is. For a run that is not complete: what there is."""
     info = run.info
+    if "members" in info and run.complete:
+        return f"{_members(run)}\n\n{_result(run)}"
     done = [(k, run.fold(k) / "fold.json") for k in info.get("folds", [])]
     stats = {str(k): read_json(path) for k, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
@@ -21,6 +23,16 @@ def summary(run: Run) -> str:
         missing = [str(k) for k, path in done if not path.exists()]
         return f"{text}\nfolds still to train: {', '.join(missing) or 'none'}. The same command without --only-fold goes on."
     return f"{text}\n\n{_result(run)}"
+
+
+def _members(run: Run) -> str:
+    """A blend's members with their weights, and whether it pays."""
+    info, scores, about = run.info, run.scores, run.info["blend"]
+    rows = [[one["name"], f"{one['score']:.5f}", f"{one['weight']:.3f}"] for one in info["members"]]
+    words = "blended" if about["kept"] else "the blend does not pay: the best single run is the answer"
+    gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
+    text = f"{Path(info['competition']).stem} · blend by {about['by']}\n" + table(["run", scores["metric"], "weight"], rows)
+    return f"{text}\n{words} ({gain}; it must exceed twice that noise)"
 
 
 def _row(name: str, one: dict) -> list[str]:

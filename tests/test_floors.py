@@ -12,12 +12,12 @@ import kit
 PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
-    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress budget timings"
-    " ledger plots",
+    "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
+    " timings ledger plots",
     "ngrams tokens inputs labels views augment trivial duplicates",
     "competition submission fabricate modules checkpoints batches photos devices",
-    "inference explain backbones keeper training autotune crossval pipeline check sheets readings audit doctor report"
-    " client kaggle download submit attached kernel show hidden rehearsal push allowance",
+    "inference explain backbones keeper training autotune crossval blend pipeline check sheets readings audit doctor"
+    " report client kaggle download submit attached kernel show hidden rehearsal push allowance",
     "__init__ cli __main__ remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
@@ -139,7 +139,7 @@ def test_the_public_surface_is_frozen() -> None:
 @pytest.mark.parametrize("adapter", sorted(path.stem for path in (ROOT / "competitions").glob("[!_]*.py")))
 def test_an_adapter_imports_only_the_nouns_it_states_facts_with(adapter: str) -> None:
     path = ROOT / "competitions" / f"{adapter}.py"
-    assert kit_rooms(imports(path, lazy=False)) <= {"competition", "inputs", "labels", "config", "metrics", "holdout"}
+    assert kit_rooms(imports(path, lazy=False)) <= {"competition", "inputs", "labels", "config", "metrics", "holdout", "errors"}
     assert kit_rooms(imports(path, lazy=True)) <= {
         "competition",
         "inputs",
@@ -147,6 +147,7 @@ def test_an_adapter_imports_only_the_nouns_it_states_facts_with(adapter: str) ->
         "config",
         "metrics",
         "holdout",
+        "errors",
         "frames",
         "files",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -67,6 +67,14 @@ class Inputs(ABC):
     def files(self, root: Path) -> list[Path]:
         """The files besides the tables that hold this input."""
         return []
+
+    def beside(self, others: Iterable[str]) -> Inputs:
+        """These inputs where the table has other columns too: id, answers, group and time."""
+        return self
+
+    def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
+        """The training table without what the test table cannot answer by, and notes on both."""
+        return train, []
 
     @abstractmethod
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:

@@ -23,7 +23,8 @@ class Numbers(Labels):
     """A number for each name. Shift and scale are learned inside the training fold.
 
     `whole`: they are whole, and answers are rounded. `low`, `high`: the range of each, where the organisers state one:
-    training values outside are refused, answers are kept inside. `huber`: see `Config.huber`.
+    training values outside are refused, answers are kept inside. `huber`: see `Config.huber`. `log`: learned, predicted and
+    averaged as the logarithm of one more (none may be negative), for errors that count by ratio.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Numbers(Labels):
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     huber: float = 0.0
+    log: bool = False
     kind: ClassVar[str] = "numbers"
 
     def __post_init__(self) -> None:
@@ -43,7 +45,7 @@ class Numbers(Labels):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self.names
+        return tuple(f"log1p({name})" for name in self.names) if self.log else self.names
 
     def chosen(self, config: Config) -> Numbers:
         return replace(self, huber=config.huber)
@@ -64,7 +66,10 @@ class Numbers(Labels):
                 f"training row {train.index[row]!r}, column {self.names[j]!r}: {train.iloc[row][self.names[j]]!r}"
                 f" is not {kind} from {self.low[j]:g} to {self.high[j]:g} ({wrong.any(axis=1).sum()} such rows)."
             )
-        return values.astype(np.float32)
+        if self.log and (values < 0).any():
+            row, j = np.argwhere(values < 0)[0]
+            raise BadData(f"training row {train.index[row]!r}, column {self.names[j]!r}: {values[row, j]:g} has no logarithm.")
+        return (np.log1p(values) if self.log else values).astype(np.float32)
 
     def certain(self, y: np.ndarray) -> np.ndarray:
         return y.astype(np.float32)
@@ -74,6 +79,8 @@ class Numbers(Labels):
         return np.median(self.certain(y), axis=0).astype(np.float32)
 
     def harden(self, predictions: np.ndarray) -> np.ndarray:
+        if self.log:
+            predictions = np.expm1(predictions.astype(np.float64))
         # In float64: float32 has no room for the half above 2²³, and rounds 0.49999997 up.
         answer = np.floor(predictions.astype(np.float64) + 0.5) if self.whole else predictions
         return np.clip(answer, self.low, self.high).astype(answer.dtype) if self.low else answer
@@ -97,8 +104,9 @@ class Numbers(Labels):
         return np.searchsorted(edges, y[:, 0])
 
     def scaling(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        spread = y.std(axis=0)
-        return y.mean(axis=0), np.where(spread > 0, spread, 1).astype(np.float32)
+        wide = y.astype(np.float64)  # the square of 1e30 leaves float32
+        spread = wide.std(axis=0)
+        return wide.mean(axis=0).astype(np.float32), np.where(spread > 0, spread, 1).astype(np.float32)
 
     def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import mse_loss, smooth_l1_loss
@@ -140,6 +148,7 @@ class Numbers(Labels):
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         shape = (n, len(self.names))
         drawn = rng.uniform(self.low, self.high, shape) if self.low else rng.normal(10, 3 if not self.whole else 30, shape)
+        drawn = np.abs(drawn) if self.log else drawn
         cells = drawn.round().astype(int) if self.whole else drawn.round(3)
         return {name: [str(cell) for cell in cells[:, j]] for j, name in enumerate(self.names)}
 

@@ -30,6 +30,8 @@ class NetModule(pl.LightningModule):
         super().__init__()
         self.config = Config(**config)
         self.labels = all_labels.from_json(labels).chosen(self.config)
+        self.thaw: transfer.Thaw | None = None
+        self.epoch, self.position = 0, 0.0  # of the schedule, 0 to 1, where the time budget has gone further than the steps
         self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
         self.register_buffer("scale", torch.ones(len(self.labels.columns)))
 
@@ -40,7 +42,6 @@ class NetModule(pl.LightningModule):
         self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
         self.thaw = transfer.Thaw(net, c)
         self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
-        self.epoch, self.position = 0, 0.0  # of the schedule, 0 to 1, where the time budget has gone further than the steps
 
     def scale_targets(self, y: Any) -> None:
         """Learn the shift and scale of targets from the training rows' answers."""
@@ -79,7 +80,8 @@ class NetModule(pl.LightningModule):
     def train(self, mode: bool = True) -> Self:
         """As torch's, but that frozen layers stay in eval mode."""
         super().train(mode)
-        self.thaw.set(self.epoch)
+        if self.thaw is not None:  # a table's net is made when its columns are known
+            self.thaw.set(self.epoch)
         return self
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -93,11 +95,12 @@ class NetModule(pl.LightningModule):
         c = self.config
         found: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
         head = networks.head_names(self.net)
+        thaw = self.thaw or transfer.Thaw(self.net, c)
         for name, parameter in self.net.named_parameters():
-            if name in self.thaw.never:
+            if name in thaw.never:
                 continue
             bias = name.rpartition(".")[2] == "bias"
-            lr = c.lr * self.thaw.rate(name) * (c.bias_lr if bias else 1) * (c.head_lr if name in head else 1)
+            lr = c.lr * thaw.rate(name) * (c.bias_lr if bias else 1) * (c.head_lr if name in head else 1)
             orthogonal = c.optimizer == "muon" and parameter.ndim == 4 and name not in head
             found.setdefault((lr, c.weight_decay if parameter.ndim > 1 else 0.0, orthogonal), []).append(parameter)
         groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay, _), some in found.items()]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kit.config import Config
-from kit.errors import Usage
+from kit.errors import Usage, did_you_mean
+from kit.inputs.cells import Cells
 from kit.inputs.text import Texts
 from kit.labels import Labels, Reading, to_json
+
+TABLE_MODELS = ("mlp", "boosting")
 
 
 def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> Any:
@@ -20,6 +23,8 @@ def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> An
         from kit.modules.bags import BagsModule
 
         return BagsModule(config.json(), to_json(labels), steps)
+    if isinstance(x, Cells):
+        return _table(config.model)(config.json(), to_json(labels), steps)
     _, height, width, channels = x.shape
     if isinstance(labels, Reading):
         from kit.modules import reader
@@ -32,8 +37,23 @@ def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> An
     return images.make(config, labels, channels, height, mirror, steps)
 
 
+def _table(model: str) -> Any:
+    """The class of a model of tables."""
+    if model not in TABLE_MODELS:
+        raise Usage(f"--model {model}: for a table there are {' and '.join(TABLE_MODELS)}.{did_you_mean(model, TABLE_MODELS)}")
+    if model == "mlp":
+        from kit.modules.mlp import MLPModule
+
+        return MLPModule
+    from kit.modules.boosting import BoostingModule
+
+    return BoostingModule
+
+
 def rebuilt(hyper_parameters: dict[str, Any]) -> Any:
     """The module that a checkpoint's hyperparameters describe."""
+    if hyper_parameters["config"]["model"] in TABLE_MODELS:
+        return _table(hyper_parameters["config"]["model"])(**hyper_parameters)
     if "columns" in hyper_parameters:
         from kit.modules.bags import BagsModule
 

@@ -174,6 +174,8 @@ def layers(net: nn.Module) -> list[list[str]]:
     elif isinstance(net, Whitened):
         whole = {"whiten": net.whiten, **{f"stages.{i}": part for i, part in enumerate(net.stages)}, "head": net.head}
         parts = [[f"{place}.{name}" for name, _ in part.named_parameters()] for place, part in whole.items()]
+    elif hasattr(net, "own_layers"):
+        parts = net.own_layers()  # type: ignore[operator]
     elif hasattr(net, "base_model_prefix"):
         parts = _encoder_layers(net)
     else:
@@ -188,7 +190,7 @@ def layers(net: nn.Module) -> list[list[str]]:
 
 def head_names(net: nn.Module) -> list[str]:
     """The parameters of the last layer, which belongs to the answers of one competition."""
-    if isinstance(net, nn.Sequential | Whitened):
+    if isinstance(net, nn.Sequential | Whitened) or hasattr(net, "own_layers"):
         return layers(net)[-1]
     if hasattr(net, "base_model_prefix"):
         return [name for name, _ in net.named_parameters() if _in_head(net, name)]

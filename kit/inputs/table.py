@@ -1,0 +1,123 @@
+"""Table: numbers, categories and dates in columns; which a column is follows from its cells, or is stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from kit import frames
+from kit.errors import BadData, listed
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.cells import MOST, ORDERS, Cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = ("number", "category", "date")
+FEW = 0.5  # a table with fewer distinct rows than this share of all repeats itself by chance: its rows are no copies
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Table(Inputs):
+    """The columns that train and test share, but for the answers and those named in `without` (names, ticket numbers).
+
+    `numbers`, `categories`, `dates`: columns whose kind is stated; that of the others is found in the training rows.
+    """
+
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    kind: ClassVar[str] = "table"
+    channels: int = 0
+    mirror: bool = False
+
+    @property
+    def stated(self) -> dict[str, str]:
+        """The kind of every column of which it is stated."""
+        given = zip(KINDS, (self.numbers, self.categories, self.dates), strict=True)
+        return {name: kind for kind, names in given for name in names}
+
+    def beside(self, others: Iterable[str]) -> Table:
+        return replace(self, without=tuple(dict.fromkeys([*self.without, *others])))
+
+    def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
+        """Drops the columns that the test does not have. Raises BadData where none is left, or all are constant."""
+        own = [name for name in train.columns if name not in self.without]
+        frames.need_columns(train, [name for name in self.stated if name not in self.without], "the training table")
+        lost = [name for name in own if name not in test.columns]
+        notes = [f"columns that the test table does not have are not used: {listed(lost, SHOWN)}"] if lost else []
+        given = [name for name in answers if name in test.columns and (test[name].map(str.strip) != "").any()]
+        if given:
+            notes.append(f"the test table has the answers' column {listed(given)}: it is not read")
+        shared = [name for name in own if name in test.columns]
+        if not shared:
+            raise BadData(f"train and test share no column besides ids and answers; train has {listed(own, SHOWN)}.")
+        return train.drop(columns=lost), notes + _review(self._cells(train[shared]), self._cells(test[shared]))
+
+    def _cells(self, frame: pd.DataFrame) -> Cells:
+        return Cells(frame[[name for name in frame.columns if name not in self.without]], self.stated)
+
+    def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
+        return Loaded(self._cells(frame))
+
+    def twins(self, look: Cells) -> np.ndarray:
+        """A number per row; rows whose cells are all the same share one, unless the table has few different rows at all."""
+        import pandas as pd
+
+        hashed = pd.util.hash_pandas_object(look.frame.astype(str), index=False).to_numpy()
+        _, same = np.unique(hashed, return_inverse=True)
+        return same if same.max(initial=0) + 1 > FEW * len(same) else np.arange(len(same))
+
+    def fabricate(
+        self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
+    ) -> dict[str, list[str]]:
+        stated = self.stated or {"size": "number", "shape": "category", "seen": "date"}
+        return {name: _invented(kind, classes, rng) for name, kind in stated.items()}
+
+
+def _invented(kind: str, classes: list[int], rng: np.random.Generator) -> list[str]:
+    """Cells that tell something of the class, a tenth of them blank."""
+    blank = rng.random(len(classes)) < 0.1
+    if kind == "number":
+        cells = [f"{one + rng.normal(0, 0.5):.3f}" for one in classes]
+    elif kind == "date":
+        cells = [f"20{one % 20 + 10:02d}-{rng.integers(1, 13):02d}-{rng.integers(1, 29):02d}" for one in classes]
+    else:
+        cells = ["abcdefgh"[(one + int(rng.random() < 0.2)) % 8] for one in classes]
+    return ["" if none else cell for cell, none in zip(cells, blank, strict=True)]
+
+
+def _review(train: Cells, test: Cells) -> list[str]:
+    """Lines on what each column was taken for, and on every cell that could not be read as such."""
+    every = np.arange(len(train))
+    kinds = {name: train.kind(name, every) for name in train.names}
+    found = {kind: [name for name in train.names if kinds[name] == kind] for kind in (*KINDS, "")}
+    if len(found[""]) == len(train.names):
+        raise BadData(f"every column is blank or says the same in all training rows ({listed(train.names)}): nothing to learn.")
+    plural = {"number": "numbers", "category": "categories", "date": "dates"}
+    notes = ["columns: " + "; ".join(f"{len(found[k])} {plural[k]} ({listed(found[k], SHOWN)})" for k in KINDS if found[k])]
+    if found[""]:
+        notes.append(f"columns that are blank or constant in the training table are not used: {listed(found[''], SHOWN)}")
+    for where, cells in (("training", train), ("test", test)):
+        for name in found["number"]:
+            notes += _strays(cells, name, cells.stray(name), f"{where} cells are no numbers", "are taken as missing")
+            endless = np.isinf(cells.raw(name))
+            notes += _strays(cells, name, endless, f"{where} cells are infinite", f"are taken as ±{MOST:g}")
+        for name in found["date"]:
+            order = train.order(name, every)
+            wrong = np.isnat(cells.dates(name, order)) & ~cells.blank(name)
+            notes += _strays(cells, name, wrong, f"{where} cells are no dates ({ORDERS[order]})", "are taken as missing")
+    return notes
+
+
+def _strays(cells: Cells, name: str, wrong: np.ndarray, what: str, then: str) -> list[str]:
+    if not wrong.any():
+        return []
+    row = cells.frame.index[wrong][0]
+    return [f"column {name!r}: {wrong.sum():,} {what} and {then} (row {row!r}: {cells.frame.at[row, name]!r})"]

@@ -1,0 +1,159 @@
+"""BoostingModule: scikit-learn's histogram gradient boosting (after LightGBM, Ke et al. 2017), as a LightningModule.
+
+It is grown in one step and kept as a Forest, so that its checkpoint holds tensors and plain values only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from kit import labels as all_labels
+from kit.config import Config
+from kit.errors import Usage
+from kit.inputs.cells import Cells
+from kit.inputs.encoding import Encoding
+from kit.modules.forest import Forest, empty, joined
+
+FORWARD = 1 << 15  # rows predicted at a time
+NEVER = -30.0  # the logit of a class that the training fold does not have
+
+
+class BoostingModule(pl.LightningModule):
+    """Trains on one batch, all rows; predicts probabilities or values.
+
+    Answers that exclude each other have trees that share a softmax; any others have trees of their own.
+    """
+
+    resumable = False  # one step
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
+        super().__init__()
+        self.save_hyperparameters()
+        self.automatic_optimization = False
+        self.config, self.labels = Config(**config), all_labels.from_json(labels)
+        outputs = len(self.labels.columns)
+        self.register_buffer("shift", torch.zeros(outputs))
+        self.register_buffer("scale", torch.ones(outputs))
+        self.forest = Forest(empty(outputs))
+        self.nothing = torch.nn.Parameter(torch.zeros(1))  # the Trainer's optimizer wants a parameter
+        self.encoding: Encoding | None = None
+        self._kept: tuple[Any, torch.Tensor] | None = None
+
+    def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
+        """Kinds, categories and target scaling from the training rows."""
+        self.encoding = Encoding.learn(cells, rows)
+        shift, scale = self.labels.scaling(y[rows])
+        self.shift.copy_(torch.from_numpy(shift))
+        self.scale.copy_(torch.from_numpy(scale))
+        self.cells = cells
+
+    def adopt(self, source: Any) -> None:
+        """Raises Usage: there is no backbone to begin with."""
+        raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        y = batch["y"]
+        scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
+        x = self.encoded(self.cells)[batch["rows"]]
+        self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
+        logits = self.forest(x).float()
+        loss = self.labels.loss(logits, scaled)
+        return {"loss": loss, "predicted": self.labels.activation(logits) * self.scale + self.shift, "y": y}
+
+    def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
+        """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
+        wanted = self.labels.certain(y) if self.labels.kind != "numbers" else y
+        if self.labels.kind == "one class" or getattr(self.labels, "exclusive", False):
+            return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
+        baseline, trees = np.zeros(wanted.shape[1]), []
+        for column, answers in enumerate(wanted.T):
+            one = (answers > 0.5).astype(int)
+            if self.labels.kind == "numbers":
+                fitted = self._booster("Regressor").fit(x, answers)
+                baseline[column] = fitted._baseline_prediction.item()
+                trees += [(tree, column) for (tree,) in fitted._predictors]
+            elif one.min() == one.max():
+                baseline[column] = NEVER if one[0] == 0 else -NEVER
+            else:
+                fitted = self._booster("Classifier").fit(x, one)
+                baseline[column] = fitted._baseline_prediction.item()
+                trees += [(tree, column) for (tree,) in fitted._predictors]
+        return joined(trees, baseline)
+
+    def _classes(self, x: np.ndarray, y: np.ndarray, outputs: int) -> tuple[list[tuple[Any, int]], np.ndarray]:
+        """Trees and baseline of one softmax; of two classes scikit-learn grows trees for the second only."""
+        baseline = np.full(outputs, NEVER)
+        present = np.unique(y)
+        baseline[present] = 0.0
+        if len(present) == 1:
+            return [], baseline
+        fitted = self._booster("Classifier").fit(x, y)
+        own = present[1:] if len(present) == 2 else present
+        baseline[own] = fitted._baseline_prediction.ravel()
+        return [(tree, int(own[i])) for round_ in fitted._predictors for i, tree in enumerate(round_)], baseline
+
+    def _booster(self, kind: str) -> Any:
+        from sklearn import ensemble
+
+        c = self.config
+        assert self.encoding is not None
+        return getattr(ensemble, f"HistGradientBoosting{kind}")(
+            max_iter=c.trees,
+            max_leaf_nodes=c.leaves,
+            learning_rate=c.shrinkage,
+            categorical_features=list(range(len(self.encoding.sizes))) or None,
+            random_state=c.seed % (1 << 32),
+        )
+
+    def encoded(self, cells: Cells) -> torch.Tensor:
+        """A whole table as float64 [n, categories + numbers], NaN where nothing is known; the last one is kept.
+
+        Categories come first, as scikit-learn puts them, from 0 on; a rare or unseen one is as good as missing.
+        """
+        if self._kept is None or self._kept[0] is not cells:
+            assert self.encoding is not None
+            numbers, codes = self.encoding.encode(cells)
+            categories = np.where(codes > 0, codes - 1.0, np.nan)
+            self._kept = (cells, torch.from_numpy(np.concatenate([categories, numbers], axis=1)))
+        return self._kept[1]
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"encoding": self.encoding.json() if self.encoding else None}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.encoding = Encoding.from_json(state["encoding"]) if state["encoding"] else None
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """As torch's, for a forest of any size."""
+        self.forest = Forest({name: state_dict[f"forest.{name}"].clone() for name in Forest.BUFFERS})
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD([self.nothing], lr=self.config.shrinkage)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
+
+    def finish(self) -> None:
+        """The table need not be kept once the fit is over."""
+        self._kept = None
+        self.__dict__.pop("cells", None)
+
+    def gather(self, cells: Cells, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """The batch that `predict_step` takes."""
+        return {"x": self.encoded(cells)[torch.from_numpy(rows)]}
+
+    def forward_rows(self, device: str) -> int:
+        """How many rows to predict at a time."""
+        return FORWARD
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows float64 [b, features] to predictions [b, outputs]."""
+        return self.labels.activation(self.forest(x).float()) * self.scale + self.shift
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        return self(batch["x"])
