@@ -70,4 +70,4 @@ competition = Competition(
     shape=shape,
     one_file=True,
 )
-presets = {"fast": Config(model="ngrams", epochs=1), "best": Config(model="ngrams", epochs=1, iterations=30)}
+presets = {"fast": Config(model="ngrams", epochs=1), "best": Config(model="ngrams", epochs=1, iterations=20, vectors=128)}

@@ -24,13 +24,15 @@ from kit import (
     folds,
     frames,
     inference,
+    ngrams,
     submission,
+    vectors,
 )
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
 from kit.inputs.base import Keep, Loaded
-from kit.inputs.text import Texts
+from kit.inputs.text import Text, Texts
 from kit.keeper import Fold, tracked
 from kit.labels import to_json
 from kit.progress import Progress
@@ -69,6 +71,8 @@ def prepare(
     train = facts.inputs.load(root, tables.train, "train", config.size, keep)
     test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
+    if config.vectors and config.model == "ngrams" and isinstance(facts.inputs, Text):
+        notes.append(give_vectors(run, facts.inputs, root, train.rows, test.rows, config, progress))
     y = tables.labels.encode(tables.train)
     dealt, doubled = deal(facts, tables, y, train.look, config)
     notes += doubled
@@ -88,6 +92,24 @@ def prepare(
         json.dumps([config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]).encode()
     ).hexdigest()
     return Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, identity)
+
+
+def give_vectors(run: Run, inputs: Text, root: Path, train: Texts, test: Texts, config: Config, progress: Progress) -> str:
+    """Learn vectors from all texts there are, or read the run's own, and hand them to train and test; and say so.
+
+    No answer is seen, so the rows that a fold validates may take part.
+    """
+    path, further = run.path / vectors.FILE, inputs.further(root)
+    try:
+        found = vectors.load(path)
+    except BadData:  # not there, or broken: they come out as before
+        every = ngrams.joined([texts.bags(config.ngrams) for texts in (train, test, further)])
+        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say)
+        found.save(path)
+    train.vectors = test.vectors = found
+    missing = inputs.unlabelled and not len(further)
+    others = f"none unlabelled (there is no {inputs.unlabelled})" if missing else f"{len(further):,} unlabelled"
+    return f"vectors learned from texts alone: {len(train):,} of the training rows, {len(test):,} of the test, {others}"
 
 
 def deal(

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import checkpoints, devices, frames
+from kit import checkpoints, devices, frames, vectors
 from kit.config import Config
 from kit.errors import Usage
+from kit.inputs.text import Texts
 from kit.runs import Run, read_json
 
 
@@ -33,6 +34,8 @@ def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> A
     """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
     import pandas as pd
 
+    if isinstance(x, Texts) and models[0].config.vectors and models[0].config.model == "ngrams":
+        x.vectors = vectors.load(run.path / vectors.FILE)
     columns = list(models[0].labels.columns)
     return combine(run, [pd.DataFrame(predict(model, x, None, config), index=ids, columns=columns) for model in models])
 

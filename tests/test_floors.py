@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames runs stopping progress",
     "ngrams tokens inputs labels views augment trivial duplicates",
-    "competition submission fabricate modules checkpoints batches photos devices",
+    "competition submission fabricate modules checkpoints batches photos vectors devices",
     "inference explain backbones keeper training crossval pipeline check sheets audit doctor report",
     "__init__ cli __main__",
 ]
