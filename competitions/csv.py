@@ -169,5 +169,5 @@ presets = {
     "fast": Config(model="mlp", width=64, epochs=20, batch=512, lr=8e-3, weight_decay=0.3, dropout=0.1),
     "best": Config(model="mlp", width=256, epochs=40, batch=512, lr=4e-3, weight_decay=0.3, dropout=0.2),
     "fast-text": Config(model="ngrams", epochs=1),
-    "best-text": Config(model="ngrams", epochs=1, iterations=30),
+    "best-text": Config(model="ngrams", epochs=1, iterations=20, vectors=128),
 }

@@ -10,11 +10,11 @@ from kit.metrics import auc
 competition = Competition(
     slug="word2vec-nlp-tutorial",
     id="id",
-    inputs=Text("review", delimiter="\t", escape="\\"),
+    inputs=Text("review", delimiter="\t", escape="\\", unlabelled="unlabeledTrainData.tsv"),
     labels=Columns(("sentiment",)),
     metric=auc,
     train="labeledTrainData.tsv",
     test="testData.tsv",
     sample="sampleSubmission.csv",
 )
-presets = {"fast": Config(model="ngrams", epochs=1), "best": Config(model="ngrams", epochs=1, iterations=30)}
+presets = {"fast": Config(model="ngrams", epochs=1), "best": Config(model="ngrams", epochs=1, iterations=20, vectors=128)}

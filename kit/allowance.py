@@ -92,6 +92,7 @@ def predict(
 
     members = ranked(run)
     first = inference.with_labels(_load(members[0], 1), labels)
+    inference.equip(run, x, config)
     probe = np.arange(min(PROBE, len(x)))
     for _ in range(2):  # the first time includes what is only done once
         start = time.monotonic()

@@ -15,7 +15,7 @@ from kit.errors import BadData, listed
 from kit.runs import read_json, write_json
 
 MANIFEST = "kit-attached.json"
-OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv")
+OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv", "vectors.npz")
 OF_A_FOLD = ("model.ckpt", "fold.json", "history.csv")
 DEEPEST = 5  # folders between the mount and a dataset's files, in any layout so far
 

@@ -55,6 +55,7 @@ class Config:
     target: str = knob("label", "the column of answers (competition csv)", flag="--target")
     ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
     iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
+    vectors: int = knob(0, "numbers of a text's vector, learned from all texts, unlabelled ones too; 0: none (ngrams)", low=0)
     inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
     trees: int = knob(200, "rounds of boosting at most; above 10,000 rows it stops early by a tenth of the fold", low=1)
     leaves: int = knob(31, "leaves of a tree at most (boosting)", low=2)

@@ -27,16 +27,18 @@ from kit import (
     folds,
     frames,
     inference,
+    ngrams,
     readings,
     sheets,
     submission,
+    vectors,
 )
 from kit.budget import Budget
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.folds import Folds
 from kit.inputs.base import Keep, Loaded
-from kit.inputs.text import Texts
+from kit.inputs.text import Text, Texts
 from kit.keeper import Fold, tracked
 from kit.labels import Numbers, Reading, to_json
 from kit.progress import Progress
@@ -89,6 +91,8 @@ def prepare(
     train = facts.inputs.load(root, tables.train, "train", config.size, keep)
     test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
+    if config.vectors and config.model == "ngrams" and isinstance(facts.inputs, Text):
+        notes.append(give_vectors(run, facts.inputs, root, train.rows, test.rows, config, progress))
     y = tables.labels.encode(tables.train)
     dealt, doubled = deal(facts, tables, y, train.look, config)
     notes += doubled
@@ -151,6 +155,24 @@ def deadline(work: Work, fold: Fold, module: Any) -> float:
         module.train()
     after = SPARE * work.predicting + FILES
     return work.budget.until(work.fits, after, FILES + 2e-5 * (len(work.y) + len(work.test.rows)))
+
+
+def give_vectors(run: Run, inputs: Text, root: Path, train: Texts, test: Texts, config: Config, progress: Progress) -> str:
+    """Learn vectors from all texts there are, or read the run's own, and hand them to train and test; and say so.
+
+    No answer is seen, so the rows that a fold validates may take part.
+    """
+    path, further = run.path / vectors.FILE, inputs.further(root)
+    try:
+        found = vectors.load(path)
+    except BadData:  # not there, or broken: they come out as before
+        every = ngrams.joined([texts.bags(config.ngrams) for texts in (train, test, further)])
+        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say)
+        found.save(path)
+    train.vectors = test.vectors = found
+    missing = inputs.unlabelled and not len(further)
+    others = f"none unlabelled (there is no {inputs.unlabelled})" if missing else f"{len(further):,} unlabelled"
+    return f"vectors learned from texts alone: {len(train):,} of the training rows, {len(test):,} of the test, {others}"
 
 
 def deal(

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import checkpoints, devices, labels as all_labels
+from kit import checkpoints, devices, labels as all_labels, vectors
 from kit.config import Config
 from kit.errors import Usage
+from kit.inputs.text import Texts
 from kit.labels import Labels
 from kit.runs import Run, read_json
 
@@ -34,8 +35,15 @@ def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> A
     """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
     import pandas as pd
 
+    equip(run, x, models[0].config)
     columns = list(models[0].labels.columns)
     return combine(run, [pd.DataFrame(predict(model, x, None, config), index=ids, columns=columns) for model in models])
+
+
+def equip(run: Run, x: Any, config: Config) -> None:
+    """Give inputs what the models of a run need besides: texts the run's vectors."""
+    if isinstance(x, Texts) and config.vectors and config.model == "ngrams":
+        x.vectors = vectors.load(run.path / vectors.FILE)
 
 
 def members(run: Run) -> list[Path]:

@@ -40,6 +40,12 @@ class Bags:
         return Bags(start, self.columns[place])
 
 
+def joined(parts: Sequence[Bags]) -> Bags:
+    """The rows of several Bags, one after the other."""
+    lengths = np.concatenate([np.diff(one.start) for one in parts])
+    return Bags(np.r_[0, np.cumsum(lengths)], np.concatenate([one.columns for one in parts]))
+
+
 def bags(texts: Sequence[str], order: int) -> Bags:
     """The distinct n-grams of 1 to `order` tokens of each text."""
     data = prepared(texts)

@@ -67,7 +67,14 @@ def run(
     return target
 
 
-EXTRAS = ("words.csv", "lr.svg", "numbers.png", "readings.csv", "readings.png")  # files that only some kinds of runs have
+EXTRAS = (  # files that only some kinds of runs have
+    "words.csv",
+    "vectors.npz",
+    "lr.svg",
+    "numbers.png",
+    "readings.csv",
+    "readings.png",
+)  # files that only some kinds of runs have
 
 
 def clear(target: Run) -> None:

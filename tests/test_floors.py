@@ -15,7 +15,7 @@ FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
     " timings ledger plots",
     "ngrams tokens inputs labels views augment trivial duplicates",
-    "competition submission fabricate modules checkpoints batches photos devices",
+    "competition submission fabricate modules checkpoints batches photos vectors devices",
     "inference explain backbones keeper training autotune crossval blend pipeline check sheets readings audit doctor"
     " report client kaggle download submit attached kernel show hidden rehearsal push allowance",
     "__init__ cli __main__ remote",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import frames, ngrams
+from kit import files, frames, ngrams
 from kit.config import Config
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 
@@ -33,6 +33,7 @@ class Texts:
         self.texts = texts
         self.shape = (len(texts),)
         self._bags: dict[int, ngrams.Bags] = {}
+        self.vectors: Any = None  # `kit.vectors.Vectors` of the run, where it has some
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -51,14 +52,28 @@ class Texts:
             self._bags[order] = ngrams.bags(self.texts, order)
         return self._bags[order]
 
+    def points(self) -> np.ndarray:
+        """The texts' vectors, float32 [n, d]; found once. Without any, d is 0."""
+        if self.vectors is None:
+            return np.zeros((len(self), 0), np.float32)
+        made = self.__dict__.setdefault("_points", {})
+        if id(self.vectors) not in made:
+            made.clear()
+            made[id(self.vectors)] = self.vectors.of(self.bags(self.vectors.order))
+        return made[id(self.vectors)]
+
 
 @dataclass(frozen=True)
 class Text(Inputs):
-    """The texts in the column `column`. `delimiter`, `escape`: how the tables are written (a quote within quotes)."""
+    """The texts in the column `column`. `delimiter`, `escape`: how the tables are written (a quote within quotes).
+
+    `unlabelled`: a table of further texts without answers, in the same column; `Config.vectors` learns from them.
+    """
 
     column: str
     delimiter: str = ","
     escape: str = ""
+    unlabelled: str = ""
     kind: ClassVar[str] = "text"
     channels: int = 0
     mirror: bool = False
@@ -81,6 +96,18 @@ class Text(Inputs):
         frames.need_columns(frame, [self.column], f"the {split} table")
         return Loaded(Texts([str(text) for text in frame[self.column]]))
 
+    def files(self, root: Path) -> list[Path]:
+        found = files.find(root, self.unlabelled) if self.unlabelled else None
+        return [found] if found else []
+
+    def further(self, root: Path) -> Texts:
+        """The texts that have no answer and need none; none where there is no such table. Raises BadData for a broken one."""
+        if not self.files(root):
+            return Texts([])
+        table = self.read_csv(files.read(root, self.unlabelled), self.unlabelled)
+        frames.need_columns(table, [self.column], self.unlabelled)
+        return Texts([str(text) for text in table[self.column]])
+
     def twins(self, look: Texts) -> np.ndarray:
         """A number per text; those that differ in case and white space at most share one."""
         known: dict[str, int] = {}
@@ -97,4 +124,9 @@ class Text(Inputs):
             words = [WORDS[one % len(WORDS)], *rng.choice(FILLERS, 12), f"take{rng.integers(1000)}"]
             return " ".join(rng.permutation(words)) + "."
 
+        if self.unlabelled and split == "train":
+            import pandas as pd
+
+            table = pd.DataFrame({self.column: [sentence(one) for one in classes * 2]}, dtype=object)
+            files.write(root / self.unlabelled, self.csv_text(table))
         return {self.column: [sentence(one) for one in classes]}

@@ -2,6 +2,7 @@
 
 The features are binary; column j of answer c is weighted by its log-count ratio, and a row by one over the root of its
 length. All that is learned (columns worth keeping, ratios, the mean length, the weights) comes from the training fold.
+Texts that have vectors (`kit.vectors`, learned without answers) bring these as further features of the same regression.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from kit.errors import Usage
 from kit.inputs.text import Texts
 
 FORWARD = 8192  # rows predicted at a time
+SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
 RARE = 2  # an n-gram of fewer training texts says nothing of others
 
 
@@ -69,7 +71,7 @@ def _pool() -> ThreadPoolExecutor:
 class BagsModule(pl.LightningModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
-    `columns`: how many n-grams the finished model has a place for (0: not trained yet).
+    `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors.
     """
 
     resumable = False  # a fit takes seconds, and is one step
@@ -78,7 +80,7 @@ class BagsModule(pl.LightningModule):
     scale: torch.Tensor
     length: torch.Tensor
 
-    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0):
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0, size: int = 0):
         super().__init__()
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
@@ -90,6 +92,7 @@ class BagsModule(pl.LightningModule):
         self.register_buffer("shift", torch.zeros(outputs))
         self.register_buffer("scale", torch.ones(outputs))
         self.weight = torch.nn.Parameter(torch.zeros(columns, outputs))
+        self.direction = torch.nn.Parameter(torch.zeros(size, outputs))
         self.bias = torch.nn.Parameter(torch.zeros(outputs))
 
     def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
@@ -104,7 +107,9 @@ class BagsModule(pl.LightningModule):
         self.root = (self.length / lengths).sqrt()[:, None]
         self.ratio = self._ratios(torch.from_numpy(self.labels.certain(y)), len(y))
         self.column = torch.from_numpy(known)
+        self.points = points_of(texts, rows)
         self.weight = torch.nn.Parameter(torch.zeros(len(known), len(self.labels.columns)))
+        self.direction = torch.nn.Parameter(torch.zeros(self.points.shape[1], len(self.labels.columns)))
 
     def _ratios(self, certain: torch.Tensor, count: int) -> torch.Tensor:
         """[columns, outputs]: log of (share of an answer's rows with the n-gram over the share of the others)."""
@@ -126,10 +131,10 @@ class BagsModule(pl.LightningModule):
         c = self.config
         with torch.autocast(self.device.type, enabled=False):
             product = Product.apply(self.matrix, self.ratio * self.weight)
-            logits = (product * self.root + self.bias)[self.rows]
+            logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
             y = batch["y"]
             scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
-            penalty = self.weight.square().sum() / (2 * c.inverse_penalty * len(self.rows))
+            penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
             loss = self.labels.loss(logits, scaled, c.label_smoothing) + penalty
             predicted = self.labels.activation(logits.detach()) * self.scale + self.shift
         return {"loss": loss, "predicted": predicted, "y": y}
@@ -146,8 +151,8 @@ class BagsModule(pl.LightningModule):
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
         with torch.no_grad():
             self.weight = torch.nn.Parameter(self.ratio * self.weight)
-        self.hparams["columns"] = len(self.column)
-        del self.matrix, self.ratio, self.root, self.rows
+        self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
+        del self.points, self.matrix, self.ratio, self.root, self.rows
 
     def adopt(self, source: Any) -> None:
         """Raises Usage."""
@@ -156,20 +161,25 @@ class BagsModule(pl.LightningModule):
     def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
         """The batch that `predict_step` takes."""
         matrix, lengths = matrix_of(texts, self.config.ngrams, self.column.numpy())
-        return {"matrix": matrix[rows], "lengths": lengths[torch.from_numpy(rows)]}
+        return {"matrix": matrix[rows], "lengths": lengths[torch.from_numpy(rows)], "points": points_of(texts, rows)}
 
     def forward_rows(self, device: str) -> int:
         """How many rows to predict at a time."""
         return FORWARD
 
-    def forward(self, matrix: Any, lengths: torch.Tensor) -> torch.Tensor:
-        """Predictions [b, outputs] of rows as `matrix_of` has them."""
+    def forward(self, matrix: Any, lengths: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """Predictions [b, outputs] of rows as `matrix_of` and `points_of` have them."""
         product = Product.apply(matrix, self.weight)
-        logits = product * (self.length / lengths).sqrt()[:, None] + self.bias
+        logits = product * (self.length / lengths).sqrt()[:, None] + points @ self.direction + self.bias
         return self.labels.activation(logits) * self.scale + self.shift
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        return self(batch["matrix"], batch["lengths"])
+        return self(batch["matrix"], batch["lengths"], batch["points"])
+
+
+def points_of(texts: Texts, rows: np.ndarray) -> torch.Tensor:
+    """The vectors of some texts [rows, d] on the scale at which one penalty suits them and the n-grams."""
+    return torch.from_numpy(texts.points()[rows]) * SPREAD
 
 
 def known_columns(texts: Texts, order: int) -> np.ndarray:

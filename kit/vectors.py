@@ -1,0 +1,152 @@
+"""Vectors: n-grams and texts as points of a sphere, learned from texts alone, without an answer.
+
+A text's vector predicts which n-grams it holds, by the cosines to theirs (document vectors: Le & Mikolov 2014; of n-grams:
+Li et al. 2015; by cosines: Thongtan & Phienthrasert 2019), here against a softmax over drawn n-grams. N-grams that stand in
+like texts come to lie together, so what an answer says of one says something of those its training rows hardly have.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn.functional import embedding_bag, normalize
+
+from kit import files
+from kit.errors import BadData
+from kit.ngrams import BITS, Bags
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+RARE = 10  # n-grams of fewer texts have no vector
+SHARP = 4.0  # what a cosine counts in the softmax: of 3 to 12 the best for film reviews
+DRAWN = 1024  # n-grams that a batch's softmax is over
+STEPS = 5  # towards a text's vector, the n-grams' held fast
+EPOCHS = 5
+RATE = 0.3  # of the n-grams' first steps (row-wise Adagrad), falling to 0
+BATCH, BATCHES, SMALL = 2000, 50, 64  # texts of a batch; batches of an epoch at least, but for batches of so few texts
+FILE = "vectors.npz"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Unit vectors of n-grams: row i of `values` (float16 [v, d]) is that of column `columns[i]` (int32, rising).
+
+    `order`: words of the longest n-grams. `drawn`: the rows (int32) that a text's softmax is over.
+    """
+
+    order: int
+    columns: np.ndarray
+    values: np.ndarray
+    drawn: np.ndarray
+
+    def of(self, bags: Bags) -> np.ndarray:
+        """Unit vectors float32 [n, d] of texts, each by its own n-grams alone; zeros where none of these has a vector."""
+        held = _matrix(bags, self.columns)
+        values = torch.from_numpy(self.values.astype(np.float32))
+        noise = values[torch.from_numpy(self.drawn).long()]
+        found = np.zeros((len(bags), values.shape[1]), np.float32)
+        for start in range(0, len(bags) if len(values) else 0, BATCH):
+            some = _Part(held[start : start + BATCH])
+            found[start : start + BATCH] = _texts(some.mean(values), noise).numpy()
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the file that `load` reads."""
+        buffer = io.BytesIO()
+        np.savez(buffer, order=self.order, columns=self.columns, values=self.values, drawn=self.drawn)
+        files.write(path, buffer.getvalue())
+
+
+def load(path: Path) -> Vectors:
+    """Undoes `save`. Raises BadData where the file is missing or broken (a zip's members have checksums)."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            return Vectors(int(kept["order"]), kept["columns"], kept["values"], kept["drawn"])
+    except Exception as fault:  # numpy and zipfile raise whatever broken bytes happen to mean
+        raise BadData(f"{path}: cannot be read ({fault}).\nDelete submission.csv and run again: it is made anew.") from fault
+
+
+def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], None]) -> Vectors:
+    """Vectors of `size` numbers for the n-grams of these texts. A function of the texts and the seed alone."""
+    columns = _frequent(bags)
+    rng, draw = np.random.default_rng([seed, size]), torch.Generator().manual_seed(seed)
+    values = normalize(torch.randn(len(columns), size, generator=draw))
+    held = _matrix(bags, columns)
+    drawn = rng.choice(held.indices, DRAWN).astype(np.int32) if len(columns) else np.zeros(0, np.int32)
+    if len(columns):
+        count = max(-(-len(bags) // BATCH), min(BATCHES, -(-len(bags) // SMALL)))
+        parts = [_Part(held[np.sort(rows)]) for rows in np.array_split(rng.permutation(len(bags)), count)]
+        squares = torch.zeros(len(columns))
+        for epoch in range(EPOCHS):
+            for i in rng.permutation(len(parts)):
+                noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()
+                _step(values, squares, parts[i], noise, RATE * (1 - epoch / EPOCHS))
+            say(f"vectors of {len(columns):,} n-grams from {len(bags):,} texts  epoch {epoch + 1}/{EPOCHS}")
+    return Vectors(order, columns, values.numpy().astype(np.float16), drawn)
+
+
+class _Part:
+    """Some texts with the n-grams they hold: by text, and by n-gram."""
+
+    def __init__(self, held: csr_matrix):
+        own, place = np.unique(held.indices, return_inverse=True)
+        turned = type(held)((held.data, place.astype(np.int32), held.indptr), (held.shape[0], len(own))).T.tocsr()
+        self.own = torch.from_numpy(own).long()
+        self.place, self.start = torch.from_numpy(place.astype(np.int32)), torch.from_numpy(held.indptr[:-1].copy())
+        self.text, self.first = torch.from_numpy(turned.indices), torch.from_numpy(turned.indptr[:-1].copy())
+        self.length = torch.from_numpy(np.diff(held.indptr).astype(np.float32))[:, None]
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """The mean [n, d] of the vectors of each text's n-grams."""
+        return embedding_bag(self.place, values[self.own], self.start, mode="mean")
+
+    def sum(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The sum [own, d] of the vectors of the texts that hold each n-gram."""
+        return embedding_bag(self.text, vectors, self.first, mode="sum")
+
+
+def _texts(mean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """The unit vectors that make the n-grams of the given means likely, among the drawn ones."""
+    found = normalize(mean)
+    for _ in range(STEPS):
+        found = normalize(found + SHARP * (mean - torch.softmax(SHARP * found @ noise.T, 1) @ noise))
+    return torch.where(mean.any(dim=1, keepdim=True), found, 0.0)
+
+
+def _step(values: torch.Tensor, squares: torch.Tensor, part: _Part, noise: torch.Tensor, rate: float) -> None:
+    """Move the n-grams of some texts towards these, and the drawn ones away from texts they would wrongly be held likely in."""
+    drawn = values[noise]
+    texts = _texts(part.mean(values), drawn)
+    likely = torch.softmax(SHARP * texts @ drawn.T, 1)
+    pull = part.sum(texts)
+    place = torch.searchsorted(part.own, noise).clamp_(max=len(part.own) - 1)
+    own = part.own[place] == noise  # the others are left for the batches that hold them
+    pull.index_add_(0, place[own], -((likely * part.length).T @ texts)[own])
+    old = values[part.own]
+    pull -= old * (old * pull).sum(1, keepdim=True)
+    squares[part.own] += pull.square().mean(1)
+    values[part.own] = normalize(old + pull.mul_(rate / (squares[part.own] + 1e-8).sqrt()[:, None]))
+
+
+def _frequent(bags: Bags) -> np.ndarray:
+    """The columns (int32, rising) of at least RARE texts."""
+    return np.flatnonzero(np.bincount(bags.columns, minlength=1 << BITS) >= RARE).astype(np.int32)
+
+
+def _matrix(bags: Bags, columns: np.ndarray) -> Any:
+    """Texts as a sparse matrix [n, columns] of ones, without the other n-grams."""
+    from scipy.sparse import csr_matrix
+
+    place = np.full(1 << BITS, -1, np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    found = place[bags.columns]
+    kept = found >= 0
+    start = np.r_[0, np.cumsum(kept)][bags.start].astype(np.int32)
+    return csr_matrix((np.ones(start[-1], np.float32), found[kept], start), (len(bags), len(columns)))
