@@ -107,6 +107,9 @@ def _parser() -> Parser:
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
     _add_knobs(check)
+    report = add("report", "a run as one HTML page: scores, curves, mistakes, calibration, worst rows, times")
+    report.add_argument("run", metavar="RUN", help="a run's folder")
+    report.add_argument("--data", help="the folder with its data, if it moved (for the worst rows' pictures or texts)")
     add("doctor", "what this machine offers and what is missing")
     return parser
 
@@ -251,6 +254,15 @@ def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
     return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    import kit
+    from kit import page
+
+    path = page.write(kit.load(arguments.run), arguments.data)
+    print(json.dumps({"report": str(path)}) if arguments.json else path)
+    return 0
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from kit import doctor
 
@@ -266,5 +278,6 @@ COMMANDS: dict[str, Command] = {
     "predict": _predict,
     "validate": _validate,
     "check": _check,
+    "report": _report,
     "doctor": _doctor,
 }

@@ -73,6 +73,7 @@ def prepare(
     dealt, doubled = deal(facts, tables, y, train.look, config)
     notes += doubled
     keep_folds(run, tables.train.index, dealt)
+    keep_truth(run, tables, y)
     names = dealt.numbers
     prior = tables.labels.prior(y).tolist()
     run.note(folds=names, labels=to_json(tables.labels), notes=[*tables.notes, *notes], prior=prior)
@@ -128,6 +129,13 @@ def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
             f"{path}: the folds of this run differ from today's plan in {max(len(moved), abs(len(old) - len(frame)))}"
             f" rows (ids {listed(moved, 3)}). Use --name for a new run, or --fresh to start over."
         )
+
+
+def keep_truth(run: Run, tables: competitions.Tables, y: np.ndarray) -> None:
+    """Write truth.csv, the encoded answers by id: a run that was copied without its data can still be looked into."""
+    columns = list(tables.labels.train_columns if y.ndim == 1 else tables.labels.columns)
+    frame = pd.DataFrame(y.reshape(len(y), -1), index=pd.Index(tables.train.index, name="id"), columns=columns)
+    frames.write_csv(run.path / "truth.csv", frame)
 
 
 def train_fold(work: Work, name: int | str) -> dict[str, Any]:

@@ -69,7 +69,17 @@ def clear(target: Run) -> None:
     """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
     if not target.info:
         return
-    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "words.csv"):
+    for one in (
+        "run.json",
+        "folds.csv",
+        "truth.csv",
+        "oof.csv",
+        "test.csv",
+        "scores.json",
+        "submission.csv",
+        "words.csv",
+        "report.html",
+    ):
         (target.path / one).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), target.path / "refit"]:
         if folder.is_dir():

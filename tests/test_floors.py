@@ -12,10 +12,10 @@ import kit
 PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
-    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress",
-    "ngrams tokens inputs labels views augment trivial duplicates",
+    "errors holdout files stores cache pickles config metrics folds frames runs stopping progress markup",
+    "ngrams tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules checkpoints batches photos devices",
-    "inference explain backbones keeper training crossval pipeline check sheets audit doctor report",
+    "inference explain backbones keeper training crossval pipeline check sheets audit doctor report findings page",
     "__init__ cli __main__",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
