@@ -107,6 +107,11 @@ def _parser() -> Parser:
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
     _add_knobs(check)
+    export = add("export", "a complete run's models as one file that others load, tried on real rows, with a model card")
+    export.add_argument("run", metavar="RUN", help="a run's folder")
+    export.add_argument("--format", default="onnx", metavar="…", help="onnx (default), torchscript, torch-export, safetensors")
+    export.add_argument("--data", help="the folder with its data, if it moved (for the rows that are compared)")
+    export.add_argument("--out", help="where to write (default: RUN/export)")
     report = add("report", "a run as one HTML page: scores, curves, mistakes, calibration, worst rows, times")
     report.add_argument("run", metavar="RUN", help="a run's folder")
     report.add_argument("--data", help="the folder with its data, if it moved (for the worst rows' pictures or texts)")
@@ -254,6 +259,23 @@ def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
     return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    import kit
+
+    run = kit.load(arguments.run)
+    from kit import export
+
+    done = export.export(run, arguments.format, arguments.data, arguments.out)
+    if arguments.json:
+        print(json.dumps({"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}))
+        return 0
+    print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
+    print(f"largest difference from the run's models on {done.rows} test rows  {done.difference:.1e}")
+    if done.stored is not None:
+        print(f"… from the predictions in test.csv  {done.stored:.1e}")
+    return 0
+
+
 def _report(arguments: argparse.Namespace) -> int:
     import kit
     from kit import page
@@ -278,6 +300,7 @@ COMMANDS: dict[str, Command] = {
     "predict": _predict,
     "validate": _validate,
     "check": _check,
+    "export": _export,
     "report": _report,
     "doctor": _doctor,
 }

@@ -106,10 +106,8 @@ def heading(found: Findings, name: str) -> Markup:
     when = (info.get("finished") or info.get("sessions", [{}])[-1].get("started", ""))[:16].replace("T", " ")
     about = " · ".join(filter(None, [f"preset {info.get('preset', '')}", info.get("device", ""), when]))
     left = [str(k) for k in info.get("folds", []) if str(k) not in found.parts]
-    open_ = (
-        f"Not complete: folds {', '.join(left)} are still to train. All below is of the folds that are done." if left else None
-    )
-    return element("header", element("h1", name), element("p", about, class_="soft"), element("p", open_) if open_ else None)
+    said = f"Not complete; folds still to train: {', '.join(left)}. All below is of the folds that are done."
+    return element("header", element("h1", name), element("p", about, class_="soft"), element("p", said) if left else None)
 
 
 def tiles(found: Findings) -> Markup:

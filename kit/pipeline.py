@@ -191,6 +191,64 @@ def predict(source: Run, data: str | Path | None, views: int | None, out: str | 
     return answers, folder / "submission.csv"
 
 
+def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
+    """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
+    import numpy as np
+    import pandas as pd
+
+    from kit import devices, inference
+    from kit.inputs.text import Texts
+
+    info = source.info
+    config = configs.Config(**info["config"])
+    facts = competitions.load(info["competition"]).shaped(config).competition
+    models = inference.load(source, views)
+    broken: list[str] = []
+    if isinstance(rows, pd.DataFrame):
+        table = named_rows(facts, rows)
+        loaded = facts.inputs.load(Path(info["root"]), table, "test", config.size)
+        x, ids, broken = loaded.rows, table.index, list(loaded.broken)
+    elif isinstance(rows, np.ndarray) and facts.inputs.kind in ("images", "pixels"):
+        x = pictures(rows, models[0].hparams["side"], models[0].hparams["channels"])
+        ids = pd.Index([str(i) for i in range(len(x))], name=facts.id)
+    elif isinstance(rows, list) and facts.inputs.kind == "text":
+        x, ids = Texts([str(one) for one in rows]), pd.Index([str(i) for i in range(len(rows))], name=facts.id)
+    else:
+        raise Usage(f"{source.path}: a run on {facts.inputs.kind}; it cannot predict a {type(rows).__name__}.")
+    answers = inference.ensemble(source, models, x, ids, devices.choose(config, facts.inputs.kind))
+    answers.loc[answers.index.isin(broken)] = np.array(info["prior"], np.float32)
+    return answers
+
+
+def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFrame:
+    """A frame given in Python as the competition's own tables are read: by its id column, or else by its index."""
+    import pandas as pd
+
+    table = rows if facts.id in rows.columns else rows.rename_axis(facts.id).reset_index()
+    ids = [str(one) for one in table[facts.id]]
+    frames.check_ids(ids, "the frame")
+    cells = table.drop(columns=facts.id)
+    if len(cells.columns):
+        plain = cells.astype(object).where(cells.notna(), "")
+        cells = facts.inputs.read_csv(facts.inputs.csv_text(plain).encode(), "the frame")
+    return cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
+
+
+def pictures(images: Any, side: int, channels: int) -> Any:
+    """An array of pictures as the models take it, resized where its sides differ. Raises BadData for another kind."""
+    import numpy as np
+
+    from kit.inputs.decode import resize
+
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels:
+        raise BadData(
+            f"pictures are uint8 [n, height, width, {channels}] from 0 to 255; these are {images.dtype} {list(images.shape)}."
+        )
+    same = images.shape[1:3] == (side, side) or not len(images)
+    return images if same else np.stack([resize(np.ascontiguousarray(one), side) for one in images])
+
+
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
     import pandas as pd
