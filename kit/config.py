@@ -75,6 +75,7 @@ class Config:
         50.0, "gigabytes of decoded images to keep on disk; a larger set is decoded anew in each epoch", low=0
     )
     snapshot: float = knob(15.0, "seconds between the snapshots that a killed run resumes from", low=0)
+    logger: str = knob("", "where an epoch's metrics go besides history.csv: tensorboard, mlflow, wandb, comet (with commas)")
     limit: int = knob(0, "use the first N training rows only (a trial run); 0: all", low=0)
 
     def __post_init__(self) -> None:
@@ -98,7 +99,7 @@ class Config:
 
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
-IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb"})
+IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "logger"})
 PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
 
 

@@ -164,6 +164,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
             module.load_state_dict(keeper.best["module"])
             predicted = inference.predict(module, fold.x, valid, config)
         write_predictions(work, folder / "oof.csv", predicted, work.tables.train.index[valid])
+    keeper.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(valid) else None)
     answers = inference.predict(module, work.test.rows, None, config)
     answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
     write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)

@@ -14,7 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from kit import batches, checkpoints, inference
+from kit import batches, checkpoints, inference, loggers
 from kit.config import Config
 from kit.errors import Diverged
 from kit.labels import Labels
@@ -57,6 +57,7 @@ class Keeper(pl.Callback):
         self.saved = self.began = self.epoch_began = time.monotonic()
         self.cost = self.seconds = 0.0
         self.epoch = feed.epoch
+        self.logs = loggers.Log(fold.config, fold.folder, progress.say)  # not `log`: Lightning puts the module's there
         self.state: dict[str, Any] | None = None
         self.best: dict[str, Any] | None = None
         self.seen: dict[str, list[torch.Tensor]] = {"predicted": [], "y": [], "loss": []}
@@ -85,6 +86,7 @@ class Keeper(pl.Callback):
             trainer.precision_plugin.load_state_dict(self.state["precision"])
             self.seen = {name: [part.to(pl_module.device) for part in parts] for name, parts in self.seen.items()}
             self.state = None
+        self.logs.start(self.fold.history)
         self.stop.install()
         self.stop.patient = True
         self.began = self.saved = self.epoch_began = time.monotonic()
@@ -136,6 +138,7 @@ class Keeper(pl.Callback):
         if every and (epoch + 1) % every == 0 and len(self.fold.valid):
             row |= self.validate(module, epoch)
         self.fold.history.append(row)
+        self.logs.epoch(row)
         self.progress.epoch(epoch, config.epochs, {"loss": values["loss"], **_score_of(row, self.fold.metric.name)})
         self.seen = {"predicted": [], "y": [], "loss": []}
         self.epoch_began = time.monotonic()

@@ -32,6 +32,7 @@ def run(
     knobs: Mapping[str, Any],
 ) -> Run:
     """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
+    from kit import loggers
     from kit.backbones import fingerprint
 
     adapter = competitions.load(name)
@@ -39,6 +40,7 @@ def run(
     if adapter.preset(preset).model == "ngrams" != config.model and "transformer" in adapter.presets:
         preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    loggers.names(config)  # one that is missing is said before anything is read
     adapter = adapter.shaped(config)
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))

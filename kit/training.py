@@ -32,8 +32,12 @@ def fit(fold: Fold, stop: Stop, progress: Progress) -> tuple[Any, Keeper]:
             module.adopt(fold.source())
     progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
     if feed.epoch < config.epochs:
-        with quiet_lightning():
-            make_trainer(config, keeper).fit(module, train_dataloaders=feed)
+        try:
+            with quiet_lightning():
+                make_trainer(config, keeper).fit(module, train_dataloaders=feed)
+        except BaseException:
+            keeper.logs.close()
+            raise
     module.finish()
     return module.eval(), keeper
 

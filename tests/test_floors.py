@@ -15,7 +15,8 @@ FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames runs stopping progress markup",
     "ngrams tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules checkpoints batches photos devices",
-    "inference explain backbones keeper training crossval pipeline check sheets audit doctor report findings page export card",
+    "inference explain backbones loggers keeper training crossval pipeline check sheets audit doctor report findings page "
+    "export card",
     "__init__ cli __main__",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
