@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from kit.config import Config
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
-from kit.runs import Run, load
+from kit.runs import Run as _Run, load as _load
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 __version__ = "0.1.0"
@@ -32,6 +33,26 @@ __all__ = [
     "run",
     "validate",
 ]
+
+
+class Run(_Run):
+    """A run's folder (see `kit.runs.Run`), whose models predict."""
+
+    def predict(self, rows: pd.DataFrame | np.ndarray | list[str], views: int | None = None) -> pd.DataFrame:
+        """The frame of predictions by id, of a complete run's models.
+
+        `rows`: a frame with the columns that the competition's test table has (the id column or else the index names
+        them), an array of pictures uint8 [n, height, width] or [n, height, width, channels], or a list of texts.
+        Raises Usage where the run is not complete or takes other rows, BadData for rows that cannot be read.
+        """
+        from kit.pipeline import predict_rows
+
+        return predict_rows(self, rows, views)
+
+
+def load(path: str | Path) -> Run:
+    """An existing run. Raises Usage where the folder is none."""
+    return Run(_load(path).path)
 
 
 def run(
@@ -52,11 +73,11 @@ def run(
     """
     from kit.pipeline import run as run_all
 
-    return run_all(name, data, preset, run_name, out, only_fold, fresh, quiet, knobs)
+    return Run(run_all(name, data, preset, run_name, out, only_fold, fresh, quiet, knobs).path)
 
 
 def predict(
-    run: Run | str | Path,
+    run: _Run | str | Path,
     data: str | Path | None = None,
     views: int | None = None,
     out: str | Path | None = None,
@@ -69,7 +90,7 @@ def predict(
     """
     from kit.pipeline import predict as predict_all
 
-    return predict_all(run if isinstance(run, Run) else load(run), data, views, out, time_budget)
+    return predict_all(run if isinstance(run, _Run) else load(run), data, views, out, time_budget)
 
 
 def validate(name: str, file: str | Path, data: str | Path | None = None, **knobs: Any) -> list[str]:

@@ -121,6 +121,14 @@ def _parser() -> Parser:
     check.add_argument("--preset", default="fast", help="fast (default) or best")
     _add_knobs(check)
     remote.add(add, _add_knobs)
+    export = add("export", "a complete run's models as one file that others load, tried on real rows, with a model card")
+    export.add_argument("run", metavar="RUN", help="a run's folder")
+    export.add_argument("--format", default="onnx", metavar="…", help="onnx (default), torchscript, torch-export, safetensors")
+    export.add_argument("--data", help="the folder with its data, if it moved (for the rows that are compared)")
+    export.add_argument("--out", help="where to write (default: RUN/export)")
+    report = add("report", "a run as one HTML page: scores, curves, mistakes, calibration, worst rows, times")
+    report.add_argument("run", metavar="RUN", help="a run's folder")
+    report.add_argument("--data", help="the folder with its data, if it moved (for the worst rows' pictures or texts)")
     add("doctor", "what this machine offers and what is missing")
     return parser
 
@@ -286,6 +294,32 @@ def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
     return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    import kit
+
+    run = kit.load(arguments.run)
+    from kit import export
+
+    done = export.export(run, arguments.format, arguments.data, arguments.out)
+    if arguments.json:
+        print(json.dumps({"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}))
+        return 0
+    print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
+    print(f"largest difference from the run's models on {done.rows} test rows  {done.difference:.1e}")
+    if done.stored is not None:
+        print(f"… from the predictions in test.csv  {done.stored:.1e}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    import kit
+    from kit import page
+
+    path = page.write(kit.load(arguments.run), arguments.data)
+    print(json.dumps({"report": str(path)}) if arguments.json else path)
+    return 0
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from kit import doctor
 
@@ -303,5 +337,7 @@ COMMANDS: dict[str, Command] = {
     "validate": _validate,
     "check": _check,
     **remote.COMMANDS,
+    "export": _export,
+    "report": _report,
     "doctor": _doctor,
 }

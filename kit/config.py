@@ -113,6 +113,7 @@ class Config:
     )
     snapshot: float = knob(15.0, "seconds between the snapshots that a killed run resumes from", low=0)
     profile: int = knob(0, "1: say where the time of training went", low=0, high=1)
+    logger: str = knob("", "where an epoch's metrics go besides history.csv: tensorboard, mlflow, wandb, comet (with commas)")
     limit: int = knob(0, "use the first N training rows only (a trial run); 0: all", low=0)
 
     def __post_init__(self) -> None:
@@ -136,7 +137,7 @@ class Config:
 
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
-IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate"})
+IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
 PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
 
 

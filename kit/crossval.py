@@ -97,6 +97,7 @@ def prepare(
     dealt, doubled = deal(facts, tables, y, train.look, config)
     notes += doubled
     keep_folds(run, tables.train.index, dealt)
+    keep_truth(run, tables, y)
     names = dealt.numbers
     prior = tables.labels.prior(y).tolist()
     run.note(folds=names, labels=to_json(tables.labels), notes=[*tables.notes, *notes], prior=prior)
@@ -215,6 +216,13 @@ def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
         )
 
 
+def keep_truth(run: Run, tables: competitions.Tables, y: np.ndarray) -> None:
+    """Write truth.csv, the encoded answers by id: a run that was copied without its data can still be looked into."""
+    columns = list(tables.labels.train_columns if y.ndim == 1 else tables.labels.columns)
+    frame = pd.DataFrame(y.reshape(len(y), -1), index=pd.Index(tables.train.index, name="id"), columns=columns)
+    frames.write_csv(run.path / "truth.csv", frame)
+
+
 def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound."""
     folder = work.run.fold(name)
@@ -237,6 +245,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
             module.load_state_dict(keeper.best["module"])
             predicted = inference.predict(module, fold.x, valid, config)
         write_predictions(work, folder / "oof.csv", predicted, work.tables.train.index[valid])
+    keeper.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(valid) else None)
     answers = inference.predict(module, work.test.rows, None, config)
     answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
     write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)

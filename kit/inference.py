@@ -54,9 +54,13 @@ def members(run: Run) -> list[Path]:
 
 def combine(run: Run, parts: list[Any]) -> Any:
     """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
-    folds = len(parts) - 1
-    weights = [1.0 / folds] * folds + [1.0] if run.info["config"]["final"] == "both" else None
-    return all_labels.from_json(run.info["labels"]).average(parts, weights)
+    return all_labels.from_json(run.info["labels"]).average(parts, member_weights(run, len(parts)))
+
+
+def member_weights(run: Run, count: int) -> list[float]:
+    """The weight of each member's prediction."""
+    folds = count - 1
+    return [1.0 / folds] * folds + [1.0] if run.info["config"]["final"] == "both" else [1.0] * count
 
 
 def load(run: Run, views: int | None = None) -> list[Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from kit import batches, checkpoints, inference
+from kit import batches, checkpoints, inference, loggers
 from kit.config import Config
 from kit.errors import Diverged
 from kit.labels import Labels
@@ -65,6 +65,7 @@ class Keeper(pl.Callback):
         self.until = math.inf  # `time.monotonic()` when the fit must be over
         self.done = 0  # parts of batches, over all epochs
         self.epoch = feed.epoch
+        self.logs = loggers.Log(fold.config, fold.folder, progress.say)  # not `log`: Lightning puts the module's there
         self.state: dict[str, Any] | None = None
         self.best: dict[str, Any] | None = None
         self.seen: dict[str, list[torch.Tensor]] = {"predicted": [], "y": [], "loss": []}
@@ -94,6 +95,7 @@ class Keeper(pl.Callback):
             trainer.precision_plugin.load_state_dict(self.state["precision"])
             self.seen = {name: [part.to(pl_module.device) for part in parts] for name, parts in self.seen.items()}
             self.state = None
+        self.logs.start(self.fold.history)
         self.stop.install()
         self.stop.patient = bool(pl_module.resumable)  # else there is nothing to save, and a step may take minutes
         self.began = self.saved = self.epoch_began = time.monotonic()
@@ -173,6 +175,7 @@ class Keeper(pl.Callback):
         if hasattr(module, "on_train_epoch_loss"):
             module.on_train_epoch_loss(values["loss"])
         self.fold.history.append(row)
+        self.logs.epoch(row)
         self.progress.epoch(epoch, config.epochs, {"loss": values["loss"], **_score_of(row, self.fold.metric.name)})
         self.seen = {"predicted": [], "y": [], "loss": []}
         self.epoch_began = time.monotonic()

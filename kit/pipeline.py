@@ -33,6 +33,7 @@ def run(
     knobs: Mapping[str, Any],
 ) -> Run:
     """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
+    from kit import loggers
     from kit.backbones import fingerprint
 
     adapter = competitions.load(name)
@@ -41,6 +42,7 @@ def run(
     if adapter.preset(preset, given).model == "ngrams" != config.model and "transformer" in adapter.presets:
         preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    loggers.names(config)  # one that is missing is said before anything is read
     changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
@@ -69,6 +71,7 @@ def run(
 
 EXTRAS = (  # files that only some kinds of runs have
     "words.csv",
+    "report.html",
     "vectors.npz",
     "lr.svg",
     "numbers.png",
@@ -81,7 +84,7 @@ def clear(target: Run) -> None:
     """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
     if not target.info:
         return
-    for one in ("run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
+    for one in ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
         (target.path / one).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), target.path / "refit"]:
         if folder.is_dir():
@@ -231,6 +234,66 @@ def answered(
         if doubt:
             say(doubt)
     return answers, sample
+
+
+def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
+    """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
+    import numpy as np
+    import pandas as pd
+
+    from kit import devices, inference, labels as all_labels
+    from kit.inputs.text import Texts
+
+    info = source.info
+    config = configs.Config(**info["config"])
+    root = Path(info["root"])
+    facts = competitions.load(info["competition"]).shaped(config, root if root.exists() else None).competition
+    labels = all_labels.from_json(info["labels"], facts.labels)
+    models = [inference.with_labels(model, labels) for model in inference.load(source, views)]
+    broken: list[str] = []
+    if isinstance(rows, pd.DataFrame):
+        table = named_rows(facts, rows)
+        loaded = facts.inputs.load(root, table, "test", config.size)
+        x, ids, broken = loaded.rows, table.index, list(loaded.broken)
+    elif isinstance(rows, np.ndarray) and facts.inputs.kind in ("images", "pixels"):
+        x = pictures(rows, models[0].hparams["side"], models[0].hparams["channels"])
+        ids = pd.Index([str(i) for i in range(len(x))], name=facts.id)
+    elif isinstance(rows, list) and facts.inputs.kind == "text":
+        x, ids = Texts([str(one) for one in rows]), pd.Index([str(i) for i in range(len(rows))], name=facts.id)
+    else:
+        raise Usage(f"{source.path}: a run on {facts.inputs.kind}; it cannot predict a {type(rows).__name__}.")
+    answers = inference.ensemble(source, models, x, ids, devices.choose(config, facts.inputs.kind))
+    answers.loc[answers.index.isin(broken)] = np.array(info["prior"], np.float32)
+    return answers
+
+
+def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFrame:
+    """A frame given in Python as the competition's own tables are read: by its id column, or else by its index."""
+    import pandas as pd
+
+    table = rows if facts.id in rows.columns else rows.rename_axis(facts.id).reset_index()
+    ids = [str(one) for one in table[facts.id]]
+    frames.check_ids(ids, "the frame")
+    cells = table.drop(columns=facts.id)
+    if len(cells.columns):
+        plain = cells.astype(object).where(cells.notna(), "")
+        cells = facts.inputs.read_csv(facts.inputs.csv_text(plain).encode(), "the frame")
+    return cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
+
+
+def pictures(images: Any, side: int, channels: int) -> Any:
+    """An array of pictures as the models take it, resized where its sides differ. Raises BadData for another kind."""
+    import numpy as np
+
+    from kit.inputs.decode import resize
+
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels:
+        raise BadData(
+            f"pictures are uint8 [n, height, width, {channels}] from 0 to 255; these are {images.dtype} {list(images.shape)}."
+        )
+    same = images.shape[1] == side or not len(images)
+    return images if same else np.stack([resize(np.ascontiguousarray(one), side) for one in images])
 
 
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:

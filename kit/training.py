@@ -73,9 +73,13 @@ def _fit(
         keeper.until = deadline(module)
     progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
     if feed.epoch < config.epochs:
-        with quiet_lightning():
-            trainer = make_trainer(config, keeper)
-            trainer.fit(module, train_dataloaders=feed)
+        try:
+            with quiet_lightning():
+                trainer = make_trainer(config, keeper)
+                trainer.fit(module, train_dataloaders=feed)
+        except BaseException:
+            keeper.logs.close()
+            raise
         if timings is not None and config.profile:
             timings.add(trainer.profiler)  # type: ignore[attr-defined]
     module.finish()

@@ -13,11 +13,12 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
-    " timings ledger plots",
-    "ngrams tokens inputs labels views augment trivial duplicates",
+    " timings ledger plots markup",
+    "ngrams tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules checkpoints batches photos vectors devices",
-    "inference explain backbones keeper training autotune crossval blend pipeline check sheets readings audit doctor"
-    " report client kaggle download submit attached kernel show hidden rehearsal push allowance",
+    "inference explain backbones loggers keeper training autotune crossval blend pipeline check sheets readings audit"
+    " doctor report findings page export card client kaggle download submit attached kernel show hidden rehearsal push"
+    " allowance",
     "__init__ cli __main__ remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

@@ -14,7 +14,18 @@ from kit.competition import load
 
 
 def test_every_file_of_the_contract_is_there(small_run: kit.Run) -> None:
-    expected = {"run.json", "folds.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "fold0", "fold1", "fold2"}
+    expected = {
+        "run.json",
+        "folds.csv",
+        "truth.csv",
+        "oof.csv",
+        "test.csv",
+        "scores.json",
+        "submission.csv",
+        "fold0",
+        "fold1",
+        "fold2",
+    }
     assert {path.name for path in small_run.path.iterdir() if not path.name.startswith(".")} == expected
     for fold in range(3):
         inside = {path.name for path in small_run.fold(fold).iterdir()}

@@ -1,0 +1,194 @@
+"""Export: a run's models as one file that others load without the kit, tried on real rows, and a card that describes it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit import card, competition as competitions, files, inference
+from kit.config import Config
+from kit.errors import BadData, Usage
+from kit.inputs.base import Keep
+from kit.modules import graphs
+from kit.progress import say
+from kit.runs import Run
+
+FORMATS = {
+    "onnx": "model.onnx",
+    "torchscript": "model.torchscript",
+    "torch-export": "model.pt2",
+    "safetensors": "fold0.safetensors",
+}
+ROWS = 64  # test rows that are compared
+EACH = (1, 7)  # rows of the first two batches: a graph must not have learned one size
+TOLERANCE = 1e-4  # largest difference; of numbers, in deviations of the targets
+Answer = Callable[[tuple[torch.Tensor, ...]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. `difference`: the largest, from the run's own models in fp32; `stored`: from its `test.csv`."""
+
+    path: Path
+    card: Path
+    difference: float
+    stored: float | None
+    rows: int
+
+
+def export(run: Run, form: str, data: str | Path | None = None, out: str | Path | None = None) -> Exported:
+    """Write the run's models as `form` and a model card beside it, once they answer real rows as the run does.
+
+    Raises Usage for an unknown format, a missing extra or a run that is not complete, BadData where the exported model
+    differs from the run's.
+    """
+    if form not in FORMATS:
+        raise Usage(f"--format {form!r}: one of {', '.join(FORMATS)}.")
+    if form == "onnx":
+        _need("onnx", "onnxruntime", "onnxscript")
+    models = inference.load(run)
+    config = Config(**run.info["config"]).changed(devices="cpu", precision="fp32")
+    ids, x = _rows(run, config, data)
+    batches = np.split(np.arange(len(x)), np.cumsum(EACH)[np.cumsum(EACH) < len(x)])
+    graph = graphs.make(models, inference.member_weights(run, len(models)))
+    folder = Path(out) if out else run.path / "export"
+    path = folder / FORMATS[form]
+    with _quiet():
+        example = graphs.inputs(models[0], x, batches[-1])
+        answer = WRITERS[form](path, graph, models, example)
+        got = np.concatenate([answer(graphs.inputs(models[0], x, rows)) for rows in batches])
+    own = _own(models, x, config, inference.member_weights(run, len(models)))
+    unit = models[0].scale.numpy()
+    difference = float(np.abs((got - own) / unit).max())
+    if not difference <= TOLERANCE:
+        path.unlink(missing_ok=True)
+        raise BadData(f"{path}: not written: it differs from the run's models by {difference:.2e} (at most {TOLERANCE:g}).")
+    stored = _stored(run, ids, got, unit)
+    made = card.write(run, folder, form, path, models, example, difference, len(x))
+    return Exported(path, made, difference, stored, len(x))
+
+
+def _need(*names: str) -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise Usage(f"--format onnx: {', '.join(missing)} is not installed: pip install 'kaggle-baseline-kit[onnx]'.")
+
+
+def _rows(run: Run, config: Config, data: str | Path | None) -> tuple[list[str], Any]:
+    """Ids and inputs of the first test rows. Raises BadData or Usage where the data is gone."""
+    info = run.info
+    facts = competitions.load(info["competition"]).shaped(config).competition
+    root = facts.find(data or (info["root"] if Path(info["root"]).exists() else None))
+    asked = facts.test_tables(root)
+    ids = list(asked.sample.index[:ROWS])
+    loaded = facts.inputs.load(root, asked.test.loc[ids], "test", config.size, Keep(config.cache_gb * 2**30, say))
+    return ids, loaded.rows
+
+
+def _own(models: list[Any], x: Any, config: Config, weights: list[float]) -> np.ndarray:
+    """The run's own predictions in fp32; of long texts by the first view, the one that the graph reads."""
+    parts = []
+    for model in models:
+        if hasattr(model, "tokenizer"):
+            model.set_views(1)
+        parts.append(inference.predict(model, x, None, config))
+    return np.average(parts, axis=0, weights=weights)
+
+
+def _stored(run: Run, ids: list[str], got: np.ndarray, unit: np.ndarray) -> float | None:
+    """The largest difference from `test.csv`, where these rows are in it; bf16 and views of long texts show here."""
+    test = run.test
+    return float(np.abs((got - test.loc[ids].to_numpy()) / unit).max()) if test.index.isin(ids).sum() == len(ids) else None
+
+
+def _dynamic(graph: graphs.Average, models: list[Any]) -> tuple[dict[int, Any], ...]:
+    """Which dimensions may differ from call to call. A transformer knows no more positions than it was built with."""
+    known = {name: torch.export.Dim(name, min=1, max=1 << 30) for name in ("rows", "grams")}
+    known["tokens"] = torch.export.Dim("tokens", min=2, max=getattr(models[0], "most", 512))
+    shapes: Any = graph.members[0].shapes
+    return tuple({i: known[name] for i, name in enumerate(shape) if name} for shape in shapes)
+
+
+def _onnx(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+    import onnxruntime
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names: Any = graph.members[0].names
+    program = torch.onnx.export(
+        graph, example, dynamo=True, input_names=list(names), output_names=["predictions"], verbose=False,
+        dynamic_shapes=(_dynamic(graph, models),),
+    )  # fmt: skip
+    assert program is not None
+    try:
+        files.write(path, program.model_proto.SerializeToString())
+    except ValueError as fault:  # the format's own limit
+        raise Usage(f"{path}: these models are over ONNX's 2 GB in one file. Use --format torch-export.") from fault
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, {name: one.numpy() for name, one in zip(names, inputs, strict=True)})[0]
+
+
+def _torchscript(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+    traced = torch.jit.trace(graph, example, check_trace=False, strict=False)
+    buffer = io.BytesIO()
+    torch.jit.save(traced, buffer)
+    files.write(path, buffer.getvalue())
+    loaded = torch.jit.load(str(path))
+    return lambda inputs: loaded(*inputs).detach().numpy()
+
+
+def _torch_export(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+    program = torch.export.export(graph, example, dynamic_shapes=(_dynamic(graph, models),), strict=False)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    files.write(path, buffer.getvalue())
+    loaded = torch.export.load(str(path)).module()
+    return lambda inputs: loaded(*inputs).detach().numpy()
+
+
+def _safetensors(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+    """A file a fold, with the network's own names (so timm and `--weights` read it); what else counts in its metadata."""
+    from safetensors import safe_open
+    from safetensors.torch import save
+
+    for i, (member, model) in enumerate(zip(graph.members, models, strict=True)):
+        net: Any = getattr(member, "net", member)
+        state = {name: tensor.clone().contiguous() for name, tensor in net.state_dict().items()}
+        extra = {name: one.tolist() for name, one in member.named_buffers(recurse=False) if one.numel() <= 4096}
+        hparams = {"config": model.config.json(), "labels": model.hparams["labels"], **extra}
+        known = {name: json.dumps(value) for name, value in hparams.items()} | {"format": "pt"}
+        files.write(path.with_name(f"fold{i}.safetensors"), save(state, known))
+    for i, member in enumerate(graph.members):
+        net = getattr(member, "net", member)
+        with safe_open(path.with_name(f"fold{i}.safetensors"), "pt") as opened:
+            net.load_state_dict({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+    return lambda inputs: graph(*inputs).detach().numpy()
+
+
+WRITERS: dict[str, Callable[..., Answer]] = {
+    "onnx": _onnx, "torchscript": _torchscript, "torch-export": _torch_export, "safetensors": _safetensors,
+}  # fmt: skip
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' tips, progress and their own use of what torch has deprecated."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,142 @@
+"""Save and load: exported models answer as the run does, anywhere; a loaded run predicts frames, pictures and texts."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_transformer import KNOBS, reviews, tiny  # noqa: F401
+
+import kit
+from kit import export, frames, inference
+from kit.cli import main
+from kit.errors import BadData, Usage
+from kit.modules import graphs
+
+FORMATS = ["onnx", "torchscript", "torch-export", "safetensors"]
+SLOW = [pytest.param(one, marks=pytest.mark.slow) if one in ("onnx", "torch-export") else one for one in FORMATS]
+
+
+def exported(run: kit.Run, form: str, out: Path, data: Path | None = None) -> export.Exported:
+    if form == "onnx":
+        pytest.importorskip("onnxscript"), pytest.importorskip("onnxruntime")
+    return export.export(run, form, data, out)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_exported_run_answers_as_the_run_does(form: str, small_run: kit.Run, tmp_path: Path) -> None:
+    done = exported(small_run, form, tmp_path)
+    assert done.difference < 1e-5 and done.rows == export.ROWS and done.path.stat().st_size > 1000
+    card = done.card.read_text()
+    for words in ("uint8 | [rows, 8, 8, 1]", f"{small_run.scores['oof']:.5f}", small_run.info["data"], "trained from scratch"):
+        assert words in card
+    assert not list(tmp_path.glob(".tmp*"))
+
+
+def test_onnx_takes_raw_pictures_of_any_number_and_gives_probabilities(
+    small_run: kit.Run, digits: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    done = exported(small_run, "onnx", tmp_path)
+    session = onnxruntime.InferenceSession(str(done.path), providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
+    for rows in (images, images[:1]):
+        got = session.run(None, {"images": rows})[0]
+        own = small_run.predict(rows).to_numpy()
+        assert np.allclose(got.sum(axis=1), 1, atol=1e-5) and np.abs(got - own).max() < 0.02  # the run may predict in bf16
+
+
+@pytest.fixture(scope="module")
+def texts_run(tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
+    folder = tmp_path_factory.mktemp("texts")
+    reviews(folder / "reviews.csv")
+    return kit.run("csv", folder / "reviews.csv", out=folder / "run", folds=2, quiet=True, text="review", target="sentiment")
+
+
+@pytest.mark.parametrize("form", SLOW)
+def test_n_grams_are_looked_up_in_the_graph(form: str, texts_run: kit.Run, tmp_path: Path) -> None:
+    done = exported(texts_run, form, tmp_path)
+    assert done.difference < 1e-5 and "kit.ngrams.bags(texts, 3)" in done.card.read_text()
+    graph = graphs.make(inference.load(texts_run), [1.0, 1.0])
+    empty, unknown = torch.tensor([0, 0]), torch.tensor([1, 5, 1 << 24])  # a text without n-grams, and one of none known
+    with torch.no_grad():
+        answers = graph(unknown, empty)
+    assert torch.isfinite(answers).all() and torch.allclose(answers[0], answers[1])
+
+
+@pytest.mark.parametrize("form", SLOW)
+def test_a_transformer_takes_ids_and_mask(form: str, tiny: Path, tmp_path: Path) -> None:  # noqa: F811
+    reviews(Path("reviews.csv"))
+    knobs = {**KNOBS, "epochs": 1, "weights": str(tiny)}
+    run = kit.run("csv", "reviews.csv", out=tmp_path / "run", text="review", target="sentiment", **knobs)
+    done = exported(run, form, tmp_path / "export")
+    assert done.difference < 1e-5 and "`mask` | int64 | [rows, tokens]" in done.card.read_text()
+    assert "licence not known" in done.card.read_text()
+
+
+def test_a_difference_is_refused_and_nothing_is_left(
+    small_run: kit.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(BadData, match="differs from the run's models"):
+        export.export(small_run, "torchscript", None, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_exported_is_said_in_words(
+    small_run: kit.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
+    assert main(["export", str(run.path), "--format", "onx"]) == 2
+    assert "one of onnx" in capsys.readouterr().err
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["export", str(run.path), "--format", "onnx"]) == 2
+    assert "kaggle-baseline-kit[onnx]" in capsys.readouterr().err
+    monkeypatch.undo()
+    run.note(status="stopped")
+    assert main(["export", str(run.path), "--format", "torchscript"]) == 2
+    assert "this run is not complete" in capsys.readouterr().err
+
+
+def test_export_prints_where_it_is_and_how_near(small_run: kit.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["export", str(small_run.path), "--format", "torchscript", "--out", str(tmp_path)]
+    assert main(words) == 0
+    assert "largest difference from the run's models on 64 test rows" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == str(tmp_path / "model.torchscript")
+
+
+def test_a_loaded_run_predicts_a_frame_as_it_predicted_the_test(small_run: kit.Run, digits: Path) -> None:
+    frame = pd.read_csv(digits / "test.csv")
+    answers = kit.load(small_run.path).predict(frame)
+    assert answers.index.name == "ImageId" and list(answers.columns) == list(small_run.test.columns)
+    assert np.array_equal(answers.to_numpy(), small_run.test.to_numpy())
+    some = frame.iloc[[7, 3]].assign(ImageId=["b", "a"])
+    assert list(small_run.predict(some).index) == ["b", "a"]
+    assert np.allclose(small_run.predict(some).to_numpy(), answers.to_numpy()[[7, 3]], atol=1e-2)
+    with pytest.raises(BadData, match="no column 'pixel0'"):
+        small_run.predict(frame.drop(columns="pixel0"))
+    with pytest.raises(BadData, match="stands in line 2 already"):
+        small_run.predict(frame.iloc[[1, 1]])
+
+
+def test_pictures_are_predicted_from_an_array(small_run: kit.Run, digits: Path) -> None:
+    pixels = frames.read_csv((digits / "test.csv").read_bytes(), "test").to_numpy(np.float64)
+    images = np.round(pixels * 255 / 16).astype(np.uint8).reshape(-1, 8, 8)
+    assert np.array_equal(small_run.predict(images).to_numpy(), small_run.test.to_numpy())
+    assert small_run.predict(images[:3].repeat(2, axis=1).repeat(2, axis=2)).shape == (3, 10)
+    with pytest.raises(BadData, match="pictures are uint8"):
+        small_run.predict(images / 255)
+    with pytest.raises(Usage, match="a run on pixels"):
+        small_run.predict(["a text"])
+
+
+def test_texts_are_predicted_from_a_frame_or_a_list(texts_run: kit.Run) -> None:
+    frame = pd.DataFrame({"review": ["lovely", 'awful, "really"\nawful', None]}, index=["x", "y", "z"])
+    answers = texts_run.predict(frame)
+    assert list(answers.index) == ["x", "y", "z"] and answers.loc["x", "positive"] > 0.5 > answers.loc["y", "positive"]
+    assert np.array_equal(texts_run.predict(["lovely", 'awful, "really"\nawful', ""]).to_numpy(), answers.to_numpy())
