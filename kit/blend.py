@@ -206,7 +206,8 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     if chosen.kept:
         oof = _frame(oof, chosen.nested)
         test = _frame(test, combined(members, [one.test for one in members], chosen.weights, kind))
-    files.write(target.path / "folds.csv", (first.path / "folds.csv").read_bytes())
+    for name in ("folds.csv", "truth.csv"):
+        files.write(target.path / name, (first.path / name).read_bytes())
     frames.write_csv(target.path / "oof.csv", oof)
     frames.write_csv(target.path / "test.csv", test)
     every = np.arange(len(oof))

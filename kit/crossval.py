@@ -218,8 +218,11 @@ def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
 
 def keep_truth(run: Run, tables: competitions.Tables, y: np.ndarray) -> None:
     """Write truth.csv, the encoded answers by id: a run that was copied without its data can still be looked into."""
+    flat = y.reshape(len(y), -1)
     columns = list(tables.labels.train_columns if y.ndim == 1 else tables.labels.columns)
-    frame = pd.DataFrame(y.reshape(len(y), -1), index=pd.Index(tables.train.index, name="id"), columns=columns)
+    if len(columns) != flat.shape[1]:  # a text's codes are no prediction's columns
+        columns = [f"code {i + 1}" for i in range(flat.shape[1])]
+    frame = pd.DataFrame(flat, index=pd.Index(tables.train.index, name="id"), columns=columns)
     frames.write_csv(run.path / "truth.csv", frame)
 
 

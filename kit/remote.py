@@ -50,6 +50,7 @@ def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]
     push = kernel.add_argument_group("push, status")
     push.add_argument("--wait", action="store_true", help="follow it to its end and fetch its output")
     push.add_argument("--submit", metavar="TEXT", help="once it is complete and valid, submit that version under this name")
+    kernel.add_argument("--preset", default="fast", help="fast (default) or best")
     add_knobs(kernel)
     for one in (download, submit, kernel):
         one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
