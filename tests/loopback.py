@@ -244,4 +244,4 @@ def kaggle(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
         monkeypatch.delenv(name, raising=False)
     yield server
     server.close()
-    assert server.strangers == []
+    assert not server.strangers, f"asked for besides: {server.strangers}"
