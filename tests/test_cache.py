@@ -163,15 +163,21 @@ assert cache.get("one") is None and not list(cache.folder().glob("*"))
 def test_beyond_its_bound_the_array_unused_for_longest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     size = BIG[0] * BIG[1]
     monkeypatch.setattr(cache, "KEEP", 3 * size + 1000)
-    for age, key in enumerate(("a", "b", "c")):
+
+    def used_in_order(keys: str) -> None:
+        for age, key in enumerate(keys):
+            for path in kept():
+                if path.name.startswith(key):
+                    os.utime(path, (time.time() - 1000 + age,) * 2)
+
+    for key in "abc":
         filled(key)
-        for path in kept():
-            if path.name.startswith(key):
-                os.utime(path, (time.time() - 1000 + age,) * 2)
+    used_in_order("abc")
     assert cache.get("a")  # now the newest
     filled("d")
     filled("e")  # each looks before it writes: one over the bound may stand
     assert [bool(cache.get(key)) for key in "abcde"] == [True, False, True, True, True]
+    used_in_order("cade")  # the looks just now may all be of one tick of the clock
     filled("f")
     assert not cache.get("c") and cache.get("f")
     assert {path.stem for path in kept() if path.suffix == ".npy"} == {path.stem for path in kept() if path.suffix == ".json"}
