@@ -40,6 +40,16 @@ def seconds(text: str) -> float:
     return sum(float(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True))
 
 
+def time_limit(text: str | None) -> float | None:
+    """`--time-budget` of a prediction in seconds; None where none is given. Raises Usage for anything else, and for no time."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if seconds(text) > 0:
+            return seconds(text)
+    raise Usage(f"--time-budget {text!r}: a time such as 90s, 20m or 1h30m is wanted.")
+
+
 def auto_or(kind: type) -> Callable[[str], Any]:
     """What reads a number, or `auto` as 0."""
     return lambda text: kind(0) if text == "auto" else kind(text)
