@@ -175,6 +175,11 @@ def given(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) ->
     return [name for name in KNOBS if name in flags or environ.get(_variable(name))]
 
 
+def by_hand(origins: Mapping[str, str]) -> list[str]:
+    """The same knobs as `given`, by where `resolve` says that their values came from."""
+    return [name for name, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")]
+
+
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Lines such as `epochs: 3 → 5` for every material knob in which two saved configurations differ."""
     names = [name for name in {**old, **new} if name not in IMMATERIAL]

@@ -41,7 +41,7 @@ def run(
         preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
     loggers.names(config)  # one that is missing is said before anything is read
-    changed = {key: getattr(config, key) for key, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")}
+    changed = {key: getattr(config, key) for key in configs.by_hand(origins)}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
     root = adapter.competition.find(data)
