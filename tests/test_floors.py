@@ -17,7 +17,7 @@ FLOORS = [
     "ngrams tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune crossval blend pipeline check sheets readings audit"
-    " doctor report findings page export card client kaggle download submit attached kernel show hidden rehearsal push"
+    " doctor report findings page export card client kaggle download submit attached dataset kernel show hidden rehearsal push"
     " allowance",
     "__init__ cli __main__ remote",
 ]
