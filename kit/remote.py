@@ -170,7 +170,7 @@ def _build(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
     if built.dataset:
-        print(f"{built.dataset}  its dataset: kaggle datasets create -p {built.dataset}")
+        print(f"{built.dataset}  its dataset, which `kit kernel push` uploads")
     print(f"next: kit kernel rehearse {arguments.name}")
     return 0
 

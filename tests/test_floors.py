@@ -16,9 +16,9 @@ FLOORS = [
     " timings ledger plots markup",
     "ngrams tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules checkpoints batches photos vectors devices",
-    "inference explain backbones loggers keeper training autotune crossval blend pipeline opened answers check sheets readings"
-    " audit doctor report findings page export card client kaggle download submit attached kernel show hidden rehearsal push"
-    " allowance",
+    "inference explain backbones loggers keeper training autotune crossval blend pipeline opened answers check sheets"
+    " readings audit doctor report findings page export card client kaggle download submit attached dataset kernel"
+    " show hidden rehearsal push allowance",
     "__init__ cli __main__ remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
