@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
-from kit import labels as all_labels, ngrams
-from kit.config import Config
+from kit import ngrams
 from kit.errors import Usage
 from kit.inputs.text import Texts
+from kit.modules.targets import TargetModule
 
 FORWARD = 8192  # rows predicted at a time
 SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
@@ -68,7 +67,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
-class BagsModule(pl.LightningModule):
+class BagsModule(TargetModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
     `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors.
@@ -76,30 +75,23 @@ class BagsModule(pl.LightningModule):
 
     resumable = False  # a fit takes seconds, and is one step
     column: torch.Tensor
-    shift: torch.Tensor
-    scale: torch.Tensor
     length: torch.Tensor
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0, size: int = 0):
-        super().__init__()
+        super().__init__(config, labels)
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
         self.save_hyperparameters()
-        self.config, self.labels = Config(**config), all_labels.from_json(labels).chosen(Config(**config))
         outputs = len(self.labels.columns)
         self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
         self.register_buffer("length", torch.ones(()))
-        self.register_buffer("shift", torch.zeros(outputs))
-        self.register_buffer("scale", torch.ones(outputs))
         self.weight = torch.nn.Parameter(torch.zeros(columns, outputs))
         self.direction = torch.nn.Parameter(torch.zeros(size, outputs))
         self.bias = torch.nn.Parameter(torch.zeros(outputs))
 
     def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
         """Ratios, mean length and target scaling from the training rows; the weights begin at nothing."""
-        shift, scale = self.labels.scaling(y[rows])
-        self.shift.copy_(torch.from_numpy(shift))
-        self.scale.copy_(torch.from_numpy(scale))
+        self.scale_targets(y[rows])
         known = known_columns(texts, self.config.ngrams)
         self.matrix, lengths = matrix_of(texts, self.config.ngrams, known)
         self.rows = torch.from_numpy(rows)
@@ -133,10 +125,9 @@ class BagsModule(pl.LightningModule):
             product = Product.apply(self.matrix, self.ratio * self.weight)
             logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
             y = batch["y"]
-            scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
             penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
-            loss = self.labels.loss(logits, scaled, c.label_smoothing) + penalty
-            predicted = self.labels.activation(logits.detach()) * self.scale + self.shift
+            loss = self.labels.loss(logits, self.scaled(y), c.label_smoothing) + penalty
+            predicted = self.answers(logits.detach())
         return {"loss": loss, "predicted": predicted, "y": y}
 
     def configure_optimizers(self) -> Any:
@@ -171,7 +162,7 @@ class BagsModule(pl.LightningModule):
         """Predictions [b, outputs] of rows as `matrix_of` and `points_of` have them."""
         product = Product.apply(matrix, self.weight)
         logits = product * (self.length / lengths).sqrt()[:, None] + points @ self.direction + self.bias
-        return self.labels.activation(logits) * self.scale + self.shift
+        return self.answers(logits)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
         return self(batch["matrix"], batch["lengths"], batch["points"])

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import pytorch_lightning as pl
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from kit import labels as all_labels
-from kit.config import Config
 from kit.devices import DTYPES
 from kit.modules import networks, schedules, transfer
 from kit.modules.muon import Muon
+from kit.modules.targets import TargetModule
 
 
-class NetModule(pl.LightningModule):
+class NetModule(TargetModule):
     """Trains `net`, predicts with its average over the trajectory. Loss and activation belong to the Labels.
 
-    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`); `hparams["steps"]`: optimizer steps of
-    the whole schedule.
+    `hparams["steps"]`: optimizer steps of the whole schedule.
     """
 
     resumable = True  # in the middle of a fit
-    shift: torch.Tensor
-    scale: torch.Tensor
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any]):
-        super().__init__()
-        self.config = Config(**config)
-        self.labels = all_labels.from_json(labels).chosen(self.config)
+        super().__init__(config, labels)
         self.thaw: transfer.Thaw | None = None
         self.epoch, self.position = 0, 0.0  # of the schedule, 0 to 1, where the time budget has gone further than the steps
-        self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
-        self.register_buffer("scale", torch.ones(len(self.labels.columns)))
 
     def take(self, net: torch.nn.Module) -> None:
         """Make `net` the one to train."""
@@ -42,12 +33,6 @@ class NetModule(pl.LightningModule):
         self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
         self.thaw = transfer.Thaw(net, c)
         self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
-
-    def scale_targets(self, y: Any) -> None:
-        """Learn the shift and scale of targets from the training rows' answers."""
-        shift, scale = self.labels.scaling(y)
-        self.shift.copy_(torch.from_numpy(shift))
-        self.scale.copy_(torch.from_numpy(scale))
 
     def adopt(self, source: Any) -> None:
         """Begin with another run's backbone, as it predicts."""
@@ -63,14 +48,6 @@ class NetModule(pl.LightningModule):
     def predictor(self) -> torch.nn.Module:
         """The network that predicts: the average over the trajectory (EMA), or the last."""
         return self.net if self.averaged is None else self.averaged
-
-    def answers(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits as predictions, in the targets' own units."""
-        return self.labels.activation(logits) * self.scale + self.shift
-
-    def scaled(self, y: torch.Tensor) -> torch.Tensor:
-        """Answers as the loss takes them."""
-        return (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         if batch["step"] == 0 or batch_idx == 0:

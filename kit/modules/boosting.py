@@ -8,39 +8,31 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
-from kit import labels as all_labels
-from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.encoding import Encoding
 from kit.modules.forest import Forest, empty, joined
+from kit.modules.targets import TargetModule
 
 FORWARD = 1 << 15  # rows predicted at a time
 NEVER = -30.0  # the logit of a class that the training fold does not have
 
 
-class BoostingModule(pl.LightningModule):
+class BoostingModule(TargetModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
     Answers that exclude each other have trees that share a softmax; any others have trees of their own.
     """
 
     resumable = False  # one step
-    shift: torch.Tensor
-    scale: torch.Tensor
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
-        super().__init__()
+        super().__init__(config, labels)
         self.save_hyperparameters()
         self.automatic_optimization = False
-        self.config, self.labels = Config(**config), all_labels.from_json(labels)
-        outputs = len(self.labels.columns)
-        self.register_buffer("shift", torch.zeros(outputs))
-        self.register_buffer("scale", torch.ones(outputs))
-        self.forest = Forest(empty(outputs))
+        self.forest = Forest(empty(len(self.labels.columns)))
         self.nothing = torch.nn.Parameter(torch.zeros(1))  # the Trainer's optimizer wants a parameter
         self.encoding: Encoding | None = None
         self._kept: tuple[Any, torch.Tensor] | None = None
@@ -48,9 +40,7 @@ class BoostingModule(pl.LightningModule):
     def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
         """Kinds, categories and target scaling from the training rows."""
         self.encoding = Encoding.learn(cells, rows)
-        shift, scale = self.labels.scaling(y[rows])
-        self.shift.copy_(torch.from_numpy(shift))
-        self.scale.copy_(torch.from_numpy(scale))
+        self.scale_targets(y[rows])
         self.cells = cells
 
     def adopt(self, source: Any) -> None:
@@ -58,13 +48,12 @@ class BoostingModule(pl.LightningModule):
         raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        y = batch["y"]
-        scaled = (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
+        y, scaled = batch["y"], self.scaled(batch["y"])
         x = self.encoded(self.cells)[batch["rows"]]
         self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
         logits = self.forest(x).float()
         loss = self.labels.loss(logits, scaled)
-        return {"loss": loss, "predicted": self.labels.activation(logits) * self.scale + self.shift, "y": y}
+        return {"loss": loss, "predicted": self.answers(logits), "y": y}
 
     def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
         """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
@@ -153,7 +142,7 @@ class BoostingModule(pl.LightningModule):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Rows float64 [b, features] to predictions [b, outputs]."""
-        return self.labels.activation(self.forest(x).float()) * self.scale + self.shift
+        return self.answers(self.forest(x).float())
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
         return self(batch["x"])
