@@ -45,7 +45,7 @@ class Run(_Run):
         them), an array of pictures uint8 [n, height, width] or [n, height, width, channels], or a list of texts.
         Raises Usage where the run is not complete or takes other rows, BadData for rows that cannot be read.
         """
-        from kit.pipeline import predict_rows
+        from kit.answers import predict_rows
 
         return predict_rows(self, rows, views)
 
@@ -88,7 +88,7 @@ def predict(
     The test set may be another than the run saw: larger, in another order, with other ids. `time_budget`: seconds in
     which it is to be done, by the folds and views that are worth most.
     """
-    from kit.pipeline import predict as predict_all
+    from kit.answers import predict as predict_all
 
     return predict_all(run if isinstance(run, _Run) else load(run), data, views, out, time_budget)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import checkpoints, competition as competitions, files, frames, inference, labels as all_labels
-from kit.config import Config, seconds
-from kit.errors import KitError, Usage
-from kit.labels import Labels
+from kit import files, frames, inference
+from kit.errors import KitError
+from kit.opened import Opened
 from kit.progress import clock
 from kit.runs import Run, read_json
 
@@ -25,14 +23,6 @@ PROBE = 256  # test rows whose time is taken
 SPARE = 0.05  # of the limit, for decoding and writing
 MEASURING = 0.1  # of the limit at most, for scoring the views
 SAMPLE = 10_000  # out-of-fold rows that score the views at most
-
-
-def seconds_of(text: str) -> float:
-    """`90`, `90s`, `20m` or `1h30m` in seconds. Raises Usage for anything else, and for no time."""
-    with contextlib.suppress(ValueError):
-        if seconds(text) > 0:
-            return seconds(text)
-    raise Usage(f"--time-budget {text!r}: a time such as 90s, 20m or 1h30m is wanted.")
 
 
 @dataclass(frozen=True)
@@ -73,16 +63,7 @@ def ranked(run: Run) -> list[Path]:
 
 
 def predict(
-    run: Run,
-    labels: Labels,
-    x: Any,
-    ids: pd.Index,
-    config: Config,
-    limit: float,
-    views: int,
-    root: Path,
-    began: float,
-    say: Callable[[str], None],
+    whole: Opened, x: Any, ids: pd.Index, limit: float, views: int, began: float, say: Callable[[str], None]
 ) -> pd.DataFrame:
     """Predictions for inputs `x` (index `ids`), done `limit` seconds after `began` (a monotonic time) or as soon as can be.
 
@@ -90,9 +71,9 @@ def predict(
     """
     import pandas as pd
 
-    members = ranked(run)
-    first = inference.with_labels(_load(members[0], 1), labels)
-    inference.equip(run, x, config)
+    config, members = whole.config, ranked(whole.run)
+    first = whole.model(members[0], 1)
+    inference.equip(whole.run, x, config)
     probe = np.arange(min(PROBE, len(x)))
     for _ in range(2):  # the first time includes what is only done once
         start = time.monotonic()
@@ -103,7 +84,7 @@ def predict(
 
     def worth() -> dict[int, float]:
         rows = int(min(SAMPLE, MEASURING * limit / (cost / len(x) * most)))
-        return scores_by_views(run, root, config, most, rows)
+        return scores_by_views(whole, most, rows)
 
     plan = choose(members, cost, end - time.monotonic(), worth, most)
     say(
@@ -118,54 +99,47 @@ def predict(
         if parts and now + cost * plan.views > end:
             say(f"{len(plan.members) - len(parts)} of {len(plan.members)} models are left out: the time is up")
             break
-        model = inference.with_labels(_load(folder, plan.views), labels)
+        model = whole.model(folder, plan.views)
         parts[folder] = pd.DataFrame(inference.predict(model, x, None, config), index=ids, columns=list(model.labels.columns))
         cost = (time.monotonic() - now) / plan.views
     folds = sum(folder.name != "refit" for folder in parts)
-    return labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
+    return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
 
 
-def _load(folder: Path, views: int) -> Any:
-    """A member's model with its first views."""
-    model = checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
-    return inference.with_views(model, views)
-
-
-def scores_by_views(run: Run, root: Path, config: Config, most: int, rows: int) -> dict[int, float]:
+def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
     """The out-of-fold score of the first 1, 2, … views on some of the training rows, better ones higher.
 
     Empty where the training files are not at hand: then more views count as better.
     """
     try:
-        predicted, y, labels, metric = _out_of_fold(run, root, config, most, rows)
+        predicted, y = _out_of_fold(whole, most, rows)
     except KitError:
         return {views: float(views) for views in range(1, most + 1)}
+    metric, labels = whole.facts.metric, whole.labels
     sign = 1 if metric.higher_is_better else -1
     return {
         views: sign * metric(labels.truth(y), labels.harden(predicted[:views].mean(axis=0))) for views in range(1, most + 1)
     }
 
 
-def _out_of_fold(run: Run, root: Path, config: Config, most: int, count: int) -> tuple[np.ndarray, np.ndarray, Any, Any]:
+def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
-    info = run.info
-    facts = competitions.load(info["competition"]).shaped(Config(**info["config"]), root).competition
-    tables = facts.tables(root)
-    labels = all_labels.from_json(info["labels"], facts.labels)
+    run, numbers, inputs = whole.run, whole.run.info["folds"], whole.facts.inputs
+    tables = whole.facts.tables(whole.root)
     path = run.path / "folds.csv"
     dealt = frames.index_by(frames.read_csv(files.read(run.path, path.name), str(path)), "id", str(path))["fold"].astype(int)
-    spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(info["folds"]))).astype(int))]
+    spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(numbers))).astype(int))]
     parts, answers = [], []
-    for fold in info["folds"]:
+    for fold in numbers:
         table = tables.train.loc[spaced.index[spaced == fold]]
-        loaded = facts.inputs.load(root, table, "train", config.size)
+        loaded = inputs.load(whole.root, table, "train", whole.config.size)
         table = table[~table.index.isin(list(loaded.broken))]
-        model = inference.with_labels(_load(run.fold(fold), most), labels)
+        model = whole.model(run.fold(fold), most)
         every = list(model.views)
         own = []
         for view in every:
             model.views = [view]
-            own.append(inference.predict(model, loaded.rows, None, config))
+            own.append(inference.predict(model, loaded.rows, None, whole.config))
         parts.append(np.stack(own))
-        answers.append(labels.encode(table))
-    return np.concatenate(parts, axis=1), np.concatenate(answers), labels, facts.metric
+        answers.append(whole.labels.encode(table))
+    return np.concatenate(parts, axis=1), np.concatenate(answers)

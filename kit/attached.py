@@ -38,6 +38,14 @@ def lay_out(parts: Mapping[str, Path], folder: Path) -> str:
     return identity
 
 
+def identity_of(text: str) -> str | None:
+    """The identity in a manifest's text; None where it is no manifest."""
+    try:
+        return json.loads(text)["identity"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
     for part, path in parts.items():
         if path.is_file():

@@ -209,7 +209,9 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     if arguments.text:
         return _predict_texts(kit.load(arguments.run), arguments)
-    limit = _seconds(arguments.time_budget)
+    from kit.config import time_limit
+
+    limit = time_limit(arguments.time_budget)
     answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out, limit)
     print(
         json.dumps({"submission": str(path), "rows": len(answers)})
@@ -219,14 +221,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _seconds(text: str | None) -> float | None:
-    from kit.allowance import seconds_of
-
-    return seconds_of(text) if text else None
-
-
 def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
-    from kit.pipeline import predict_texts
+    from kit.answers import predict_texts
     from kit.progress import table
 
     answers = predict_texts(run, arguments.text)

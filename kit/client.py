@@ -6,9 +6,11 @@ module that imports the package; written against what its versions 2.0.2 and 2.2
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,9 +142,64 @@ def output(kernel: str, page: str = "") -> dict[str, Any]:
     return {"files": named, "log": answer.log or "", "next": answer.next_page_token}
 
 
+def dataset(name: str) -> dict[str, Any]:
+    """Whether a dataset is private, and where its newest version is: BLOBS_RECEIVED, …, READY, FAILED or DELETED."""
+    from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest, ApiGetDatasetStatusRequest
+
+    answers = []
+    with api().build_kaggle_client() as kaggle:
+        service = kaggle.datasets.dataset_api_client
+        for request, ask in (
+            (ApiGetDatasetRequest(), service.get_dataset),
+            (ApiGetDatasetStatusRequest(), service.get_dataset_status),
+        ):
+            request.owner_slug, request.dataset_slug = name.split("/")
+            answers.append(ask(request))
+    state = answers[1].status
+    return {"private": bool(answers[0].is_private), "status": getattr(state, "name", str(state))}
+
+
+def dataset_files(name: str, page: str | None = None) -> dict[str, Any]:
+    """A page of the names of a dataset's files, and the token of the next."""
+    answer = api().dataset_list_files(name, page_token=page, page_size=PAGE)
+    return {"files": [one.name for one in answer.dataset_files or []], "next": answer.next_page_token or ""}
+
+
+def dataset_text(name: str, file: str) -> str:
+    """A small file of a dataset, which Kaggle may have packed."""
+    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
+
+    request = ApiDownloadDatasetRequest()
+    request.owner_slug, request.dataset_slug = name.split("/")
+    request.file_name = file
+    with api().build_kaggle_client() as kaggle, kaggle.datasets.dataset_api_client.download_dataset(request) as response:
+        data = response.content
+    if data.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            data = archive.read(archive.namelist()[0])
+    return data.decode()
+
+
+def upload(folder: str, new: bool, notes: str) -> str:
+    """Upload a folder as a private dataset, or as a new version of one; returns what Kaggle finds wrong, or nothing.
+
+    A file that could not be uploaded is no exception: the client leaves it out.
+    """
+    answer = (
+        api().dataset_create_new(folder, public=False, quiet=True)
+        if new
+        else api().dataset_create_version(folder, notes, quiet=True)
+    )
+    return answer.error or ("" if (answer.status or "ok").lower() == "ok" else answer.status)
+
+
 CALLS: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (files, link, search, limits, submit, submit_code, submissions, owner, push, status, output)
-}
+    one.__name__: one
+    for one in (
+        files, link, search, limits, submit, submit_code, submissions, owner, push, status, output,
+        dataset, dataset_files, dataset_text, upload,
+    )
+}  # fmt: skip
 
 
 def fault(error: BaseException) -> dict[str, Any]:

@@ -40,6 +40,16 @@ def seconds(text: str) -> float:
     return sum(float(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True))
 
 
+def time_limit(text: str | None) -> float | None:
+    """`--time-budget` of a prediction in seconds; None where none is given. Raises Usage for anything else, and for no time."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if seconds(text) > 0:
+            return seconds(text)
+    raise Usage(f"--time-budget {text!r}: a time such as 90s, 20m or 1h30m is wanted.")
+
+
 def auto_or(kind: type) -> Callable[[str], Any]:
     """What reads a number, or `auto` as 0."""
     return lambda text: kind(0) if text == "auto" else kind(text)
@@ -163,6 +173,11 @@ def given(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) ->
     """The knobs that flags or the environment set."""
     environ = os.environ if environ is None else environ
     return [name for name in KNOBS if name in flags or environ.get(_variable(name))]
+
+
+def by_hand(origins: Mapping[str, str]) -> list[str]:
+    """The same knobs as `given`, by where `resolve` says that their values came from."""
+    return [name for name, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")]
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

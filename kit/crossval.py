@@ -122,7 +122,7 @@ def tuned(work: Work) -> Config:
     """The Config with numbers for `auto`, found once on the training rows of the first fold and kept in `run.json`."""
     chosen = work.run.info.get("chosen")
     if chosen is None:
-        preset = work.adapter.preset(work.run.info["preset"])
+        preset = work.adapter.preset(work.run.info["preset"], configs.by_hand(work.run.info["origins"]))
         config, said = autotune.tuned(fold_of(work, 0, work.config), work.fits, preset.batch or Config().batch, work.run.path)
         for line in said:
             work.progress.say(line)

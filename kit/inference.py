@@ -12,7 +12,6 @@ from kit import checkpoints, devices, labels as all_labels, vectors
 from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.text import Texts
-from kit.labels import Labels
 from kit.runs import Run, read_json
 
 
@@ -73,20 +72,18 @@ def load(run: Run, views: int | None = None) -> list[Any]:
     return [with_views(model, views) for model in load_members(run)]
 
 
+def load_members(run: Run) -> list[Any]:
+    """The models of the folders whose models answer the test, checked."""
+    return [load_member(folder) for folder in members(run)]
+
+
+def load_member(folder: Path) -> Any:
+    """A fold's (or the refit's) model, checked."""
+    return checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+
+
 def with_views(model: Any, views: int | None) -> Any:
     """The model, set to this number of views if it has any (None: as it was trained)."""
     if views and hasattr(model, "set_views"):
         model.set_views(views)
     return model
-
-
-def with_labels(model: Any, labels: Labels) -> Any:
-    """The model, with what a checkpoint cannot hold of its labels (a function of the adapter's)."""
-    model.labels = all_labels.from_json(all_labels.to_json(model.labels), labels)
-    return model
-
-
-def load_members(run: Run) -> list[Any]:
-    """The models of the folders whose models answer the test, checked."""
-    sums = {folder: read_json(folder / "fold.json")["checksums"]["model.ckpt"] for folder in members(run)}
-    return [checkpoints.load_model(folder / "model.ckpt", one) for folder, one in sums.items()]

@@ -8,6 +8,7 @@ import io
 import json
 import pprint
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit import attached, competition as competitions, config as configs, files, kaggle, runs
+from kit import attached, competition as competitions, config as configs, dataset as datasets, files, kaggle, runs
 from kit.errors import BadData, Usage, did_you_mean
 from kit.runs import Run, read_json, write_json
 
@@ -114,9 +115,11 @@ def build(
     dataset = folder / "dataset"
     if parts:
         settings["attached"] = attached.lay_out(parts, dataset)
-        facts["dataset_sources"] = [*facts["dataset_sources"], _describe_dataset(dataset, adapter, run, facts)]
-    elif dataset.exists():
-        attached.lay_out({}, dataset)
+        title = f"Kit {adapter.name} {run.path.name if run else 'weights'}"[:50].strip()
+        one = datasets.describe(dataset, facts["id"].partition("/")[0], title, slugify(title))
+        facts["dataset_sources"] = [*facts["dataset_sources"], one]
+    else:
+        shutil.rmtree(dataset, ignore_errors=True)  # an earlier kernel's
     text = _code(facts, settings, _packed(adapter))
     files.write(folder / facts["code_file"], _notebook(text) if notebook else text)
     write_json(folder / "settings.json", settings)
@@ -190,14 +193,6 @@ def check_title(facts: Mapping[str, Any], path: Path) -> None:
         )
     if not 5 <= len(facts["title"]) <= 50:
         raise Usage(f"{path}: the title {facts['title']!r} must have 5 to 50 characters.")
-
-
-def _describe_dataset(folder: Path, adapter: competitions.Adapter, run: Run | None, facts: Mapping[str, Any]) -> str:
-    """Write the dataset's own metadata; returns its id."""
-    title = f"Kit {adapter.name} {run.path.name if run else 'weights'}"[:50]
-    one = f"{facts['id'].partition('/')[0]}/{slugify(title)}"
-    write_json(folder / "dataset-metadata.json", {"title": title, "id": one, "licenses": [{"name": "unknown"}]})
-    return one
 
 
 def _packed(adapter: competitions.Adapter) -> tuple[bytes, int]:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions, download, kernel, ledger, pipeline, submit as submits
+from kit import competition as competitions, dataset, download, kernel, ledger, pipeline, submit as submits
 from kit.errors import BadData, Stopped, Unreachable, Usage
 from kit.kaggle import SECONDS, Kaggle, Refused, scrub, slug_of
 from kit.kernel import OWNER, Built
@@ -21,20 +21,26 @@ LAST = 5  # lines of a log that are shown
 
 
 def push(name: str, folder: Path | None = None, seconds: float = SECONDS, quiet: bool = False) -> dict[str, Any]:
-    """Push the built kernel; returns its id, version and address. Raises Unreachable where Kaggle finds anything wrong."""
+    """Push the built kernel and, before it, its dataset; returns the kernel's id, version and address.
+
+    Raises Unreachable where Kaggle finds anything wrong.
+    """
     built = Built(folder or kernel.folder_of(name))
     facts = built.metadata
     with Kaggle(slug_of(name), seconds, quiet) as kaggle:
         if facts["id"].startswith(f"{OWNER}/"):
             _sign(built, kaggle)
+        if built.dataset:
+            dataset.put(kaggle, built.dataset, quiet)
+            kaggle.slug = slug_of(name)
         answer = kaggle.call("push", again=False, folder=str(built.folder.resolve()))
     if answer["error"]:
         raise Unreachable(f"Kaggle did not take the kernel: {scrub(answer['error'])}")
     if answer["invalid"]:
         lines = "; ".join(f"{kind} {', '.join(names)}" for kind, names in answer["invalid"].items())
-        hint = f"Push the dataset (kaggle datasets create -p {built.dataset}), or name it in the metadata as it is called now."
         raise Unreachable(
-            f"Kaggle does not know these sources of the kernel: {lines}.\n{hint if built.dataset else ''}".rstrip()
+            f"Kaggle does not know these sources of the kernel: {lines}.\n"
+            f"Name them in {built.folder / 'kernel-metadata.json'} as they are called now."
         )
     pushed = {"id": built.metadata["id"], "version": answer["version"], "url": answer["url"]}
     write_json(built.folder / "pushed.json", pushed)

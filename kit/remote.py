@@ -155,11 +155,11 @@ def kernel(arguments: argparse.Namespace) -> int:
 
 def _build(arguments: argparse.Namespace) -> int:
     from kit import kernel, runs
-    from kit.allowance import seconds_of
+    from kit.config import time_limit
 
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
-    limit = seconds_of(knobs["time_budget"]) if "time_budget" in knobs and arguments.mode != "train" else None
+    limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
     built = kernel.build(
         arguments.name, runs.load(arguments.run) if arguments.run else None, arguments.mode, arguments.preset, knobs,
         arguments.notebook, views, limit, _folder(arguments),
@@ -170,7 +170,7 @@ def _build(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
     if built.dataset:
-        print(f"{built.dataset}  its dataset: kaggle datasets create -p {built.dataset}")
+        print(f"{built.dataset}  its dataset, which `kit kernel push` uploads")
     print(f"next: kit kernel rehearse {arguments.name}")
     return 0
 

@@ -37,6 +37,9 @@ class Loopback:
         self.kernel_states = ["QUEUED", "RUNNING", "COMPLETE"]
         self.kernel_answer: dict[str, Any] = {}
         self.output: dict[str, bytes] = {}
+        self.datasets: dict[str, dict[str, Any]] = {}
+        self.dataset_states = ["BLOBS_RECEIVED", "READY"]  # of a new version, look by look
+        self.dataset_answer: dict[str, Any] = {}
         self.version = '"v1"'
         self.ranges: list[str] = []
         self.accepts = {f"Bearer {TOKEN}", "Basic"}
@@ -119,6 +122,47 @@ class Loopback:
         ]
         return {"files": named, "log": "the kernel's log\n"}
 
+    def StartBlobUpload(self, ask: dict[str, Any]) -> dict[str, Any]:
+        return {"token": ask["name"], "createUrl": f"http://storage.localhost/upload/{ask['name']}?X-Signature=secret"}
+
+    def CreateDataset(self, ask: dict[str, Any]) -> dict[str, Any]:
+        return self.version_made(f"{ask['ownerSlug']}/{ask['slug']}", ask["files"], ask.get("isPrivate", False))
+
+    def CreateDatasetVersion(self, ask: dict[str, Any]) -> dict[str, Any]:
+        name = f"{ask['ownerSlug']}/{ask['datasetSlug']}"
+        return self.version_made(name, ask["body"]["files"], self.datasets[name]["private"])
+
+    def version_made(self, name: str, files: list[dict[str, Any]], private: bool) -> dict[str, Any]:
+        """The uploaded files become the newest version, seen once its states have gone by."""
+        if self.dataset_answer:
+            return {"status": "error", **self.dataset_answer}
+        before = self.datasets.get(name, {"files": {}})["files"]
+        new = {one["token"]: self.uploads[one["token"]] for one in files}
+        self.datasets[name] = {"files": before, "next": new, "states": list(self.dataset_states), "private": private}
+        return {"ref": name, "url": f"http://localhost/datasets/{name}", "status": "ok"}
+
+    def one_dataset(self, ask: dict[str, Any]) -> dict[str, Any]:
+        return self.datasets[f"{ask['ownerSlug']}/{ask['datasetSlug']}"]
+
+    def GetDataset(self, ask: dict[str, Any]) -> dict[str, Any]:
+        return {"ref": f"{ask['ownerSlug']}/{ask['datasetSlug']}", "isPrivate": self.one_dataset(ask)["private"]}
+
+    def GetDatasetStatus(self, ask: dict[str, Any]) -> dict[str, Any]:
+        one = self.one_dataset(ask)
+        state = one["states"].pop(0) if len(one["states"]) > 1 else one["states"][0]
+        if len(one["states"]) == 1 and state == "READY":
+            one["files"] = one["next"]
+        return {"status": state}
+
+    def ListDatasetFiles(self, ask: dict[str, Any]) -> dict[str, Any]:
+        names = sorted(self.one_dataset(ask)["files"])
+        start = int(ask.get("pageToken") or 0)
+        following = start + PAGE // 4
+        return {
+            "datasetFiles": [{"name": name} for name in names[start:following]],
+            **({"nextPageToken": str(following)} if following < len(names) else {}),
+        }
+
     def IntrospectToken(self, ask: dict[str, Any]) -> dict[str, Any]:
         return {"active": ask.get("token") == TOKEN, "username": "ada"} if ask.get("token") == TOKEN else {"active": False}
 
@@ -188,6 +232,11 @@ class Handler(BaseHTTPRequestHandler):
             wanted = ask.get("fileName", f"{self.kaggle.slug}.zip")
             stored = wanted if wanted in self.kaggle.output or wanted in self.kaggle.files else f"{wanted}.zip"
             self.answer(302, b"", {"Location": f"http://storage.localhost/data/{stored}?X-Signature=secret"})
+        elif "datasetSlug" in ask and f"{ask['ownerSlug']}/{ask['datasetSlug']}" not in self.kaggle.datasets:
+            self.wrong((403, "Permission 'datasets.get' was denied"))  # as Kaggle says of what is not there
+        elif name == "DownloadDataset":
+            place = f"{ask['ownerSlug']}/{ask['datasetSlug']}/{ask['fileName']}"
+            self.answer(302, b"", {"Location": f"http://storage.localhost/dataset/{place}?X-Signature=secret"})
         elif ask.get("competitionName", self.kaggle.slug) != self.kaggle.slug:
             self.wrong((404, "Not found"))
         else:
@@ -196,9 +245,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.wrong(self.told("PUT")):
+        name = urlsplit(self.path).path.rsplit("/", 1)[-1]
+        if self.wrong(self.told("PUT")) or self.wrong(self.told(f"PUT {name}")):
             return
-        self.kaggle.uploads[urlsplit(self.path).path.rsplit("/", 1)[-1]] = body
+        self.kaggle.uploads[name] = body
         self.answer(200)
 
     def do_GET(self) -> None:
@@ -209,6 +259,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         name = target.path.split("/", 2)[-1]
         data = self.kaggle.files.get(name, self.kaggle.output.get(name, b""))
+        if target.path.startswith("/dataset/"):
+            owner, slug, file = name.split("/")
+            data = self.kaggle.datasets[f"{owner}/{slug}"]["files"][file]
         start = 0
         asked = self.headers.get("Range")
         if asked:

@@ -1,6 +1,7 @@
 """Budget: predictions are done in time, by the members and views that are worth most."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ from hypothesis import given, strategies as st
 
 import kit
 from kit import allowance, inference
-from kit.allowance import choose, seconds_of
+from kit.allowance import choose
 from kit.cli import main
-from kit.config import Config
+from kit.config import Config, time_limit
 from kit.errors import Usage
+from kit.opened import opened
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +27,13 @@ def viewed(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("1.5h", 5400)])
 def test_times_are_read(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+    assert time_limit(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5m", "0", "5 m", "m", "1d"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(Usage, match="20m"):
-        seconds_of(text)
+        time_limit(text)
 
 
 @given(
@@ -84,14 +86,13 @@ def test_little_time_leaves_members_out_and_still_answers_every_row(
 
 
 def test_views_are_scored_on_rows_that_no_model_saw(viewed: kit.Run, digits: Path) -> None:
-    config = Config(**viewed.info["config"]).changed(devices="cpu", layout="channels_last")
-    scores = allowance.scores_by_views(viewed, digits, config, 3, 10**6)
+    scores = allowance.scores_by_views(opened(viewed, digits), 3, 10**6)
     assert list(scores) == [1, 2, 3]
     assert scores[3] == pytest.approx(viewed.scores["oof"], abs=1e-12)
 
 
 def test_without_the_training_files_more_views_are_better(viewed: kit.Run, tmp_path: Path) -> None:
-    assert allowance.scores_by_views(viewed, tmp_path, Config(), 3, 100) == {1: 1.0, 2: 2.0, 3: 3.0}
+    assert allowance.scores_by_views(replace(opened(viewed), root=tmp_path), 3, 100) == {1: 1.0, 2: 2.0, 3: 3.0}
 
 
 def test_the_best_fold_comes_first(viewed: kit.Run) -> None:

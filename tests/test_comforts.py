@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL, command, flags
+from conftest import SMALL, flags
 from hypothesis import given, strategies as st
 from test_resume import same_results
 
 import kit
 from kit import autotune
 from kit.budget import Budget
+from kit.cli import main
 from kit.config import SCHEDULES, Config, seconds
 from kit.errors import KitError, Usage
 from kit.keeper import Keeper
@@ -211,9 +212,9 @@ def test_another_fault_is_not_taken_for_a_lack_of_memory(digits: Path, tmp_path:
         kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], **FIT)
 
 
-def test_the_profile_names_every_part(digits: Path, tmp_path: Path) -> None:
+def test_the_profile_names_every_part(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = flags({key: value for key, value in FIT.items() if key != "quiet"})
-    done = command("run", "digits", "--data", digits, "--out", tmp_path / "run", "--only-fold", "0", "--profile", *words)
-    assert done.returncode == 0, done.stderr
+    assert main(["run", "digits", "--data", str(digits), "--out", str(tmp_path), "--only-fold", "0", "--profile", *words]) == 0
+    said = capsys.readouterr().err
     for part in ("data", "forward", "backward", "optimizer", "metrics", "checkpoints"):
-        assert f"\n{part} " in done.stderr
+        assert f"\n{part} " in said

@@ -105,6 +105,13 @@ def test_flag_goes_before_environment_before_preset_before_default(flag: bool, e
     assert {origins[name] for name in NAMES if name != "epochs"} == {"default"}
 
 
+@given(flag=st.booleans(), environment=st.booleans())
+def test_what_was_set_by_hand_is_known_from_the_origins_as_from_the_flags(flag: bool, environment: bool) -> None:
+    flags, environ = {"lr": 0.5} if flag else {}, {"KIT_EPOCHS": "3"} if environment else {}
+    origins = resolve(Config(batch=7), "fast", flags, environ)[1]
+    assert set(configs.by_hand(origins)) == set(configs.given(flags, environ)) == {*["lr"] * flag, *["epochs"] * environment}
+
+
 def test_the_environment_is_read_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIT_SEED", "5")
     monkeypatch.setenv("KIT_LR", "")

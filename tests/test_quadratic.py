@@ -2,9 +2,6 @@
 
 import io
 import shutil
-import subprocess
-import sys
-import time
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -12,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import command
+from conftest import flags, warm
 from hypothesis import given, strategies as st
 from PIL import Image
+from test_resume import wait_for
 
 import kit
 from kit import check, submission
+from kit.cli import main
 from kit.competition import load
 from kit.config import Config
 from kit.inputs import drawn
@@ -157,10 +156,10 @@ def test_a_bad_answer_is_named_by_row_and_column(cells: dict[str, str], says: st
     assert says in str(caught.value) and len(str(caught.value).splitlines()) <= 3
 
 
-def test_a_bad_answer_ends_the_run_with_65(own: Path) -> None:
+def test_a_bad_answer_ends_the_run_with_65(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(own, 7, c="601")
-    done = command("run", "quadratic", "--data", own, "--quiet")
-    assert done.returncode == 65 and "'601' is not a whole number from -792 to 600" in done.stderr
+    assert main(["run", "quadratic", "--data", str(own), "--quiet"]) == 65
+    assert "'601' is not a whole number from -792 to 600" in capsys.readouterr().err
 
 
 def test_a_missing_answer_is_left_out_and_said(own: Path) -> None:
@@ -253,15 +252,14 @@ def test_the_adapter_holds_its_laws_with_a_reader_too() -> None:
 
 @pytest.mark.slow
 def test_a_killed_reader_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    knobs = {**SMALL, "preset": "best", "epochs": 30}
+    knobs = {**SMALL, "preset": "best", "epochs": 12}
     whole = kit.run("quadratic", folder, out=tmp_path / "whole", **knobs)
-    words = [part for name, value in knobs.items() if name != "quiet" for part in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "kit", "run", "quadratic", "--data", folder, "--out", tmp_path / "cut", *words]
-    process = subprocess.Popen([*map(str, command), "--snapshot", "0"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while process.poll() is None and not list((tmp_path / "cut").glob("fold0/snapshot-0000001*")):
-        time.sleep(0.01)
+    words = flags({name: value for name, value in knobs.items() if name != "quiet"})
+    process = warm("run", "quadratic", "--data", folder, "--out", tmp_path / "cut", *words, "--snapshot", 0)
+    wait_for(tmp_path / "cut", "fold1/snapshot-*", process)
     process.kill()
-    process.wait()
+    process.join()
+    assert not (tmp_path / "cut" / "submission.csv").exists()
     cut = kit.run("quadratic", folder, out=tmp_path / "cut", **knobs)
     for name in ("oof.csv", "test.csv", "submission.csv", "readings.csv"):
         assert (cut.path / name).read_bytes() == (whole.path / name).read_bytes(), name

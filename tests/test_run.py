@@ -168,6 +168,6 @@ def test_shuffled_labels_score_as_chance(digits: Path, tmp_path: Path) -> None:
     train = frames.read_csv((digits / "train.csv").read_bytes(), "train.csv")
     train["label"] = np.random.default_rng(0).permutation(train["label"].to_numpy())
     frames.write_csv(tmp_path / "train.csv", train, index=False)
-    run = kit.run("digits", tmp_path, out=tmp_path / "run", quiet=True, epochs=4, width=16)
+    run = kit.run("digits", tmp_path, out=tmp_path / "run", quiet=True, epochs=4, width=8, folds=3)
     largest = train["label"].value_counts(normalize=True).max()
     assert abs(run.scores["oof"] - 0.1) < 3 * np.sqrt(0.1 * 0.9 / len(train)) + (largest - 0.1)

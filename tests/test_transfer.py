@@ -28,7 +28,7 @@ KNOBS = {
 }  # fmt: skip
 LABELS = OneOf("x", tuple("abcde"))
 State = dict[str, torch.Tensor]
-RESNET = pytest.param("resnet18", marks=pytest.mark.slow)
+RESNET = "test_resnet"  # timm's own for tests: a ResNet of 0.5 M weights
 
 
 @pytest.fixture(scope="module")

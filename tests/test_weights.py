@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import command, flags
+from conftest import flags
 from test_transfer import KNOBS, State, backbone, make, predictor, same
 
 from kit import competition as competitions, fabricate
+from kit.cli import main
 from kit.config import Config
 from kit.errors import BadData, KitError, Unreachable, Usage
 from kit.modules import networks
@@ -124,14 +125,15 @@ def test_a_hub_out_of_reach_is_said_with_what_to_do_instead(tmp_path: Path, monk
     assert caught.value.code == 69 and len(str(caught.value).splitlines()) <= 3
 
 
-@pytest.mark.slow
-def test_on_the_command_line_wrong_weights_end_with_code_65(weights: Path, tmp_path: Path) -> None:
+def test_on_the_command_line_wrong_weights_end_with_code_65(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fabricate.fabricate(competitions.load("cifar10").competition, tmp_path / "data", train=40, test=4)
     words = flags({key: one for key, one in KNOBS.items() if key != "quiet"})
-    out = ["--out", tmp_path / "run", "--model", "resnet18", "--weights", weights / "garbage.pth"]
-    answer = command("run", "cifar10", "--data", tmp_path / "data", *out, *words)
-    assert answer.returncode == 65, answer.stderr
-    assert "--weights" in answer.stderr and "Traceback" not in answer.stderr
+    out = ["--out", str(tmp_path / "run"), "--model", "resnet18", "--weights", str(weights / "garbage.pth")]
+    assert main(["run", "cifar10", "--data", str(tmp_path / "data"), *out, *words]) == 65
+    said = capsys.readouterr().err
+    assert "--weights" in said and "Traceback" not in said
 
 
 def test_a_folder_of_weights_prefers_the_usual_names(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""Opened: a run with what its models need to predict again: its competition's facts, its configuration and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kit import competition as competitions, devices, inference, labels as all_labels
+from kit.competition import Competition
+from kit.config import Config
+from kit.labels import Labels
+from kit.runs import Run
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run and its competition, as the run saw it. `root`: where its data is, or was."""
+
+    run: Run
+    root: Path
+    facts: Competition
+    labels: Labels
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's choices, on this device."""
+        return devices.choose(Config(**self.run.info["config"]), self.facts.inputs.kind)
+
+    def models(self, views: int | None = None) -> list[Any]:
+        """The models that answer the test; raises as `inference.load` does."""
+        return [self.bound(model) for model in inference.load(self.run, views)]
+
+    def model(self, folder: Path, views: int | None = None) -> Any:
+        """A fold's (or the refit's) model, checked."""
+        return inference.with_views(self.bound(inference.load_member(folder)), views)
+
+    def bound(self, model: Any) -> Any:
+        """The model, with what a checkpoint cannot hold of its labels (a function of the adapter's)."""
+        model.labels = all_labels.from_json(all_labels.to_json(model.labels), self.labels)
+        return model
+
+
+def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Opened:
+    """A run with its competition's facts; its data is in `data` or where it was.
+
+    Raises BadData or Usage where the data is `needed` and gone.
+    """
+    info = run.info
+    adapter = competitions.load(info["competition"])
+    root = Path(info["root"])
+    there = root.exists()  # the run may have been copied elsewhere
+    if needed:
+        root = adapter.competition.find(data or (root if there else None))
+    facts = adapter.shaped(Config(**info["config"]), root if needed or there else None).competition
+    return Opened(run, root, facts, all_labels.from_json(info["labels"], facts.labels))
