@@ -63,7 +63,7 @@ class Keeper(pl.Callback):
         self.saved = self.began = self.epoch_began = time.monotonic()
         self.cost = self.seconds = self.position = 0.0
         self.until = math.inf  # `time.monotonic()` when the fit must be over
-        self.done = 0  # parts of batches, over all epochs
+        self.done = 0.0  # parts of batches, over all epochs
         self.epoch = feed.epoch
         self.logs = loggers.Log(fold.config, fold.folder, progress.say)  # not `log`: Lightning puts the module's there
         self.state: dict[str, Any] | None = None
@@ -121,7 +121,7 @@ class Keeper(pl.Callback):
         if batch["step"] % FINITE_EVERY == FINITE_EVERY - 1 or batch["step"] + 1 == self.feed.steps:
             self.check_finite(outputs["loss"], batch)
         self.progress.batch(len(batch["rows"]), batch["epoch"], self.fold.config.epochs)
-        self.epoch, self.done = batch["epoch"], batch["epoch"] * self.feed.steps + batch["step"] + 1
+        self.epoch, self.done = batch["epoch"], batch["epoch"] * self.feed.steps + batch["step"] + pl_module.part  # type: ignore[operator]
         if batch["last"] and time.monotonic() >= self.until:
             trainer.should_stop = True
 
@@ -136,13 +136,13 @@ class Keeper(pl.Callback):
         self.stop.patient = False
         self.seconds += time.monotonic() - self.began
         left = self.fold.config.epochs * self.feed.steps - self.done
-        self.progress.skip(left * len(self.fold.train) // self.feed.steps)
+        self.progress.skip(int(left) * len(self.fold.train) // self.feed.steps)
 
     @property
     def epochs(self) -> float:
         """How many were trained; a part of one where the time was over."""
         whole = self.done / self.feed.steps
-        return int(whole) if whole == int(whole) else round(whole, 2)
+        return int(whole) if whole == int(whole) else float(f"{whole:.3g}")
 
     @property
     def every(self) -> int:

@@ -70,7 +70,7 @@ def _fit(
         if fold.source is not None:
             module.adopt(fold.source())
     if deadline is not None:
-        keeper.until = deadline(module)
+        keeper.until = module.until = deadline(module)
     progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
     if feed.epoch < config.epochs:
         try:

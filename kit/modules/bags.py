@@ -7,6 +7,8 @@ Texts that have vectors (`kit.vectors`, learned without answers) bring these as 
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -22,6 +24,10 @@ from kit.modules.targets import TargetModule
 FORWARD = 8192  # rows predicted at a time
 SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
 RARE = 2  # an n-gram of fewer training texts says nothing of others
+
+
+class TimeOver(Exception):
+    """The time for a fit is over in the middle of its step."""
 
 
 class Product(torch.autograd.Function):
@@ -100,6 +106,7 @@ class BagsModule(TargetModule):
         self.ratio = self._ratios(torch.from_numpy(self.labels.certain(y)), len(y))
         self.column = torch.from_numpy(known)
         self.points = points_of(texts, rows)
+        self.losses: list[float] = []
         self.weight = torch.nn.Parameter(torch.zeros(len(known), len(self.labels.columns)))
         self.direction = torch.nn.Parameter(torch.zeros(self.points.shape[1], len(self.labels.columns)))
 
@@ -128,7 +135,28 @@ class BagsModule(TargetModule):
             penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
             loss = self.labels.loss(logits, self.scaled(y), c.label_smoothing) + penalty
             predicted = self.answers(logits.detach())
+        if self.until < math.inf:
+            self.look_at_the_time(loss.item())
         return {"loss": loss, "predicted": predicted, "y": y}
+
+    def look_at_the_time(self, loss: float) -> None:
+        """Keep the weights of the least loss. Raises TimeOver where time is over and anything was learned."""
+        self.losses.append(loss)
+        if loss == min(self.losses):
+            self.best = [one.detach().clone() for one in self.parameters()]
+        if time.monotonic() >= self.until and min(self.losses) < self.losses[0]:
+            raise TimeOver
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """As Lightning's; where time is over, the weights are the best that the solver has tried."""
+        before = iterations_of(optimizer)
+        try:
+            optimizer.step(closure=optimizer_closure)
+        except TimeOver:
+            self.part = (iterations_of(optimizer) - before) / self.config.iterations
+            with torch.no_grad():
+                for one, best in zip(self.parameters(), self.best, strict=True):
+                    one.copy_(best)
 
     def configure_optimizers(self) -> Any:
         c = self.config
@@ -143,7 +171,8 @@ class BagsModule(TargetModule):
         with torch.no_grad():
             self.weight = torch.nn.Parameter(self.ratio * self.weight)
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
-        del self.points, self.matrix, self.ratio, self.root, self.rows
+        del self.points, self.matrix, self.ratio, self.root, self.rows, self.losses
+        self.__dict__.pop("best", None)
 
     def adopt(self, source: Any) -> None:
         """Raises Usage."""
@@ -166,6 +195,11 @@ class BagsModule(TargetModule):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
         return self(batch["matrix"], batch["lengths"], batch["points"])
+
+
+def iterations_of(solver: Any) -> int:
+    """How many an L-BFGS has begun, over all its steps."""
+    return sum(state.get("n_iter", 0) for state in solver.state.values())
 
 
 def points_of(texts: Texts, rows: np.ndarray) -> torch.Tensor:

@@ -5,6 +5,8 @@ It is grown in one step and kept as a Forest, so that its checkpoint holds tenso
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from kit.modules.forest import Forest, empty, joined
 from kit.modules.targets import TargetModule
 
 FORWARD = 1 << 15  # rows predicted at a time
+AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
 NEVER = -30.0  # the logit of a class that the training fold does not have
 
 
@@ -60,17 +63,17 @@ class BoostingModule(TargetModule):
         wanted = self.labels.certain(y) if self.labels.kind != "numbers" else y
         if self.labels.kind == "one class" or getattr(self.labels, "exclusive", False):
             return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
-        baseline, trees = np.zeros(wanted.shape[1]), []
+        baseline, trees, columns = np.zeros(wanted.shape[1]), [], wanted.shape[1]
         for column, answers in enumerate(wanted.T):
             one = (answers > 0.5).astype(int)
             if self.labels.kind == "numbers":
-                fitted = self._booster("Regressor").fit(x, answers)
+                fitted = self._grown("Regressor", x, answers, columns - column)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]
             elif one.min() == one.max():
                 baseline[column] = NEVER if one[0] == 0 else -NEVER
             else:
-                fitted = self._booster("Classifier").fit(x, one)
+                fitted = self._grown("Classifier", x, one, columns - column)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]
         return joined(trees, baseline)
@@ -82,10 +85,37 @@ class BoostingModule(TargetModule):
         baseline[present] = 0.0
         if len(present) == 1:
             return [], baseline
-        fitted = self._booster("Classifier").fit(x, y)
+        fitted = self._grown("Classifier", x, y)
         own = present[1:] if len(present) == 2 else present
         baseline[own] = fitted._baseline_prediction.ravel()
         return [(tree, int(own[i])) for round_ in fitted._predictors for i, tree in enumerate(round_)], baseline
+
+    def _grown(self, kind: str, x: np.ndarray, y: np.ndarray, share: int = 1) -> Any:
+        """A booster of all its rounds or, where time is short, as many as this part of it allows: one share of so many.
+
+        It grows on and on (`warm_start`), each time by what half of the time left suffices for, and from one round on.
+        """
+        booster, trees = self._booster(kind), self.config.trees
+        if self.until == math.inf:
+            return booster.fit(x, y)
+        end = (now := time.monotonic()) + (self.until - now) / share
+        booster.set_params(warm_start=True)
+        rounds, more, answering = 0, 1, 0.0
+        while more:
+            began = time.monotonic()
+            rounds = min(rounds + more, trees)
+            booster.set_params(max_iter=rounds).fit(x, y)
+            growing = (time.monotonic() - began) / more
+            if rounds == trees or booster.n_iter_ < rounds or _rests(booster):
+                break
+            if not answering:
+                answering = AFTER * _seconds_to_answer(booster, x)
+            left = end - time.monotonic() - rounds * answering
+            more = max(0, int(left / 2 / (growing + answering)))
+        else:
+            self.part = min(self.part, rounds / trees)
+        self.until -= rounds * answering
+        return booster
 
     def _booster(self, kind: str) -> Any:
         from sklearn import ensemble
@@ -146,3 +176,16 @@ class BoostingModule(TargetModule):
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
         return self(batch["x"])
+
+
+def _seconds_to_answer(booster: Any, x: np.ndarray) -> float:
+    """How long a round's trees, as a Forest, take for these rows."""
+    grown = Forest(joined([(tree, 0) for tree in booster._predictors[0]], np.zeros(1)))
+    began = time.monotonic()
+    grown(torch.from_numpy(x))
+    return time.monotonic() - began
+
+
+def _rests(booster: Any) -> bool:
+    """Would it have ended here by itself? Grown on, it looks only after one round more."""
+    return bool(booster.do_early_stopping_ and booster._should_stop(list(booster.validation_score_)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,6 +18,8 @@ class TargetModule(pl.LightningModule):
     `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`).
     """
 
+    until = math.inf  # `time.monotonic()` when a fit that is one step must be over
+    part = 1.0  # of that step, as there was time for it
     shift: torch.Tensor
     scale: torch.Tensor
 
