@@ -4,4 +4,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" dev
 .venv/bin/ruff format --check kit competitions scripts tests
 .venv/bin/ruff check kit competitions scripts tests
 .venv/bin/mypy
-exec .venv/bin/python -m pytest -m "not slow" "$@"
+exec .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" "$@"

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from loopback import kaggle as kaggle  # a fixture
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker: threads that wait for each other's cores take twice as long
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import kit
 from kit import cli, competition
@@ -42,6 +46,18 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("KIT_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network: no name is resolved and no connection made; who waits to try again does not wait."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the hub's client tries for 46 seconds
 
 
 def command(*words: object, **options: object) -> subprocess.CompletedProcess[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import secrets
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -44,13 +46,14 @@ class Loopback:
         self.ranges: list[str] = []
         self.accepts = {f"Bearer {TOKEN}", "Basic"}
         self.release = threading.Event()
+        self.name = secrets.token_hex(8)
         handler = type("Handler", (Handler,), {"kaggle": self})
         self.server = Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def environment(self) -> dict[str, str]:
         """What points the unmodified client here: its own switch, and a proxy."""
-        proxy = f"http://127.0.0.1:{self.server.server_port}"
+        proxy = f"http://{self.name}:x@127.0.0.1:{self.server.server_port}"
         return {
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
             "http_proxy": proxy,
@@ -185,12 +188,25 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Silent."""
 
+    def parse_request(self) -> bool:
+        """Only who was sent here is answered: the port may have been another server's a moment ago, or be tried by anyone."""
+        if not super().parse_request():
+            return False
+        if self.headers.get("Proxy-Authorization") == f"Basic {base64.b64encode(f'{self.kaggle.name}:x'.encode()).decode()}":
+            return True
+        self.close_connection = True
+        self.send_error(407)
+        return False
+
     def answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def stranger(self) -> None:
+        self.kaggle.strangers.append(f"{self.requestline} by {self.headers.get('User-Agent')}")
 
     def told(self, name: str) -> Any:
         turns = self.kaggle.faults.get(name)
@@ -210,14 +226,14 @@ class Handler(BaseHTTPRequestHandler):
         return True
 
     def do_CONNECT(self) -> None:
-        self.kaggle.strangers.append(self.path)
+        self.stranger()
         self.answer(405)
 
     def do_POST(self) -> None:
         ask = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         target = urlsplit(self.path)
         if (target.hostname or "localhost") != "localhost":
-            self.kaggle.strangers.append(self.path)
+            self.stranger()
             self.answer(502)
             return
         name = target.path.rsplit("/", 1)[-1]
@@ -254,7 +270,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         target = urlsplit(self.path)
         if target.hostname != "storage.localhost" or not parse_qs(target.query).get("X-Signature"):
-            self.kaggle.strangers.append(self.path)
+            self.stranger()
             self.answer(502)
             return
         name = target.path.split("/", 2)[-1]

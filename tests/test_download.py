@@ -263,3 +263,14 @@ def test_an_archive_lands_in_the_folder_of_its_name(inner: str, lands: str) -> N
     assert sorted(path.relative_to("d").as_posix() for path in Path("d").rglob("*") if path.is_file()) == sorted(
         [lands, "train.zip"]
     )
+
+
+def test_only_who_was_sent_to_the_server_of_these_tests_is_heard_by_it(kaggle: Loopback) -> None:
+    """And whatever those ask for is either part of Kaggle or a fault of the kit."""
+    import requests
+
+    port = kaggle.server.server_port
+    for proxy, heard in ((f"http://127.0.0.1:{port}", 0), (kaggle.environment()["http_proxy"], 1)):
+        answer = requests.get("http://elsewhere.localhost/", proxies={"http": proxy}, timeout=10)
+        assert (answer.status_code, len(kaggle.strangers)) == ((502, 1) if heard else (407, 0))
+    kaggle.strangers.clear()

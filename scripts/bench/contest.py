@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 Results = dict[str, list[dict[str, float]]]
+
+
+def parser(
+    about: str | None, contenders: Iterable[str] | None = None, repeats: int = 3, data: bool = True
+) -> argparse.ArgumentParser:
+    """The arguments that contests have in common; `data`: there is a competition's folder to give.
+
+    `--contender` is how a script runs itself again: see `alternate`.
+    """
+    made = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if data:
+        made.add_argument("--data", type=Path, required=True)
+    made.add_argument("--repeats", type=int, default=repeats)
+    made.add_argument("--contender", choices=contenders, help=argparse.SUPPRESS)
+    return made
 
 
 def alternate(names: Iterable[str], repeats: int, more: Callable[[str], list[str]] = lambda name: []) -> Results:

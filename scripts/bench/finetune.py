@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contest import alternate, medians
+from contest import alternate, medians, parser
 
 CONTENDERS = ("kit", "trainer")
 TESTED = 512
@@ -114,17 +114,14 @@ def contend(a: argparse.Namespace) -> None:
 
 def main() -> None:
     """Alternate the contenders; print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path)
-    parser.add_argument("--rows", type=int, default=1024)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=2e-4)
-    parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
-    parser.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
-    a = parser.parse_args()
+    words = parser(__doc__, CONTENDERS)
+    words.add_argument("--weights", type=Path)
+    words.add_argument("--rows", type=int, default=1024)
+    words.add_argument("--batch", type=int, default=16)
+    words.add_argument("--lr", type=float, default=2e-4)
+    words.add_argument("--precision", default="fp32")
+    words.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
+    a = words.parse_args()
     if a.contender:
         contend(a)
         return

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from contest import alternate, medians
+from contest import alternate, medians, parser
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -224,16 +224,13 @@ def _out(folder: str, name: str) -> list[str]:
 
 def main() -> None:
     """Alternate the contenders of each part and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", type=Path)
-    parser.add_argument("--rows", type=int, default=10240)
-    parser.add_argument("--test-rows", type=int, default=2000)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--part", choices=CONTENDERS)
-    parser.add_argument("--contender")
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+    words = parser(__doc__)
+    words.add_argument("--run", type=Path)
+    words.add_argument("--rows", type=int, default=10240)
+    words.add_argument("--test-rows", type=int, default=2000)
+    words.add_argument("--part", choices=CONTENDERS)
+    words.add_argument("--out", type=Path)
+    arguments = words.parse_args()
     if arguments.contender:
         contend(arguments)
         return

@@ -11,7 +11,6 @@ raw:   what the kit does (precision, layout, augmentation, EMA, one-cycle AdamW)
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 import warnings
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from contest import alternate, medians
+from contest import alternate, medians, parser
 from torch.nn.functional import cross_entropy
 
 CONTENDERS = ("kit", "plain", "raw")
@@ -128,14 +127,11 @@ def contend(name: str, epochs: int, width: int, cache: Path) -> dict[str, float]
 
 def main() -> None:
     """Alternate the contenders and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--contender", choices=CONTENDERS)
-    parser.add_argument("--cache", type=Path)
-    arguments = parser.parse_args()
+    words = parser(__doc__, CONTENDERS, repeats=5)
+    words.add_argument("--epochs", type=int, default=2)
+    words.add_argument("--width", type=int, default=32)
+    words.add_argument("--cache", type=Path)
+    arguments = words.parse_args()
     if arguments.contender:
         warnings.simplefilter("ignore")
         print(json.dumps(contend(arguments.contender, arguments.epochs, arguments.width, arguments.cache)))

@@ -14,7 +14,6 @@ blanks; two classes), cancer (569 × 30 real numbers, two classes), diabetes (44
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -22,7 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from contest import alternate, medians
+from contest import alternate, medians, parser
 
 CONTENDERS = ("mlp", "boosting", "blend", "sklearn")
 TASKS = ("rowsum", "mixed", "cancer", "diabetes")
@@ -107,12 +106,10 @@ def scikit_learn(work: Path) -> float:
 
 def main() -> None:
     """Alternate the contenders on each task and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", choices=TASKS)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--contender", choices=CONTENDERS)
-    parser.add_argument("--work", type=Path)
-    arguments = parser.parse_args()
+    words = parser(__doc__, CONTENDERS, data=False)
+    words.add_argument("--task", choices=TASKS)
+    words.add_argument("--work", type=Path)
+    arguments = words.parse_args()
     if arguments.contender:
         warnings.simplefilter("ignore")
         name, work = arguments.contender, arguments.work

@@ -12,7 +12,6 @@ tfidf: TfidfVectorizer (1- and 2-grams, min_df 2, sublinear), logistic regressio
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import resource
@@ -22,7 +21,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from contest import alternate, medians
+from contest import alternate, medians, parser
 
 CONTENDERS = ("kit", "nb", "tfidf")
 PATTERN = r"(?u)\w+|[!?]"
@@ -78,12 +77,9 @@ def scikit_learn(kind: str, data: Path, out: Path) -> float:
 
 def main() -> None:
     """Alternate the contenders and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--contender", choices=CONTENDERS)
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+    words = parser(__doc__, CONTENDERS)
+    words.add_argument("--out", type=Path)
+    arguments = words.parse_args()
     if arguments.contender:
         warnings.simplefilter("ignore")
         name = arguments.contender
