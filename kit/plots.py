@@ -26,7 +26,8 @@ class Axes:
         self.font = ImageFont.load_default(13 * SCALE)
         self.x, self.y = _range(xs), _range(ys)
         self.taken: list[tuple[float, float, float, float]] = []
-        for x in _ticks(*self.x):
+        whole = all(float(x).is_integer() for x in xs)  # epochs: there is none between two
+        for x in _ticks(*self.x, 1.0 if whole else 0.0):
             self.pen.line([self.at(x, self.y[0]), self.at(x, self.y[1])], GRID, SCALE)
             self.pen.text((self.at(x, 0)[0], (HEIGHT - BOTTOM + 10) * SCALE), f"{x:.6g}", INK, self.font, anchor="ma")
         for y in _ticks(*self.y):
@@ -67,11 +68,11 @@ def _range(values: list[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two others, TICKS to 2.5 times as many."""
+def _ticks(low: float, high: float, least: float = 0.0) -> list[float]:
+    """Round numbers between two others, TICKS to 2.5 times as many, or fewer that are `least` apart."""
     rough = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
-    step = max(size * power for size in (1, 2, 5) if size * power <= rough)
+    step = max(least, *(size * power for size in (1, 2, 5) if size * power <= rough))
     return [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
@@ -98,22 +99,31 @@ def lines(path: Path, series: dict[str, list[tuple[float, float]]], title: str, 
     axes.save(path)
 
 
-def grid(path: Path, pictures: list[Any], captions: list[str], across: int = 6, side: int = 128) -> None:
-    """Pictures uint8 [h, w, c], each above its caption."""
+def grid(path: Path, pictures: list[Any], captions: list[str]) -> None:
+    """Pictures uint8 [h, w, c], each above its caption: six in a row, or three where all are twice as wide as high."""
     from PIL import Image, ImageDraw, ImageFont
 
     gap, line = 12, 22
-    down = -(-len(pictures) // across)
-    canvas = Image.new("RGB", (gap + across * (side + gap), gap + down * (side + line + gap)), PAPER)
+    across, side = (3, 268) if all(one.shape[1] >= 2 * one.shape[0] for one in pictures) else (6, 128)
+    images = [_fitted(picture, side) for picture in pictures]
+    high = max(image.height for image in images)
+    down = -(-len(images) // across)
+    canvas = Image.new("RGB", (gap + across * (side + gap), gap + down * (high + line + gap)), PAPER)
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
-    for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        left, top = gap + i % across * (side + gap), gap + i // across * (side + line + gap)
-        image = Image.fromarray(picture.squeeze()).convert("RGB")
-        share = side / max(image.size)
-        size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
-        image = image.resize(size, Image.Resampling.NEAREST if share > 1 else Image.Resampling.LANCZOS)
-        canvas.paste(image, (left + (side - size[0]) // 2, top + (side - size[1]) // 2))
+    for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        left, top = gap + i % across * (side + gap), gap + i // across * (high + line + gap)
+        canvas.paste(image, (left + (side - image.width) // 2, top + (high - image.height) // 2))
         while pen.textlength(caption, font) > side:
             caption = caption[:-2] + "…"
-        pen.text((left + side / 2, top + side + 4), caption, INK, font, anchor="ma")
+        pen.text((left + side / 2, top + high + 4), caption, INK, font, anchor="ma")
     files.write(path, lambda file: canvas.save(file, format="PNG"))
+
+
+def _fitted(picture: Any, side: int) -> Any:
+    """A picture whose longer side is `side`: small ones in blocks, large ones smoothly."""
+    from PIL import Image
+
+    image = Image.fromarray(picture.squeeze()).convert("RGB")
+    share = side / max(image.size)
+    size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+    return image.resize(size, Image.Resampling.NEAREST if share > 1 else Image.Resampling.LANCZOS)

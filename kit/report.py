@@ -8,11 +8,11 @@ from kit.progress import clock, table
 from kit.runs import Run, read_json
 
 
-def summary(run: Run) -> str:
-    """Folds, scores and where the submission is. For a run that is not complete: what there is."""
+def summary(run: Run, places: bool = True) -> str:
+    """Folds, scores and (`places`) where the files are. For a run that is not complete: what there is."""
     info = run.info
     if "members" in info and run.complete:
-        return f"{_members(run)}\n\n{_result(run)}"
+        return f"{_members(run)}\n\n{_result(run, places)}"
     done = [(k, run.fold(k) / "fold.json") for k in info.get("folds", [])]
     stats = {str(k): read_json(path) for k, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
@@ -22,7 +22,7 @@ def summary(run: Run) -> str:
     if not run.complete:
         missing = [str(k) for k, path in done if not path.exists()]
         return f"{text}\nfolds still to train: {', '.join(missing) or 'none'}. The same command without --only-fold goes on."
-    return f"{text}\n\n{_result(run)}"
+    return f"{text}\n\n{_result(run, places)}"
 
 
 def _members(run: Run) -> str:
@@ -47,7 +47,7 @@ def _row(name: str, one: dict) -> list[str]:
     ]
 
 
-def _result(run: Run) -> str:
+def _result(run: Run, places: bool) -> str:
     scores, extra = run.scores, dict(run.scores["extra"])
     held_out, flattered = extra.pop("held_out", None), extra.pop("flattered_by", None)
     others = "  ".join(f"{name} {value:.5f}" for name, value in extra.items() if name != scores["metric"])
@@ -58,6 +58,8 @@ def _result(run: Run) -> str:
         lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
     if held_out is not None:
         lines.append(f"held-out score  {held_out:.5f}   ({scores['rows']['test']:,} test rows that no fold saw)")
+    if not places:
+        return "\n".join(lines)
     if (run.path / "words.csv").exists():
         lines.append(f"the n-grams that count most  {run.path / 'words.csv'}")
     if (run.path / "readings.png").exists():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit import competition as competitions, config as configs, plots, report
-from kit.progress import say
+from kit.progress import say, table as table_of
 from kit.runs import Run
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def harmless(show: Callable[..., None]) -> Callable[..., None]:
 
 @harmless
 def table(run: Run) -> None:
-    """Folds and scores."""
-    print(report.summary(run))
+    """Folds and scores. Not where the run's files are: an attached run lies in a folder that is gone with the session."""
+    print(report.summary(run, places=False))
 
 
 @harmless
@@ -53,7 +54,7 @@ def curves(run: Run, path: Path) -> None:
 
 @harmless
 def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
-    """The first test rows with their answers: a contact sheet of pictures, or texts."""
+    """The first test rows with their answers: a contact sheet of pictures, or texts, or a table's ids."""
     from kit import labels as all_labels
 
     info = run.info
@@ -62,17 +63,30 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
     asked = facts.test_tables(root)
     ids = asked.sample.index[:MANY]
     decoded = all_labels.from_json(info["labels"]).decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
-    said = [" ".join(_short(values[i]) for values in decoded.values()) for i in range(len(ids))]
+    if facts.inputs.kind == "table":
+        print(
+            table_of(
+                [facts.id, *decoded], [[one, *(str(values[i]) for values in decoded.values())] for i, one in enumerate(ids)]
+            )
+        )
+        return
+    said = [_caption({name: values[i] for name, values in decoded.items()}) for i in range(len(ids))]
     rows = facts.inputs.load(root, asked.test.loc[ids], "test", config.size).rows
     if facts.inputs.kind == "text":
-        print("\n".join(f"{answer}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
+        wide = max(map(len, said))
+        print("\n".join(f"{answer:>{wide}}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
         return
     plots.grid(path, list(rows[: len(ids)]), said)
     inline(path)
 
 
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _caption(answers: dict[str, Any]) -> str:
+    """A row's answers: by name where they are two or three."""
+    short = {
+        name: f"{one:.3g}" if isinstance(one, Real) and not isinstance(one, Integral) else str(one)
+        for name, one in answers.items()
+    }
+    return "  ".join(f"{name} {one}" for name, one in short.items()) if 1 < len(short) < 4 else " ".join(short.values())
 
 
 def inline(path: Path) -> None:
