@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kit import attached, competition as competitions, config as configs, dataset as datasets, files, kaggle, runs
-from kit.errors import BadData, Usage, did_you_mean
+from kit.errors import BadData, Usage, did_you_mean, listed
 from kit.runs import Run, read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,7 +95,8 @@ def build(
 ) -> Built:
     """Lay a kernel out. `mode`: "infer" by a run's checkpoints (the default where a run is given), or "train".
 
-    Raises Usage for a run that is not complete or of another competition, and for what would need the internet.
+    A kernel that trains has the knobs of the run or, where none is given, of the `preset`; `knobs` are changed besides.
+    Raises Usage for a run that is not complete, of another competition or a blend, and for what would need the internet.
     """
     adapter = competitions.load(name)
     mode = mode or ("infer" if run else "train")
@@ -103,6 +104,7 @@ def build(
         raise Usage("kit kernel build --infer needs --run RUN: which checkpoints are to predict?")
     if run:
         _refuse_run(run, adapter)
+        preset = run.info["preset"]
     settings: dict[str, Any] = {
         "name": adapter.name, "mode": mode, "preset": preset, "knobs": {}, "views": views, "time_budget": time_budget,
         "attached": "", "run": str(run.path) if run else "", "commit": runs.commit() or "unknown",
@@ -110,21 +112,27 @@ def build(
     parts = {"run": run.path} if run and mode == "infer" else {}
     if mode == "train":
         settings["knobs"], parts = _knobs(adapter, run, preset, knobs or {})
-    folder = out or folder_of(name)
     facts = _metadata(adapter, notebook)
-    dataset = folder / "dataset"
-    if parts:
-        settings["attached"] = attached.lay_out(parts, dataset)
-        title = f"Kit {adapter.name} {run.path.name if run else 'weights'}"[:50].strip()
-        one = datasets.describe(dataset, facts["id"].partition("/")[0], title, slugify(title))
-        facts["dataset_sources"] = [*facts["dataset_sources"], one]
-    else:
-        shutil.rmtree(dataset, ignore_errors=True)  # an earlier kernel's
+    built = Built(out or folder_of(name))
+    settings["attached"] = _attach(built, parts, facts, f"Kit {adapter.name} {run.path.name if run else 'weights'}")
     text = _code(facts, settings, _packed(adapter))
-    files.write(folder / facts["code_file"], _notebook(text) if notebook else text)
-    write_json(folder / "settings.json", settings)
-    write_json(folder / "kernel-metadata.json", facts)
-    return Built(folder)
+    files.write(built.folder / facts["code_file"], _notebook(text) if notebook else text)
+    write_json(built.folder / "settings.json", settings)
+    write_json(built.folder / "kernel-metadata.json", facts)
+    return built
+
+
+def _attach(built: Built, parts: Mapping[str, Path], facts: dict[str, Any], title: str) -> str:
+    """Lay out the dataset of these parts and name it in the kernel's metadata; returns its identity, "" for no parts."""
+    folder = built.folder / "dataset"
+    if not parts:
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier kernel's
+        return ""
+    identity = attached.lay_out(parts, folder)
+    title = title[:50].strip()
+    one = datasets.describe(folder, facts["id"].partition("/")[0], title, slugify(title))
+    facts["dataset_sources"] = [*facts["dataset_sources"], one]
+    return identity
 
 
 def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
@@ -132,6 +140,9 @@ def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
         raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
     if Path(run.info["competition"]).stem != adapter.name:
         raise Usage(f"{run.path} is a run of {Path(run.info['competition']).stem}, not of {adapter.name}.")
+    if "members" in run.info:
+        names = listed(one["name"] for one in run.info["members"])
+        raise Usage(f"{run.path} is a blend: it has no checkpoints of its own. Build a kernel of one of its runs: {names}.")
 
 
 def _knobs(

@@ -86,10 +86,7 @@ def status(
         output = built.folder / "output"
         log = _fetch(kaggle, output, quiet)
         if state["status"] != "COMPLETE":
-            last = "\n".join(log.strip().splitlines()[-LAST:])
-            raise Unreachable(
-                f"the kernel failed on Kaggle ({state['status']}): {scrub(state['reason'])}\n{scrub(last)}".strip()
-            )
+            raise _failure(state, log)
         _validate(name, output / "submission.csv", data)
         if message:
             kaggle.slug = slug_of(name)
@@ -119,6 +116,12 @@ def _fetch(kaggle: Kaggle, folder: Path, quiet: bool) -> str:
         page = answer["next"]
         if not page:
             return answer["log"]
+
+
+def _failure(state: dict[str, str], log: str) -> Unreachable:
+    """Kaggle's reason, and the end of the log."""
+    last = "\n".join(log.strip().splitlines()[-LAST:])
+    return Unreachable(f"the kernel failed on Kaggle ({state['status']}): {scrub(state['reason'])}\n{scrub(last)}".strip())
 
 
 def _validate(name: str, file: Path, data: str | Path | None) -> None:

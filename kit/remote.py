@@ -30,6 +30,13 @@ def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]
     submit.add_argument("--zip", action="store_true", help="send it packed, where it is too large")
     ledger = add_command("ledger", "every run and submission: CV beside the leaderboard, as a table and a picture")
     ledger.add_argument("name", metavar="NAME", nargs="?", help="one competition (default: all)")
+    kernel = _add_kernel(add_command)
+    add_knobs(kernel)
+    for one in (download, submit, kernel):
+        one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
+
+
+def _add_kernel(add_command: Adder) -> argparse.ArgumentParser:
     kernel = add_command("kernel", "a Kaggle kernel that runs without internet, rehearsed before it is pushed")
     kernel.add_argument("action", metavar="build|rehearse|push|status")
     kernel.add_argument("name", metavar="NAME")
@@ -50,10 +57,8 @@ def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]
     push = kernel.add_argument_group("push, status")
     push.add_argument("--wait", action="store_true", help="follow it to its end and fetch its output")
     push.add_argument("--submit", metavar="TEXT", help="once it is complete and valid, submit that version under this name")
-    kernel.add_argument("--preset", default="fast", help="fast (default) or best")
-    add_knobs(kernel)
-    for one in (download, submit, kernel):
-        one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
+    kernel.add_argument("--preset", default="fast", help="fast (default) or best; of a kernel that trains as no run did")
+    return kernel
 
 
 def download(arguments: argparse.Namespace) -> int:
@@ -94,7 +99,7 @@ def _show(submissions: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def ledger(arguments: argparse.Namespace) -> int:
-    from kit import ledger, plots
+    from kit import ledger
     from kit.progress import say, table
     from kit.submit import adapter_name
 
@@ -108,22 +113,11 @@ def ledger(arguments: argparse.Namespace) -> int:
     found = []
     for name in dict.fromkeys(row.competition for row in every):
         own = [row for row in every if row.competition == name]
-        scored = ledger.both(own)
-        metric = next((row.run["metric"] for row in own if row.run), "score")
-        picture = Path("runs") / name / "ledger.png"
-        if scored:
-            points = [(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
-            plots.scatter(picture, points, f"{name}: {metric}", "out-of-fold score ± standard error", "public score")
-        facts = {
-            "competition": name,
-            "metric": metric,
-            "rank_correlation": ledger.correlation(scored),
-            "select": [{"ref": row.ref, "run": row.name, "why": why} for row, why in ledger.select(own)],
-            "picture": str(picture) if scored else None,
-        }
-        found.append(facts | {"rows": [dict(zip(ledger.HEADER, ledger.cells(row), strict=True)) for row in own]})
+        facts = _tell(name, own)
+        cells = [ledger.cells(row) for row in own]
+        found.append(facts | {"rows": [dict(zip(ledger.HEADER, one, strict=True)) for one in cells]})
         if not arguments.json:
-            print(f"{name} · {metric}\n{table(ledger.HEADER, [ledger.cells(row) for row in own])}\n{_advice(facts, scored)}\n")
+            print(f"{name} · {facts['metric']}\n{table(ledger.HEADER, cells)}\n{_advice(facts, len(ledger.both(own)))}\n")
     if arguments.json:
         print(json.dumps(found))
     elif not found:
@@ -131,13 +125,32 @@ def ledger(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _advice(facts: dict[str, Any], scored: list[Any]) -> str:
+def _tell(name: str, own: list[Any]) -> dict[str, Any]:
+    """What a competition's rows of the ledger say together; draws their picture where any is scored."""
+    from kit import ledger, plots
+
+    scored = ledger.both(own)
+    metric = next((row.run["metric"] for row in own if row.run), "score")
+    picture = Path("runs") / name / "ledger.png"
+    if scored:
+        points = [(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
+        plots.scatter(picture, points, f"{name}: {metric}", "out-of-fold score ± standard error", "public score")
+    return {
+        "competition": name,
+        "metric": metric,
+        "rank_correlation": ledger.correlation(scored),
+        "select": [{"ref": row.ref, "run": row.name, "why": why} for row, why in ledger.select(own)],
+        "picture": str(picture) if scored else None,
+    }
+
+
+def _advice(facts: dict[str, Any], scored: int) -> str:
     """What the scores say together: do CV and leaderboard agree, and what to select."""
     value = facts["rank_correlation"]
     lines = []
     if value is not None:
         trust = "" if value > 0.5 else ": they disagree. Look for a leak, or a test set unlike the training set"
-        lines.append(f"rank correlation of CV and public score  {value:.2f}  ({len(scored)} submissions){trust}")
+        lines.append(f"rank correlation of CV and public score  {value:.2f}  ({scored} submissions){trust}")
     elif scored:
         lines.append("rank correlation of CV and public score  needs three different scored submissions")
     lines += [f"select  {one['run']} ({one['ref']}): {one['why']}" for one in facts["select"]]

@@ -51,7 +51,7 @@ def test_a_notebook_holds_the_script_s_cells(small_run: kit.Run) -> None:
     assert kernel.Built(Path("n")).metadata["kernel_type"] == "notebook"
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10", "imdb", "digits"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "imdb", "quadratic", "digits"])
 def test_every_field_of_the_metadata_is_written_out_and_the_internet_is_off(name: str) -> None:
     facts = kernel.build(name).metadata
     assert set(facts) == set(kernel.FIELDS)
@@ -132,6 +132,20 @@ def test_a_kernel_that_trains_as_a_run_did_has_all_its_knobs(small_run: kit.Run)
     config = small_run.info["config"]
     assert built.dataset is None and built.settings["knobs"].items() <= config.items()
     assert {"epochs", "limit", "seed", "lr"} <= set(built.settings["knobs"])
+    assert built.settings["preset"] == small_run.info["preset"]
+
+
+def test_an_earlier_kernel_s_dataset_does_not_stay(small_run: kit.Run) -> None:
+    assert kernel.build("digits", small_run).dataset
+    assert kernel.build("digits", small_run, "train").dataset is None
+
+
+def test_a_blend_is_sent_back_to_its_runs(small_run: kit.Run) -> None:
+    shutil.copytree(small_run.path, "blend")
+    info = json.loads(Path("blend/run.json").read_text())
+    Path("blend/run.json").write_text(json.dumps(info | {"members": [{"name": "one"}, {"name": "other"}]}))
+    with pytest.raises(Usage, match=r"is a blend: .*'one', 'other'"):
+        kernel.build("digits", kit.load("blend"))
 
 
 def test_no_secret_and_no_folder_of_this_machine_is_in_a_kernel(small_run: kit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
