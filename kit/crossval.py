@@ -28,6 +28,7 @@ from kit import (
     frames,
     inference,
     ngrams,
+    paid,
     readings,
     sheets,
     submission,
@@ -146,7 +147,7 @@ def deadline(work: Work, fold: Fold, module: Any) -> float:
     """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
     if not work.config.time_budget:
         return math.inf
-    rows = len(fold.valid) + len(work.test.rows)
+    rows = len(fold.valid) * (1 + paid.passes(module)) + len(work.test.rows)
     if not work.predicting:
         some = np.arange(min(len(fold.x), 2 * module.forward_rows(fold.config.devices)))
         inference.predict(module.eval(), fold.x, some[: len(some) // 2], fold.config)
@@ -248,7 +249,9 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
             stats |= {"end": stats["score"], "score": keeper.best["score"], "best_epoch": keeper.best["epoch"]}
             module.load_state_dict(keeper.best["module"])
             predicted = inference.predict(module, fold.x, valid, config)
-        write_predictions(work, folder / "oof.csv", predicted, work.tables.train.index[valid])
+        others = paid.without(module, partial(inference.predict, module, fold.x, valid, config))
+        for name, values in {"oof.csv": predicted, **others}.items():
+            write_predictions(work, folder / name, values, work.tables.train.index[valid])
     keeper.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(valid) else None)
     answers = inference.predict(module, work.test.rows, None, config)
     answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
@@ -260,7 +263,8 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     del module, keeper
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
-    kept = [path for path in (folder / "model.ckpt", folder / "oof.csv", folder / "test.csv") if path.exists()]
+    names = ("model.ckpt", "oof.csv", "test.csv", *paid.FILES.values())
+    kept = [folder / name for name in names if (folder / name).exists()]
     stats["checksums"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
     write_json(folder / "fold.json", stats)
     checkpoints.drop_snapshots(folder)
@@ -342,6 +346,7 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
     each = [one["score"] for one in stats.values()]
     every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
     seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
+    gains = paid.verdicts([work.run.fold(k) for k in stats], oof, y, labels, metric)
     values = oof.to_numpy(np.float32)
     extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
     flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
@@ -355,6 +360,7 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
         "mean": float(np.mean(each)),
         "std": float(np.std(each)),
         "extra": extra,
+        **({"paid": gains} if gains else {}),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "rows": {"train": len(work.y), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kit import charts, files, findings
+from kit import charts, files, findings, report
 from kit.charts import Line
 from kit.findings import Findings, Worst
 from kit.markup import Markup, element, join
@@ -122,6 +122,7 @@ def tiles(found: Findings) -> Markup:
     extra = {key: value for key, value in saved.get("extra", {}).items() if key != saved["metric"] and isinstance(value, float)}
     names = {"held_out": "held-out score", "flattered_by": "flattered by"}
     shown += [(names.get(key, key), f"{value:.5f}", "") for key, value in extra.items()]
+    shown += [(f"gain by {name}", gain, verdict) for name, gain, verdict in report.gated(saved)]
     if saved.get("seconds"):
         rows = saved["rows"]
         shown.append(("time", clock(saved["seconds"]["total"]), f"{rows['train']:,} rows, {rows['test']:,} test rows"))

@@ -7,6 +7,16 @@ from pathlib import Path
 from kit.progress import clock, table
 from kit.runs import Run, read_json
 
+GATED = {"views": "views", "averages": "averaged weights"}
+
+
+def gated(scores: dict) -> list[tuple[str, str, str]]:
+    """Name, gain and verdict of all that `scores.json` says did or did not pay; nothing for an older run."""
+    return [
+        (GATED[name], f"{one['gain']:+.5f}", f"± {one['noise']:.5f}, {'paid' if one['paid'] else 'did not pay'}")
+        for name, one in scores.get("paid", {}).items()
+    ]
+
 
 def summary(run: Run, places: bool = True) -> str:
     """Folds, scores and (`places`) where the files are. For a run that is not complete: what there is."""
@@ -54,6 +64,8 @@ def _result(run: Run, places: bool) -> str:
     lines = [
         f"out-of-fold {scores['metric']}  {scores['oof']:.5f}   (folds {scores['mean']:.5f} ± {scores['std']:.5f})   {others}"
     ]
+    if scores.get("paid"):
+        lines.append("gain by  " + "   ".join(f"{name} {gain} {verdict}" for name, gain, verdict in gated(scores)))
     if flattered is not None:
         lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
     if held_out is not None:

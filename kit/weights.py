@@ -16,6 +16,19 @@ NOISES = 2.0  # a gain counts where it is more than so many times its noise
 
 
 @dataclass(frozen=True)
+class Gain:
+    """How much better one prediction scores than another, and the standard error of that."""
+
+    gain: float
+    noise: float
+
+    @property
+    def pays(self) -> bool:
+        """Is it more than noise?"""
+        return self.gain > 0 and self.gain > NOISES * self.noise
+
+
+@dataclass(frozen=True)
 class Choice:
     """`weights` [r], not negative, their sum 1; `nested`: float64 [n, c], each row blended by weights chosen without its fold.
 
@@ -70,6 +83,12 @@ def noise(one: np.ndarray, other: np.ndarray, score: Score, seed: int = 0) -> fl
     return float(np.sqrt((len(blocks) - 1) * np.nanvar(gains)))
 
 
+def gained(one: np.ndarray, other: np.ndarray, score: Score) -> Gain:
+    """By how much predictions `one` [n, …] of these rows score better than `other`."""
+    every = np.arange(len(one))
+    return Gain(score(every, one) - score(every, other), noise(one, other, score))
+
+
 def choose(parts: np.ndarray, score: Score, fold: np.ndarray) -> Choice:
     """Weights for parts [r, n, c] of rows in these folds [n]: from the best one, a member is added while that pays.
 
@@ -79,20 +98,19 @@ def choose(parts: np.ndarray, score: Score, fold: np.ndarray) -> Choice:
     alone = [score(every, one) for one in parts]
     members = [int(np.argmax(alone))]
     now = first = parts[members[0]]
-    gain = error = 0.0
+    over_first = Gain(0.0, 0.0)
     while len(members) < len(parts):
         tried = {i: nested(parts[[*members, i]], score, fold) for i in range(len(parts)) if i not in members}
-        value, minus = max((score(every, one), -i) for i, one in tried.items())
-        more, error_of_more = value - score(every, now), noise(tried[-minus], now, score)
-        pays = more > 0 and more > NOISES * error_of_more
+        _, minus = max((score(every, one), -i) for i, one in tried.items())
+        pays = gained(tried[-minus], now, score).pays
         if pays or now is first:
-            gain, error = value - alone[members[0]], noise(tried[-minus], first, score)
+            over_first = gained(tried[-minus], first, score)
         if not pays:
             break
         members, now = [*members, -minus], tried[-minus]
     weights = np.zeros(len(parts))
     weights[members] = climb(parts[members], score, every)
-    return Choice(weights, now, members[0], gain, error)
+    return Choice(weights, now, members[0], over_first.gain, over_first.noise)
 
 
 def ranked(among: np.ndarray, values: np.ndarray) -> np.ndarray:

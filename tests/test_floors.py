@@ -16,7 +16,7 @@ FLOORS = [
     " timings ledger plots markup",
     "ngrams tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules checkpoints batches photos vectors devices",
-    "inference explain backbones loggers keeper training autotune crossval blend pipeline opened answers check sheets"
+    "inference explain backbones loggers keeper training autotune paid crossval blend pipeline opened answers check sheets"
     " readings audit doctor report findings page export card client kaggle download submit attached dataset kernel"
     " show hidden rehearsal push allowance",
     "__init__ cli __main__ remote",

@@ -29,7 +29,7 @@ def test_every_file_of_the_contract_is_there(small_run: kit.Run) -> None:
     assert {path.name for path in small_run.path.iterdir() if not path.name.startswith(".")} == expected
     for fold in range(3):
         inside = {path.name for path in small_run.fold(fold).iterdir()}
-        assert inside == {"model.ckpt", "oof.csv", "test.csv", "history.csv", "fold.json"}
+        assert inside == {"model.ckpt", "oof.csv", "oof-raw-weights.csv", "test.csv", "history.csv", "fold.json"}
 
 
 def test_the_out_of_fold_score_is_the_metric_of_the_out_of_fold_file(small_run: kit.Run, digits: Path) -> None:
