@@ -302,8 +302,8 @@ def _export(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
     print(f"largest difference from the run's models on {done.rows} test rows  {done.difference:.1e}")
-    if done.stored is not None:
-        print(f"… from the predictions in test.csv  {done.stored:.1e}")
+    if done.stored:
+        print(f"… from the predictions in test.csv  {done.stored}")
     return 0
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import card, competition as competitions, files, inference
+from kit import card, files, graphs, inference, parity
 from kit.config import Config
 from kit.errors import BadData, Usage
-from kit.inputs.base import Keep
-from kit.modules import graphs
-from kit.progress import say
+from kit.graphs.tables import COLUMNS, Grove, Rows
 from kit.runs import Run
 
 FORMATS = {
@@ -29,20 +27,18 @@ FORMATS = {
     "torch-export": "model.pt2",
     "safetensors": "fold0.safetensors",
 }
-ROWS = 64  # test rows that are compared
-EACH = (1, 7)  # rows of the first two batches: a graph must not have learned one size
 TOLERANCE = 1e-4  # largest difference; of numbers, in deviations of the targets
-Answer = Callable[[tuple[torch.Tensor, ...]], np.ndarray]
+Answer = Callable[[tuple[torch.Tensor, ...]], Sequence[np.ndarray]]  # a batch's inputs to what the graph gives
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written. `difference`: the largest, from the run's own models in fp32; `stored`: from its `test.csv`."""
+    """What was written. `difference`: the largest, from the run's own models in fp32; `stored`: how near `test.csv` is."""
 
     path: Path
     card: Path
     difference: float
-    stored: float | None
+    stored: str
     rows: int
 
 
@@ -58,24 +54,24 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         _need("onnx", "onnxruntime", "onnxscript")
     models = inference.load(run)
     config = Config(**run.info["config"]).changed(devices="cpu", precision="fp32")
-    ids, x = _rows(run, config, data)
-    batches = np.split(np.arange(len(x)), np.cumsum(EACH)[np.cumsum(EACH) < len(x)])
+    tried = parity.rows(run, config, data)
     graph = graphs.make(models, inference.member_weights(run, len(models)))
     folder = Path(out) if out else run.path / "export"
     path = folder / FORMATS[form]
     with _quiet():
-        example = graphs.inputs(models[0], x, batches[-1])
-        answer = WRITERS[form](path, graph, models, example)
-        got = np.concatenate([answer(graphs.inputs(models[0], x, rows)) for rows in batches])
-    own = _own(models, x, config, inference.member_weights(run, len(models)))
-    unit = models[0].scale.numpy()
-    difference = float(np.abs((got - own) / unit).max())
-    if not difference <= TOLERANCE:
+        inputs = [graph.first.inputs(tried.x, rows) for rows in tried.batches]
+        answer = WRITERS[form](path, graph, models, inputs[-1])
+        given = [answer(one) for one in inputs]
+    got = [np.concatenate(parts, axis=graph.row_axis[i]) for i, parts in enumerate(zip(*given, strict=True))]
+    found = parity.compare(run, graph, models, tried, config, got)
+    if not found.difference <= TOLERANCE:
         path.unlink(missing_ok=True)
-        raise BadData(f"{path}: not written: it differs from the run's models by {difference:.2e} (at most {TOLERANCE:g}).")
-    stored = _stored(run, ids, got, unit)
-    made = card.write(run, folder, form, path, models, example, difference, len(x))
-    return Exported(path, made, difference, stored, len(x))
+        far = f"{found.difference:.2e} (at most {TOLERANCE:g})"
+        raise BadData(f"{path}: not written: it differs from the run's models by {far}.")
+    if isinstance(graph.first, Rows):
+        files.write(folder / COLUMNS, json.dumps(graph.first.every.json(), ensure_ascii=False, indent=1))
+    made = card.write(run, folder, card.Made(form, path.name, graph, models, inputs[-1], found.difference, len(tried.ids)))
+    return Exported(path, made, found.difference, found.stored, len(tried.ids))
 
 
 def _need(*names: str) -> None:
@@ -86,48 +82,20 @@ def _need(*names: str) -> None:
         raise Usage(f"--format onnx: {', '.join(missing)} is not installed: pip install 'kaggle-baseline-kit[onnx]'.")
 
 
-def _rows(run: Run, config: Config, data: str | Path | None) -> tuple[list[str], Any]:
-    """Ids and inputs of the first test rows. Raises BadData or Usage where the data is gone."""
-    info = run.info
-    facts = competitions.load(info["competition"]).shaped(config).competition
-    root = facts.find(data or (info["root"] if Path(info["root"]).exists() else None))
-    asked = facts.test_tables(root)
-    ids = list(asked.sample.index[:ROWS])
-    loaded = facts.inputs.load(root, asked.test.loc[ids], "test", config.size, Keep(config.cache_gb * 2**30, say))
-    return ids, loaded.rows
-
-
-def _own(models: list[Any], x: Any, config: Config, weights: list[float]) -> np.ndarray:
-    """The run's own predictions in fp32; of long texts by the first view, the one that the graph reads."""
-    parts = []
-    for model in models:
-        if hasattr(model, "tokenizer"):
-            model.set_views(1)
-        parts.append(inference.predict(model, x, None, config))
-    return np.average(parts, axis=0, weights=weights)
-
-
-def _stored(run: Run, ids: list[str], got: np.ndarray, unit: np.ndarray) -> float | None:
-    """The largest difference from `test.csv`, where these rows are in it; bf16 and views of long texts show here."""
-    test = run.test
-    return float(np.abs((got - test.loc[ids].to_numpy()) / unit).max()) if test.index.isin(ids).sum() == len(ids) else None
-
-
-def _dynamic(graph: graphs.Average, models: list[Any]) -> tuple[dict[int, Any], ...]:
+def _dynamic(graph: graphs.Graph, models: list[Any]) -> tuple[dict[int, Any], ...]:
     """Which dimensions may differ from call to call. A transformer knows no more positions than it was built with."""
     known = {name: torch.export.Dim(name, min=1, max=1 << 30) for name in ("rows", "grams")}
     known["tokens"] = torch.export.Dim("tokens", min=2, max=getattr(models[0], "most", 512))
-    shapes: Any = graph.members[0].shapes
-    return tuple({i: known[name] for i, name in enumerate(shape) if name} for shape in shapes)
+    return tuple({i: known[name] for i, name in enumerate(shape) if name} for shape in graph.first.shapes)
 
 
-def _onnx(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+def _onnx(path: Path, graph: graphs.Graph, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
     import onnxruntime
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    names: Any = graph.members[0].names
+    names = graph.first.names
     program = torch.onnx.export(
-        graph, example, dynamo=True, input_names=list(names), output_names=["predictions"], verbose=False,
+        graph, example, dynamo=True, input_names=list(names), output_names=list(graph.outputs), verbose=False,
         dynamic_shapes=(_dynamic(graph, models),),
     )  # fmt: skip
     assert program is not None
@@ -136,29 +104,31 @@ def _onnx(path: Path, graph: graphs.Average, models: list[Any], example: tuple[t
     except ValueError as fault:  # the format's own limit
         raise Usage(f"{path}: these models are over ONNX's 2 GB in one file. Use --format torch-export.") from fault
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda inputs: session.run(None, {name: one.numpy() for name, one in zip(names, inputs, strict=True)})[0]
+    return lambda inputs: session.run(None, {name: one.numpy() for name, one in zip(names, inputs, strict=True)})
 
 
-def _torchscript(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+def _torchscript(path: Path, graph: graphs.Graph, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
     traced = torch.jit.trace(graph, example, check_trace=False, strict=False)
     buffer = io.BytesIO()
     torch.jit.save(traced, buffer)
     files.write(path, buffer.getvalue())
     loaded = torch.jit.load(str(path))
-    return lambda inputs: loaded(*inputs).detach().numpy()
+    return lambda inputs: _arrays(loaded(*inputs))
 
 
-def _torch_export(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+def _torch_export(path: Path, graph: graphs.Graph, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
     program = torch.export.export(graph, example, dynamic_shapes=(_dynamic(graph, models),), strict=False)
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     files.write(path, buffer.getvalue())
     loaded = torch.export.load(str(path)).module()
-    return lambda inputs: loaded(*inputs).detach().numpy()
+    return lambda inputs: _arrays(loaded(*inputs))
 
 
-def _safetensors(path: Path, graph: graphs.Average, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+def _safetensors(path: Path, graph: graphs.Graph, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
     """A file a fold, with the network's own names (so timm and `--weights` read it); what else counts in its metadata."""
+    if isinstance(graph, Grove):
+        raise Usage("--format safetensors: holds a network's weights; boosted trees take onnx, torchscript or torch-export.")
     from safetensors import safe_open
     from safetensors.torch import save
 
@@ -173,7 +143,11 @@ def _safetensors(path: Path, graph: graphs.Average, models: list[Any], example: 
         net = getattr(member, "net", member)
         with safe_open(path.with_name(f"fold{i}.safetensors"), "pt") as opened:
             net.load_state_dict({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
-    return lambda inputs: graph(*inputs).detach().numpy()
+    return lambda inputs: _arrays(graph(*inputs))
+
+
+def _arrays(given: torch.Tensor | tuple[torch.Tensor, ...]) -> list[np.ndarray]:
+    return [one.detach().numpy() for one in (given if isinstance(given, tuple) else (given,))]
 
 
 WRITERS: dict[str, Callable[..., Answer]] = {

@@ -57,12 +57,17 @@ class ReaderModule(ImageModule):
         """Pictures [b, c, h, w] to log-probabilities [b, t, outputs]."""
         return self.labels.activation(self.predictor(self.normalised(images)))
 
+    def seen(self, images: torch.Tensor) -> torch.Tensor:
+        """Raw pictures uint8 [b, c, h, w] to log-probabilities [views, b, t, outputs]."""
+        images = self.cropped(images).float()
+        every = self(torch.cat([view.do(images) for view in self.views]))
+        return every.reshape(len(self.views), len(images), *every.shape[1:])
+
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
         """Predictions [b, columns]; the views vote, as folds do."""
-        images = self.cropped(batch["images"]).float()
-        every = self(torch.cat([view.do(images) for view in self.views]))
+        every = self.seen(batch["images"]).flatten(0, 1)
         read = self.labels.read(every.detach(), self.unread.cpu().numpy(), int(self.convention))
-        parts = read.reshape(len(self.views), len(images), -1)
+        parts = read.reshape(len(self.views), len(batch["images"]), -1)
         return torch.from_numpy(vote(parts, np.ones(len(parts)), len(self.labels.names)))
 
 
