@@ -68,7 +68,7 @@ def test_one_command_uploads_the_dataset_waits_and_pushes_the_kernel(
     for name, data in held(there).items():
         (tmp_path / "mount/any").mkdir(parents=True, exist_ok=True)
         (tmp_path / "mount/any" / name).write_bytes(data)
-    assert kit.load(attached.find(identity, tmp_path / "mount") / "run").complete
+    assert kit.load(attached.find(identity, tmp_path / "mount", tmp_path / "found") / "run").complete
 
 
 def test_the_same_content_is_uploaded_once_and_another_is_a_new_version(there: Loopback, small_run: kit.Run) -> None:

@@ -88,7 +88,7 @@ def test_a_run_comes_back_from_any_mount_under_any_name(small_run: kit.Run, tmp_
     for place in ("kit-digits-run", "renamed", "datasets/ada/kit-digits-run", "datasets/ada/x/versions/3"):
         mount = tmp_path / place.replace("/", "-")
         shutil.copytree(tmp_path / "dataset", mount / place)
-        found = kit.load(attached.find(identity, mount) / "run")
+        found = kit.load(attached.find(identity, mount, mount / "found") / "run")
         assert found.complete and found.scores == small_run.scores
         for name in ("fold0/model.ckpt", "fold2/fold.json", "submission.csv"):
             assert (found.path / name).read_bytes() == (small_run.path / name).read_bytes()
