@@ -148,6 +148,7 @@ class Config:
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
 IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
+AUTO = ("lr", "batch")  # 0 means that it is found when the run begins
 PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
 
 
@@ -180,10 +181,18 @@ def by_hand(origins: Mapping[str, str]) -> list[str]:
     return [name for name, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")]
 
 
+def shown(name: str, value: Any) -> str:
+    """A knob's value as one types it."""
+    if name in AUTO and value == 0:
+        return "auto"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Lines such as `epochs: 3 → 5` for every material knob in which two saved configurations differ."""
     names = [name for name in {**old, **new} if name not in IMMATERIAL]
-    return [f"{name}: {old.get(name)} → {new.get(name)}" for name in names if old.get(name) != new.get(name)]
+    differing = [name for name in names if old.get(name) != new.get(name)]
+    return [f"{name}: {shown(name, old.get(name))} → {shown(name, new.get(name))}" for name in differing]
 
 
 def _variable(name: str) -> str:

@@ -124,7 +124,7 @@ def tuned(work: Work) -> Config:
     chosen = work.run.info.get("chosen")
     if chosen is None:
         preset = work.adapter.preset(work.run.info["preset"], configs.by_hand(work.run.info["origins"]))
-        config, said = autotune.tuned(fold_of(work, 0, work.config), work.fits, preset.batch or Config().batch, work.run.path)
+        config, said = autotune.tuned(fold_of(work, 0, work.config), work.fits, preset, work.run.path)
         for line in said:
             work.progress.say(line)
         chosen = {"lr": config.lr, "batch": config.batch}

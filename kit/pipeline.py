@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ def run(
         preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
     loggers.names(config)  # one that is missing is said before anything is read
-    changed = {key: getattr(config, key) for key in configs.by_hand(origins)}
+    changed = {key: configs.shown(key, getattr(config, key)) for key in configs.by_hand(origins)}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
     target = Run(path)
     root = adapter.competition.find(data)
@@ -103,10 +104,13 @@ def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], pre
 
 
 def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
-    """The resolved configuration on stderr, by where each value came from."""
+    """The resolved configuration on stderr, by where each value came from; what is off by default is in `run.json` only."""
     say(f"{target.path}  from {root}")
     for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
-        say(f"  {origin}: " + " ".join(f"{key}={getattr(config, key)}" for key in origins if origins[key] == origin))
+        values = {key: getattr(config, key) for key in origins if origins[key] == origin}
+        words = [f"{key}={configs.shown(key, value)}" for key, value in values.items() if origin != "default" or value]
+        line = f"  {origin}: " + " ".join(words)
+        say(textwrap.fill(line, shutil.get_terminal_size((128, 24)).columns, subsequent_indent="    ", break_on_hyphens=False))
 
 
 def execute(

@@ -149,6 +149,19 @@ def test_lr_auto_is_the_same_as_its_number_by_hand(digits: Path, tmp_path: Path)
     assert svg.startswith("<svg") and svg.count("polyline") == 2 and f"{rate:g}" in svg
 
 
+def test_auto_is_called_auto_in_what_is_printed_and_in_the_name(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    knobs = ["--epochs", "1", "--width", "4", "--folds", "2", "--only-fold", "0"]
+    assert main(["run", "digits", "--data", str(digits), "--lr", "auto", *knobs]) == 0
+    said = capsys.readouterr().err
+    assert "flag: width=4 epochs=1 lr=auto folds=2" in " ".join(said.split()) and "weights=" not in said
+    assert (tmp_path / "runs/digits/fast-epochs1-folds2-lrauto-width4/lr.svg").exists()
+    assert main(["run", "digits", "--data", str(digits), "--out", str(next(tmp_path.glob("runs/*/*"))), *knobs]) == 2
+    assert "lr: auto → 0.01" in capsys.readouterr().err
+
+
 def test_a_resumed_run_keeps_the_rate_it_chose(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = kit.run("digits", digits, out=tmp_path / "run", lr="auto", only_fold=[0], **FIT)
     monkeypatch.setattr(autotune, "learning_rate", lambda *rest: pytest.fail("asked again"))

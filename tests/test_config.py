@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from kit import config as configs
-from kit.config import IMMATERIAL, KNOBS, Config, difference, resolve
+from kit.config import IMMATERIAL, KNOBS, Config, difference, resolve, shown
 from kit.errors import Usage
 
 NAMES = sorted(KNOBS)
@@ -140,7 +140,8 @@ def test_the_difference_names_material_knobs_and_no_others(name: str, data: st.D
     if old == new or name in IMMATERIAL:
         assert seen == []
     else:
-        assert seen == [f"{name}: {getattr(old, name)} → {value}"]
+        assert seen == [f"{name}: {shown(name, getattr(old, name))} → {shown(name, getattr(new, name))}"]
+        assert new == old.changed(**{name: shown(name, getattr(new, name))})  # as it is typed
     assert difference(new.json(), new.json()) == []
 
 
