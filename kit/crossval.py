@@ -19,10 +19,12 @@ import torch
 from kit import (
     autotune,
     backbones,
+    charts,
     checkpoints,
     competition as competitions,
     config as configs,
     devices,
+    drawing,
     explain,
     folds,
     frames,
@@ -30,7 +32,6 @@ from kit import (
     ngrams,
     paid,
     readings,
-    sheets,
     submission,
     vectors,
 )
@@ -332,7 +333,7 @@ def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
         return
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
     truth, answer = labels.truth(y), labels.harden(oof.to_numpy(np.float32))
-    sheets.write(work.run.path / "numbers.png", sheets.scatter(truth, answer, labels.names))
+    drawing.write_png(work.run.path / "numbers.png", charts.agreement(truth, answer, labels.names))
     if isinstance(labels, Reading):
         doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
         if doubt:

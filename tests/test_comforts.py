@@ -146,7 +146,7 @@ def test_lr_auto_is_the_same_as_its_number_by_hand(digits: Path, tmp_path: Path)
     by_hand = kit.run("digits", digits, out=tmp_path / "hand", lr=rate, **FIT)
     assert same_results(auto.path, by_hand.path)
     svg = (auto.path / "lr.svg").read_text()
-    assert svg.startswith("<svg") and svg.count("polyline") == 2 and f"{rate:g}" in svg
+    assert svg.startswith("<svg") and "learning rate" in svg and f">{rate:g}<" in svg
 
 
 def test_a_resumed_run_keeps_the_rate_it_chose(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
