@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import files, frames, inference
+from kit import frames, inference
 from kit.errors import KitError
 from kit.opened import Opened
 from kit.progress import clock
@@ -126,8 +126,7 @@ def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.n
     """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
     run, numbers, inputs = whole.run, whole.run.info["folds"], whole.facts.inputs
     tables = whole.facts.tables(whole.root)
-    path = run.path / "folds.csv"
-    dealt = frames.index_by(frames.read_csv(files.read(run.path, path.name), str(path)), "id", str(path))["fold"].astype(int)
+    dealt = frames.read_folds(run.path)
     spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(numbers))).astype(int))]
     parts, answers = [], []
     for fold in numbers:

@@ -209,7 +209,7 @@ def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
     if not path.exists():
         frames.write_csv(path, frame)
         return
-    old = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))["fold"].astype(int)
+    old = frames.read_folds(run.path)
     same = old.reindex(frame.index) == frame["fold"]
     if len(old) != len(frame) or not same.all():
         moved = frame.index[~same]

@@ -72,19 +72,16 @@ def _out_of_fold(run: Run, predicted: Mapping[str, Path]) -> tuple[pd.DataFrame,
 
     whole = run.path / "oof.csv"
     oof = frames.read_predictions(whole) if whole.exists() else pd.concat(map(frames.read_predictions, predicted.values()))
-    path = run.path / "folds.csv"
-    if not path.exists():
+    if not (run.path / "folds.csv").exists():
         return oof, np.full(len(oof), -1)
-    dealt = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))["fold"]
-    return oof, dealt.reindex(oof.index).fillna("-1").to_numpy().astype(int)
+    return oof, frames.read_folds(run.path).reindex(oof.index, fill_value=-1).to_numpy()
 
 
 def truth(run: Run, labels: Labels, oof: pd.DataFrame) -> np.ndarray | None:
     """The encoded answers of these rows, as `truth.csv` has them; None where it does not."""
-    path = run.path / "truth.csv"
-    if not path.exists():
+    if not (run.path / "truth.csv").exists():
         return None
-    table = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))
+    table = frames.read_by(run.path, "truth.csv")
     if not oof.index.isin(table.index).all():
         return None
     y = table.loc[oof.index].to_numpy(np.float32)

@@ -9,8 +9,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import charts, competition as competitions, config as configs, drawing, report, sheets
+from kit import charts, drawing, report, sheets
 from kit.charts import Line
+from kit.opened import opened
 from kit.progress import say, table as table_of
 from kit.runs import Run
 
@@ -59,14 +60,11 @@ def curves(run: Run, path: Path) -> None:
 @harmless
 def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
     """The first test rows with their answers: a contact sheet of pictures, or texts, or a table's ids."""
-    from kit import labels as all_labels
-
-    info = run.info
-    config = configs.Config(**info["config"])
-    facts = competitions.load(info["competition"]).shaped(config).competition
+    whole = opened(run, root)
+    facts = whole.facts
     asked = facts.test_tables(root)
     ids = asked.sample.index[:MANY]
-    decoded = all_labels.from_json(info["labels"]).decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
+    decoded = whole.labels.decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
     if facts.inputs.kind == "table":
         print(
             table_of(
@@ -75,7 +73,7 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
         )
         return
     said = [_caption({name: values[i] for name, values in decoded.items()}) for i in range(len(ids))]
-    rows = facts.inputs.load(root, asked.test.loc[ids], "test", config.size).rows
+    rows = facts.inputs.load(root, asked.test.loc[ids], "test", run.info["config"]["size"]).rows
     if facts.inputs.kind == "text":
         wide = max(map(len, said))
         print("\n".join(f"{answer:>{wide}}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
