@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit import frames, inference
+from kit.config import Config
 from kit.errors import KitError
 from kit.opened import Opened
 from kit.progress import clock
@@ -74,11 +75,7 @@ def predict(
     config, members = whole.config, ranked(whole.run)
     first = whole.model(members[0], 1)
     inference.equip(whole.run, x, config)
-    probe = np.arange(min(PROBE, len(x)))
-    for _ in range(2):  # the first time includes what is only done once
-        start = time.monotonic()
-        inference.predict(first, x, probe, config)
-        cost = (time.monotonic() - start) / max(len(probe), 1) * len(x)
+    cost = _cost(first, x, config)
     most = views if hasattr(first, "views") else 1
     end = began + limit * (1 - SPARE)
 
@@ -104,6 +101,16 @@ def predict(
         cost = (time.monotonic() - now) / plan.views
     folds = sum(folder.name != "refit" for folder in parts)
     return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
+
+
+def _cost(model: Any, x: Any, config: Config) -> float:
+    """Seconds that one view of all of `x` takes, from the PROBE first rows of it."""
+    probe = np.arange(min(PROBE, len(x)))
+    for _ in range(2):  # the first time includes what is only done once
+        start = time.monotonic()
+        inference.predict(model, x, probe, config)
+        seconds = time.monotonic() - start
+    return seconds / max(len(probe), 1) * len(x)
 
 
 def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
