@@ -165,16 +165,15 @@ def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Drawing:
     n, short = len(names), [_cut(name) for name in names]
     cell = max(10.0, min(34.0, 320.0 / n))
     margin = 14 + LETTER * max(map(len, short))
-    upright = LETTER * max(map(len, short)) < cell
+    turned, letters = LETTER * max(map(len, short)) > cell, min(LETTERS, cell - 1)
     errors = counts * (1 - np.eye(n))
     strength = np.where(np.eye(n), counts / counts.sum(axis=1, keepdims=True).clip(1), np.sqrt(errors / max(errors.max(), 1)))
     drawn: list[Shape] = []
     for i in range(n):
         middle = margin + (i + 0.5) * cell
-        above = Words(
-            short[i], (middle + 3.5 * (not upright), margin - 5), "middle" if upright else "start", turned=not upright
-        )
-        drawn += [Words(short[i], (margin - 5, middle + 3.5), "end"), above]
+        above = (middle + 3.5 * turned, margin - 5)
+        drawn.append(Words(short[i], (margin - 5, middle + 3.5), "end", size=letters))
+        drawn.append(Words(short[i], above, "start" if turned else "middle", size=letters, turned=turned))
         for j in range(n):
             at, told = (margin + j * cell, margin + i * cell), f"{names[i]} answered as {names[j]}"
             drawn += _cell(int(counts[i, j]), at, cell, float(strength[i, j]), "one" if i == j else "two", told, n <= NUMBERED)
@@ -225,4 +224,5 @@ def _apart(places: list[float], lowest: float, gap: float = 13.0) -> list[float]
 
 
 def _cut(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    """A name without its middle: what sets it apart stands at either end."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}"
