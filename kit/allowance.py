@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import files, frames, inference
+from kit import frames, inference
+from kit.config import Config
 from kit.errors import KitError
 from kit.opened import Opened
 from kit.progress import clock
@@ -74,11 +75,7 @@ def predict(
     config, members = whole.config, ranked(whole.run)
     first = whole.model(members[0], 1)
     inference.equip(whole.run, x, config)
-    probe = np.arange(min(PROBE, len(x)))
-    for _ in range(2):  # the first time includes what is only done once
-        start = time.monotonic()
-        inference.predict(first, x, probe, config)
-        cost = (time.monotonic() - start) / max(len(probe), 1) * len(x)
+    cost = _cost(first, x, config)
     most = views if hasattr(first, "views") else 1
     end = began + limit * (1 - SPARE)
 
@@ -106,6 +103,16 @@ def predict(
     return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
 
 
+def _cost(model: Any, x: Any, config: Config) -> float:
+    """Seconds that one view of all of `x` takes, from the PROBE first rows of it."""
+    probe = np.arange(min(PROBE, len(x)))
+    for _ in range(2):  # the first time includes what is only done once
+        start = time.monotonic()
+        inference.predict(model, x, probe, config)
+        seconds = time.monotonic() - start
+    return seconds / max(len(probe), 1) * len(x)
+
+
 def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
     """The out-of-fold score of the first 1, 2, … views on some of the training rows, better ones higher.
 
@@ -126,8 +133,7 @@ def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.n
     """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
     run, numbers, inputs = whole.run, whole.run.info["folds"], whole.facts.inputs
     tables = whole.facts.tables(whole.root)
-    path = run.path / "folds.csv"
-    dealt = frames.index_by(frames.read_csv(files.read(run.path, path.name), str(path)), "id", str(path))["fold"].astype(int)
+    dealt = frames.read_folds(run.path)
     spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(numbers))).astype(int))]
     parts, answers = [], []
     for fold in numbers:

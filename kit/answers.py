@@ -38,20 +38,13 @@ def answered(
     """
     import numpy as np
 
-    from kit import allowance, blend, inference, readings
+    from kit import allowance, inference, readings
     from kit.inputs.base import Keep
     from kit.opened import opened
 
     began = time.monotonic()
     if "members" in source.info:
-        samples = []
-
-        def one(run: Run) -> pd.DataFrame:
-            answers, sample = answered(run, data, views)
-            samples.append(sample)
-            return answers
-
-        return blend.predicted(source, one), samples[0]
+        return _blended(source, data, views)
     whole = opened(source, data)
     models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read
     config, root, inputs = whole.config, whole.root, whole.facts.inputs
@@ -70,6 +63,20 @@ def answered(
         if doubt:
             say(doubt)
     return answers, sample
+
+
+def _blended(source: Run, data: str | Path | None, views: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `answered` does, for a blend."""
+    from kit import blend
+
+    samples = []
+
+    def one(run: Run) -> pd.DataFrame:
+        answers, sample = answered(run, data, views)
+        samples.append(sample)
+        return answers
+
+    return blend.predicted(source, one), samples[0]
 
 
 def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:

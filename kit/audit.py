@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit import sheets
+from kit import previews, sheets
 from kit.competition import Adapter, Tables, sound
 from kit.config import Config
 from kit.errors import listed
@@ -45,8 +45,8 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         return
     yield from _pictures(facts.inputs, images, test, tables, y)
     mirror = facts.inputs.mirror
-    sheets.write(folder / "augmented.png", sheets.augmented(train.rows, tables, config, mirror))
-    sheets.write(folder / "views.png", sheets.viewed(train.rows, tables, config, mirror))
+    sheets.write(folder / "augmented.png", previews.augmented(train.rows, tables, config, mirror))
+    sheets.write(folder / "views.png", previews.viewed(train.rows, tables, config, mirror))
     yield f"look at {folder}/augmented.png (policy {config.augment}) and {folder}/views.png before you train", False
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import devices, files, photos
+from kit import charts, devices, photos
+from kit.charts import Line
 from kit.config import Config
+from kit.drawing import write_svg
 from kit.errors import KitError
 from kit.keeper import Fold, seed_of
 from kit.modules import choice
@@ -147,27 +149,13 @@ def _endless(feed: Any) -> Iterator[dict[str, Any]]:
 
 def picture(path: Path, curve: np.ndarray, chosen: float) -> None:
     """Write the curve as an SVG: loss against learning rate, with the one that was chosen."""
-    wide, high, edge = 640, 360, 48
-    where, losses = np.log10(curve[:, 0]), curve[:, 1:]
-    low, top = float(losses.min()), float(min(losses.max(), losses[0].max() * 1.3))
-    across = edge + (where - where[0]) / (where[-1] - where[0]) * (wide - 2 * edge)
-    down = high - edge - (np.clip(losses, low, top) - low) / max(top - low, 1e-9) * (high - 2 * edge)
-    lines = [" ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across, part, strict=True)) for part in down.T]
-    at, *powers = np.interp([math.log10(chosen), *range(-5, 2)], where, across)
-    ticks = "".join(f'<text x="{x:.0f}" y="{high - 28}">1e{power}</text>' for x, power in zip(powers, range(-5, 2), strict=True)
-                    if where[0] <= power <= where[-1])  # fmt: skip
-    files.write(
-        path,
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="sans-serif" font-size="12"'
-        f' text-anchor="middle"><rect width="100%" height="100%" fill="white"/>'
-        f'<polyline points="{lines[0]}" fill="none" stroke="#bbb"/>'
-        f'<polyline points="{lines[1]}" fill="none" stroke="#06c" stroke-width="2"/>'
-        f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{edge}" y2="{high - edge}" stroke="#c30" stroke-dasharray="4"/>'
-        f'<text x="{at:.1f}" y="{edge - 8}" fill="#c30">{chosen:g}</text>{ticks}'
-        f'<text x="{wide / 2}" y="{high - 8}">learning rate</text>'
-        f'<text x="16" y="{high / 2}" transform="rotate(-90 16 {high / 2})">training loss {low:.3g} to {top:.3g}</text>'
-        "</svg>\n",
-    )
+    rates, *both = curve.T
+    top = min(curve[:, 1:].max(), 1.3 * curve[0, 1:].max())
+    raw, smooth = (np.minimum(losses, top).tolist() for losses in both)
+    series = [Line(rates.tolist(), raw, faint=True), Line(rates.tolist(), smooth)]
+    mark = (chosen, f"{chosen:g}")
+    title = "--lr auto: training loss by learning rate"
+    write_svg(path, charts.lines(series, "learning rate", title, "training loss", charts.DESK, log=True, mark=mark))
 
 
 def tuned(fold: Fold, fits: int, preset: Config, folder: Path) -> tuple[Config, list[str]]:

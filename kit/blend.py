@@ -13,7 +13,8 @@ import numpy as np
 
 from kit import competition as competitions, config as configs, files, frames, pipeline, submission, weights
 from kit.errors import BadData, Usage, listed
-from kit.labels import Labels, from_json
+from kit.labels import Labels
+from kit.opened import Opened, opened
 from kit.progress import say
 from kit.runs import Run, write_json
 
@@ -49,24 +50,16 @@ def blend(
     """
     if not sources or len(sources) + len(outside) < 2:
         raise Usage("two runs at least are blended, or one and a pair of files (--oof FILE --test FILE).")
-    info, notes = sources[0].info, together(sources)
-    adapter = competitions.load(info["competition"])
-    root = adapter.competition.find(data or info["root"])
-    config = configs.Config(**info["config"])
-    adapter = adapter.shaped(config, root)
-    facts, labels = adapter.competition, from_json(info["labels"])
-    if files.fingerprint(root, facts.files(root)) != info["data"]:
-        raise Usage(f"{root}: not the data of {sources[0].path}. Name its folder with --data.")
-    target = Run(Path(out) if out else Path("runs") / adapter.name / name)
+    first, notes = sources[0], together(sources)
+    info, whole = first.info, opened(first, data)
+    if files.fingerprint(whole.root, whole.facts.files(whole.root)) != info["data"]:
+        raise Usage(f"{whole.root}: not the data of {first.path}. Name its folder with --data.")
+    target = Run(Path(out) if out else Path("runs") / Path(info["competition"]).stem / name)
     if target.path.resolve() in {one.path.resolve() for one in sources}:
         raise Usage(f"{target.path}: is one of the runs to be blended. Use another --name.")
-    members = [of_run(one, sources[0]) for one in sources] + [of_files(*pair, labels, sources[0]) for pair in outside]
-    known = {
-        "competition": info["competition"],
-        "config": config.changed(model=MODEL).json(),
-        "data": info["data"],
-        "backbone": "",
-    }
+    members = [of_run(one, first) for one in sources] + [of_files(*pair, whole.labels, first) for pair in outside]
+    config = configs.Config(**info["config"]).changed(model=MODEL).json()
+    known = {"competition": info["competition"], "config": config, "data": info["data"], "backbone": ""}
     with target.locked():
         if fresh:
             pipeline.clear(target)
@@ -76,9 +69,9 @@ def blend(
             if not quiet:
                 say(f"{target.path} is complete; nothing to do (--fresh starts over)")
             return target
-        pipeline.start(target, known, {}, MODEL, root)
+        pipeline.start(target, known, {}, MODEL, whole.root)
         try:
-            _finish(target, sources[0], the_judge(facts, root, labels, sources[0], members[0].oof.index), members, notes)
+            _finish(target, first, the_judge(whole, members[0].oof.index), members, notes)
         except BaseException as fault:
             pipeline.note_end(target, "failed", str(fault))
             raise
@@ -87,8 +80,8 @@ def blend(
 
 def together(sources: Sequence[Run]) -> list[str]:
     """Notes on runs that may be blended. Raises Usage, with the difference, where they may not."""
-    first = sources[0]
-    notes = []
+    first, notes = sources[0], []
+    first_dealt = frames.read_folds(first.path)
     for one in sources:
         if not one.complete:
             raise Usage(f"{one.path}: this run is not complete. Run it again; it goes on where it stopped.")
@@ -101,7 +94,7 @@ def together(sources: Sequence[Run]) -> list[str]:
             lines = [f"training rows: {len(ours):,} → {len(theirs):,}, such as {listed(sorted(ours ^ theirs), 3)}"]
         if lines:
             raise Usage(f"{first.path} and {one.path} cannot be blended ({'; '.join(lines)}).")
-        if not fold_of(one).loc[fold_of(first).index].equals(fold_of(first)):
+        if not frames.read_folds(one.path).loc[first_dealt.index].equals(first_dealt):
             dealt = {key: (first.info["config"][key], one.info["config"][key]) for key in ("seed", "folds")}
             if all(mine == other for mine, other in dealt.values()):
                 raise Usage(f"{first.path} and {one.path} cannot be blended: the folds differ, with the same seed and number.")
@@ -226,16 +219,11 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     submission.write(target.submission, judge.tables.sample, answer, judge.labels)
 
 
-def the_judge(facts: competitions.Competition, root: Path, labels: Labels, first: Run, ids: pd.Index) -> Judge:
+def the_judge(whole: Opened, ids: pd.Index) -> Judge:
     """The answers and folds of these rows."""
-    tables = facts.tables(root)
-    return Judge(facts, tables, labels, labels.encode(tables.train.loc[ids]), fold_of(first).loc[ids].to_numpy())
-
-
-def fold_of(run: Run) -> pd.Series:
-    """The fold of every training row of a run, by id."""
-    path = run.path / "folds.csv"
-    return frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))["fold"].astype(int)
+    tables, labels = whole.facts.tables(whole.root), whole.labels
+    fold = frames.read_folds(whole.run.path).loc[ids].to_numpy()
+    return Judge(whole.facts, tables, labels, labels.encode(tables.train.loc[ids]), fold)
 
 
 def scaled(member: Member, values: pd.DataFrame, kind: str) -> np.ndarray:

@@ -103,8 +103,7 @@ class Competition:
         if self.read_test:
             return self.read_test(self, root)
         sample = self.sample_table(root)
-        path = files.find(root, "solution.csv")
-        solution = path and frames.index_by(frames.read_csv(path.read_bytes(), str(path)), self.id, str(path))
+        solution = frames.read_by(root, "solution.csv", self.id) if files.find(root, "solution.csv") else None
         if not self.test:
             return Asked(sample[[]], sample, solution)
         test = numbered(self.inputs.read_csv(files.read(root, self.test), self.test), self.id, self.test)

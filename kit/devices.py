@@ -66,6 +66,11 @@ def autocast(config: Config) -> AbstractContextManager[Any]:
     return torch.autocast(torch_device(config).type, DTYPES[config.precision])
 
 
+def note(config: Config) -> dict[str, str]:
+    """What `run.json` records of a Config that is resolved for this machine."""
+    return {"device": describe(config), "precision": config.precision, "layout": config.layout}
+
+
 def describe(config: Config) -> str:
     """Such as `cpu, 2 threads, bf16, channels_last`."""
     name = torch.cuda.get_device_name(0) if config.devices == "gpu" else f"cpu, {torch.get_num_threads()} threads"

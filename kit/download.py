@@ -213,19 +213,24 @@ def unpacked(archive: Path, folder: Path, quiet: bool = False) -> Path:
                 _put(staged, name, store.read(name))
         else:
             store.each(names, lambda name, data: _put(staged, name, data))
-        for top in sorted(staged.iterdir()):
-            target = goal / top.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            goal.mkdir(parents=True, exist_ok=True)
-            top.replace(target)
+        _move(staged, goal)
     except OSError as fault:
         raise files.disk_error(staged, fault) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     if not quiet:
-        say(f"{archive} → {goal if not alone else folder / stem}  ({len(names):,} files)")
+        say(f"{archive} → {folder / stem}  ({len(names):,} files)")
     return goal
+
+
+def _move(staged: Path, goal: Path) -> None:
+    """What was unpacked takes the place of what was there."""
+    for top in sorted(staged.iterdir()):
+        target = goal / top.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        goal.mkdir(parents=True, exist_ok=True)
+        top.replace(target)
 
 
 def _put(staged: Path, name: str, data: bytes) -> None:

@@ -19,6 +19,7 @@ from kit import card, files, graphs, inference, parity
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.graphs.tables import COLUMNS, Grove, Rows
+from kit.opened import opened
 from kit.runs import Run
 
 FORMATS = {
@@ -52,9 +53,10 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         raise Usage(f"--format {form!r}: one of {', '.join(FORMATS)}.")
     if form == "onnx":
         _need("onnx", "onnxruntime", "onnxscript")
-    models = inference.load(run)
+    whole = opened(run, data)
+    models = whole.models()
     config = Config(**run.info["config"]).changed(devices="cpu", precision="fp32")
-    tried = parity.rows(run, config, data)
+    tried = parity.rows(whole, config)
     graph = graphs.make(models, inference.member_weights(run, len(models)))
     folder = Path(out) if out else run.path / "export"
     path = folder / FORMATS[form]

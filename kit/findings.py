@@ -9,32 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit import competition as competitions, files, frames, labels as all_labels, metrics
-from kit.config import Config
-from kit.errors import KitError, Usage
-from kit.labels import Labels
+from kit import frames, labels as all_labels, metrics, mistakes
+from kit.errors import Usage
+from kit.labels import Labels, Numbers, Reading
+from kit.mistakes import Mistake
 from kit.runs import Run, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WORST = 12  # rows shown
 BINS = 15  # of a reliability diagram (Guo et al. 2017)
 RANKED = 200  # classes up to which each gets an area under the curve
-CELLS = 12  # columns shown of a row of a table
-
-
-@dataclass
-class Worst:
-    """A row that the models that never saw it get most wrong."""
-
-    id: str
-    fold: int
-    truth: str
-    answer: str
-    loss: float
-    text: str = ""
-    picture: np.ndarray | None = None  # uint8 [h, w, c]
 
 
 @dataclass
@@ -48,18 +33,13 @@ class Findings:
     oof: pd.DataFrame
     y: np.ndarray | None
     fold: np.ndarray
-    worst: list[Worst] = field(default_factory=list)
+    worst: list[Mistake] = field(default_factory=list)
     gone: str = ""  # why there are no inputs to show
 
     @property
     def scores(self) -> dict[str, Any]:
         """`scores.json`, or nothing for a run that is not complete."""
         return self.run.scores if self.run.complete else {}
-
-    @property
-    def exclusive(self) -> bool:
-        """Is one of the columns the answer?"""
-        return self.labels.kind == "one class" or bool(getattr(self.labels, "exclusive", False))
 
 
 def gather(run: Run, data: str | Path | None = None) -> Findings:
@@ -81,7 +61,8 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     if found.y is None:
         found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
     else:
-        look(found, data)
+        found.worst = mistakes.worst(labels, oof, found.y, fold)
+        found.gone = mistakes.illustrate(run, found.worst, data)
     return found
 
 
@@ -91,19 +72,16 @@ def _out_of_fold(run: Run, predicted: Mapping[str, Path]) -> tuple[pd.DataFrame,
 
     whole = run.path / "oof.csv"
     oof = frames.read_predictions(whole) if whole.exists() else pd.concat(map(frames.read_predictions, predicted.values()))
-    path = run.path / "folds.csv"
-    if not path.exists():
+    if not (run.path / "folds.csv").exists():
         return oof, np.full(len(oof), -1)
-    dealt = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))["fold"]
-    return oof, dealt.reindex(oof.index).fillna("-1").to_numpy().astype(int)
+    return oof, frames.read_folds(run.path).reindex(oof.index, fill_value=-1).to_numpy()
 
 
 def truth(run: Run, labels: Labels, oof: pd.DataFrame) -> np.ndarray | None:
     """The encoded answers of these rows, as `truth.csv` has them; None where it does not."""
-    path = run.path / "truth.csv"
-    if not path.exists():
+    if not (run.path / "truth.csv").exists():
         return None
-    table = frames.index_by(frames.read_csv(path.read_bytes(), str(path)), "id", str(path))
+    table = frames.read_by(run.path, "truth.csv")
     if not oof.index.isin(table.index).all():
         return None
     y = table.loc[oof.index].to_numpy(np.float32)
@@ -117,30 +95,24 @@ def _history(folder: Path) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.exists() else None
 
 
-def losses(labels: Labels, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """How wrong each row [n] is: log loss, distance of a grade, or the largest error in deviations of the targets."""
-    p = p.astype(np.float64)
-    if labels.kind == "numbers":
-        return np.abs((p - y) / labels.scaling(y)[1]).max(axis=1)
-    if labels.kind == "grade":
-        return np.abs(p.sum(axis=1) - y)
-    certain = labels.certain(y)
-    p = p.clip(1e-7, 1 - 1e-7)
-    if labels.kind == "one class" or getattr(labels, "exclusive", False):
-        return -(certain * np.log(p)).sum(axis=1)
-    return -(certain * np.log(p) + (1 - certain) * np.log1p(-p)).mean(axis=1)
+def numbers(found: Findings) -> tuple[tuple[str, ...], np.ndarray, np.ndarray] | None:
+    """Names, true and answered numbers (float64 [n, c], in their own units), where numbers are the answer; else None."""
+    labels = found.labels
+    if found.y is None or not isinstance(labels, Numbers):
+        return None
+    return labels.names, labels.truth(found.y).astype(np.float64), labels.harden(found.oof.to_numpy()).astype(np.float64)
 
 
 def classes(found: Findings) -> tuple[list[str], np.ndarray, np.ndarray] | None:
     """Names, true and answered class (int [n]) of each row, where a row has one class or grade; else None."""
     labels, p = found.labels, found.oof.to_numpy()
-    if found.y is None:
+    if found.y is None or isinstance(labels, Numbers):
         return None
     if labels.kind == "grade":
         return [str(grade) for grade in range(p.shape[1] + 1)], found.y, labels.harden(p)
-    if found.exclusive:
+    if labels.exclusive:
         return list(labels.columns), labels.certain(found.y).argmax(axis=1), p.argmax(axis=1)
-    if labels.kind != "numbers" and p.shape[1] == 1:
+    if p.shape[1] == 1:
         return ["0", "1"], (found.y[:, 0] > 0.5).astype(int), (p[:, 0] > 0.5).astype(int)
     return None
 
@@ -150,113 +122,78 @@ def confusion(count: int, true: np.ndarray, answered: np.ndarray) -> np.ndarray:
     return np.bincount(true * count + answered.clip(0, count - 1), minlength=count * count).reshape(count, count)
 
 
-def calibration(found: Findings) -> tuple[np.ndarray, np.ndarray, np.ndarray, float] | None:
-    """Of each bin: the mean probability said, the frequency found, the share of rows; and their mean gap (ECE).
+@dataclass(frozen=True)
+class Calibration:
+    """Of `what`: the probabilities `every` [n]; of each bin the mean `said`, the frequency `hit`, the `share` of rows."""
 
-    Of the likeliest class where one is the answer (Guo et al. 2017), else of all columns together. None for numbers.
+    what: str
+    every: np.ndarray
+    said: np.ndarray
+    hit: np.ndarray
+    share: np.ndarray
+
+    @property
+    def gap(self) -> float:
+        """The bins' mean distance between said and hit (ECE)."""
+        return float((self.share * np.abs(self.said - self.hit)).sum())
+
+
+def calibration(found: Findings) -> Calibration | None:
+    """Are the probabilities as good as they say? None for numbers.
+
+    Of the likeliest class where one is the answer (Guo et al. 2017), of the text where one is read, else of all columns
+    together. None too for a blend by rank, whose values are no probabilities.
     """
-    if found.y is None or found.labels.kind == "numbers":
+    y, p, labels = found.y, found.oof.to_numpy(np.float64), found.labels
+    if y is None or found.run.info.get("blend", {}).get("by") == "rank":
         return None
-    p, certain = found.oof.to_numpy(np.float64), found.labels.certain(found.y)
-    if found.exclusive:
-        said, hit = p.max(axis=1), (certain.argmax(axis=1) == p.argmax(axis=1)).astype(float)
+    if isinstance(labels, Reading):
+        column, longest = len(labels.names), labels.longest
+        said, hit, what = p[:, column], (p[:, -longest:] == y[:, -longest:]).all(axis=1), "the text that was read"
+    elif isinstance(labels, Numbers):
+        return None
+    elif labels.exclusive:
+        said, hit, what = p.max(axis=1), labels.certain(y).argmax(axis=1) == p.argmax(axis=1), "the likeliest class"
     else:
-        said, hit = p.ravel(), certain.ravel().astype(float)
-    place = np.minimum((said * BINS).astype(int), BINS - 1)
+        said, hit, what = p.ravel(), labels.certain(y).ravel(), "every column"
+    place = np.clip((said * BINS).astype(int), 0, BINS - 1)
     count = np.bincount(place, minlength=BINS)
     some = count > 0
-    means = [np.bincount(place, one, minlength=BINS)[some] / count[some] for one in (said, hit)]
-    share = count[some] / count.sum()
-    return means[0], means[1], share, float((share * np.abs(means[0] - means[1])).sum())
+    means = [np.bincount(place, one, minlength=BINS)[some] / count[some] for one in (said, hit.astype(float))]
+    return Calibration(what, said, means[0], means[1], count[some] / count.sum())
 
 
 def per_class(found: Findings) -> tuple[list[str], list[list[str]]]:
     """A table by class, column or number: header and rows, as text."""
-    y, p, labels = found.y, found.oof.to_numpy(np.float64), found.labels
-    if y is None:
+    given = numbers(found)
+    if given is not None:
+        return ["number", "mean error", "RMSE", "bias", "R²"], [
+            _fit(*one) for one in zip(given[0], given[1].T, given[2].T, strict=True)
+        ]
+    if found.y is None:
         return [], []
-    if labels.kind == "numbers":
-        error, spread, rows = p - y, y.std(axis=0), []
-        for name, one, deviation in zip(labels.columns, error.T, spread, strict=True):
-            figures = [f"{np.abs(one).mean():.5g}", f"{np.sqrt((one**2).mean()):.5g}", f"{one.mean():+.3g}"]
-            rows.append([name, *figures, f"{1 - (one**2).mean() / deviation**2:.4f}" if deviation else ""])
-        return ["number", "mean error", "RMSE", "bias", "R²"], rows
+    p, labels = found.oof.to_numpy(np.float64), found.labels
     one = classes(found) if p.shape[1] > 1 or labels.kind == "grade" else None
     if one:
         names, true, answered = one
         pairs = [(true == j, answered == j) for j in range(len(names))]
     else:
-        names, given = list(labels.columns), p > 0.5
-        pairs = [(y[:, j] > 0.5, given[:, j]) for j in range(len(names))]
+        names = list(labels.columns)
+        pairs = [(found.y[:, j] > 0.5, p[:, j] > 0.5) for j in range(len(names))]
     ranked = labels.kind != "grade" and len(names) <= RANKED
-    rows = []
-    for j, (is_it, said) in enumerate(pairs):
-        hits, area = (is_it & said).sum(), metrics.auc(is_it.astype(float), p[:, j]) if ranked else np.nan
-        precision, recall = hits / max(said.sum(), 1), hits / max(is_it.sum(), 1)
-        f1 = 2 * hits / max(is_it.sum() + said.sum(), 1)
-        rows.append(
-            [
-                names[j],
-                f"{is_it.sum():,}",
-                *(f"{v:.4f}" for v in (precision, recall, f1)),
-                "" if area != area else f"{area:.4f}",
-            ]
-        )
+    rows = [_hits(name, *pairs[j], p[:, j] if ranked else None) for j, name in enumerate(names)]
     return ["class", "rows", "precision", "recall", "F1", "AUC"], rows
 
 
-def spoken(labels: Labels, values: np.ndarray) -> list[str]:
-    """Predictions [n, c] in words: the class or grade, the names over one half, or the numbers."""
-    if labels.kind == "numbers":
-        return ["  ".join(f"{name} {v:.5g}" for name, v in zip(labels.columns, row, strict=True)) for row in values]
-    if labels.kind == "grade":
-        return [str(int(grade)) for grade in labels.harden(values)]
-    names = np.array(labels.columns, dtype=object)
-    if labels.kind == "one class" or getattr(labels, "exclusive", False):
-        return [f"{names[row.argmax()]}" for row in values]
-    return [
-        " ".join(names[row > 0.5]) or f"none of {len(names)}" if len(names) > 1 else f"{names[0]} {row[0]:.3f}"
-        for row in values
-    ]
+def _fit(name: str, truth: np.ndarray, answer: np.ndarray) -> list[str]:
+    error, spread = answer - truth, truth.std()
+    figures = [f"{np.abs(error).mean():.5g}", f"{np.sqrt((error**2).mean()):.5g}", f"{error.mean():+.3g}"]
+    return [name, *figures, f"{1 - (error**2).mean() / spread**2:.4f}" if spread else ""]
 
 
-def look(found: Findings, data: str | Path | None) -> None:
-    """Find the worst rows, and their inputs where the run's data is at hand; else note why not."""
-    assert found.y is not None
-    p = found.oof.to_numpy()
-    loss = losses(found.labels, found.y, p)
-    rows = np.argsort(-loss, kind="stable")[:WORST]
-    true, said = spoken(found.labels, found.labels.certain(found.y[rows])), spoken(found.labels, p[rows])
-    if found.exclusive:
-        said = [f"{word} ({p[i].max():.1%})" for word, i in zip(said, rows, strict=True)]
-    found.worst = [
-        Worst(str(found.oof.index[i]), int(found.fold[i]), a, b, float(loss[i]))
-        for i, a, b in zip(rows, true, said, strict=True)
-    ]
-    try:
-        show(found, data)
-    except (KitError, KeyError, OSError) as fault:
-        found.gone = str(fault).splitlines()[0]
-
-
-def show(found: Findings, data: str | Path | None) -> None:
-    """Fill in the pictures or texts of the worst rows. Raises a KitError where the data is not this run's, or gone."""
-    info = found.run.info
-    config = Config(**info["config"])
-    facts = competitions.load(info["competition"]).shaped(config).competition
-    places = [Path(data)] if data else [Path(info["root"]), *facts.places()]
-    root = next((one for one in places if facts.is_at(one) or (facts.one_file and one.is_file())), None)
-    if root is None:
-        raise Usage(f"the run's data is no longer in {places[0]} (--data names another place).")
-    if files.fingerprint(root, facts.files(root)) != info["data"]:
-        raise Usage(f"the data in {root} is not what this run was trained on.")
-    table = facts.tables(root).train.loc[[one.id for one in found.worst]]
-    if facts.inputs.kind in ("images", "pixels"):
-        pictures = facts.inputs.load(root, table, "train", config.size).rows
-        for one, picture in zip(found.worst, pictures, strict=True):
-            one.picture = np.asarray(picture)
-        return
-    column = getattr(facts.inputs, "column", None)
-    shown = [column] if column else [name for name in table.columns if name not in facts.labels.train_columns][:CELLS]
-    for one, row in zip(found.worst, table[shown].to_numpy(), strict=True):
-        one.text = str(row[0]) if column else "  ".join(f"{name} {cell}" for name, cell in zip(shown, row, strict=True))
+def _hits(name: str, is_it: np.ndarray, said: np.ndarray, probability: np.ndarray | None) -> list[str]:
+    hits = (is_it & said).sum()
+    precision, recall = hits / max(said.sum(), 1), hits / max(is_it.sum(), 1)
+    f1 = 2 * hits / max(is_it.sum() + said.sum(), 1)
+    area = np.nan if probability is None else metrics.auc(is_it.astype(float), probability)
+    return [name, f"{is_it.sum():,}", *(f"{v:.4f}" for v in (precision, recall, f1)), "" if area != area else f"{area:.4f}"]

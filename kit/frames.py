@@ -82,6 +82,16 @@ def index_by(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
     return frame.set_index(column)
 
 
+def read_by(folder: Path, name: str, column: str = "id") -> pd.DataFrame:
+    """A CSV file indexed by its id column, every cell as text. Raises what `files.read`, `read_csv` and `index_by` do."""
+    return index_by(read_csv(files.read(folder, name), str(folder / name)), column, str(folder / name))
+
+
+def read_folds(folder: Path) -> pd.Series:
+    """The fold of every training row of a run, by id, from its folder."""
+    return read_by(folder, "folds.csv")["fold"].astype(int)
+
+
 def check_ids(ids: list[str], where: str) -> None:
     """Raise BadData for a blank or doubled id, naming the first (line 2 holds the first row)."""
     seen: dict[str, int] = {}

@@ -42,19 +42,23 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
     cells: pd.DataFrame | None = None
     if facts.test:
         table = _table(facts, root)
-        place = (
-            {one: i for i, one in enumerate(table[facts.id])} if not numbered else {str(i + 1): i for i in range(len(table))}
-        )
+        ids = [str(i + 1) for i in range(len(table))] if numbered else list(table[facts.id])
+        place = {one: i for i, one in enumerate(ids)}
         cells = table.iloc[[place[one] for one in old]].reset_index(drop=True)
         if not numbered:
             cells[facts.id] = new
         files.write(out / facts.test, facts.inputs.csv_text(cells))
     facts.inputs.lay_out_again(root, out, known, cells)
+    _link_others(facts, root, out)
+    return known
+
+
+def _link_others(facts: Competition, root: Path, out: Path) -> None:
+    """The files that a rerun does not replace."""
+    taken = {facts.sample, facts.test, f"{facts.sample}.zip", f"{facts.test}.zip"}
     for path in root.iterdir():
-        taken = {facts.sample, facts.test, f"{facts.sample}.zip", f"{facts.test}.zip"}
         if path.name not in taken and not (out / path.name).exists() and not (out / path.stem).is_dir():
             (out / path.name).symlink_to(path.resolve())
-    return known
 
 
 def _header(facts: Competition, root: Path) -> list[str]:

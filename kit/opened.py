@@ -1,4 +1,7 @@
-"""Opened: a run with what its models need to predict again: its competition's facts, its configuration and labels."""
+"""Opened: a run with what its models need to predict again: its competition's facts, its configuration and labels.
+
+What needs torch is imported where it is used: a report or a sheet of answers does without.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions, devices, inference, labels as all_labels
+from kit import competition as competitions, labels as all_labels
 from kit.competition import Competition
 from kit.config import Config
 from kit.labels import Labels
@@ -26,14 +29,20 @@ class Opened:
     @cached_property
     def config(self) -> Config:
         """The run's choices, on this device."""
+        from kit import devices
+
         return devices.choose(Config(**self.run.info["config"]), self.facts.inputs.kind)
 
     def models(self, views: int | None = None) -> list[Any]:
         """The models that answer the test; raises as `inference.load` does."""
+        from kit import inference
+
         return [self.bound(model) for model in inference.load(self.run, views)]
 
     def model(self, folder: Path, views: int | None = None) -> Any:
         """A fold's (or the refit's) model, checked."""
+        from kit import inference
+
         return inference.with_views(self.bound(inference.load_member(folder)), views)
 
     def bound(self, model: Any) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from kit import competition as competitions, graphs, inference
+from kit import graphs, inference
 from kit.config import Config
 from kit.inputs.base import Keep
 from kit.labels import ctc
 from kit.labels.reading import vote
+from kit.opened import Opened
 from kit.progress import say
 from kit.runs import Run
 
@@ -39,15 +39,12 @@ class Parity:
     stored: str
 
 
-def rows(run: Run, config: Config, data: str | Path | None) -> Rows:
-    """Raises BadData or Usage where the data is gone."""
-    info = run.info
-    adapter = competitions.load(info["competition"])
-    root = adapter.competition.find(data or (info["root"] if Path(info["root"]).exists() else None))
-    facts = adapter.shaped(config, root).competition
-    asked = facts.test_tables(root)
+def rows(whole: Opened, config: Config) -> Rows:
+    """Those of the run's data."""
+    asked = whole.facts.test_tables(whole.root)
     ids = list(asked.sample.index[:ROWS])
-    x = facts.inputs.load(root, asked.test.loc[ids], "test", config.size, Keep(config.cache_gb * 2**30, say)).rows
+    keep = Keep(config.cache_gb * 2**30, say)
+    x = whole.facts.inputs.load(whole.root, asked.test.loc[ids], "test", config.size, keep).rows
     return Rows(ids, x, np.split(np.arange(len(x)), np.cumsum(EACH)[np.cumsum(EACH) < len(x)]))
 
 

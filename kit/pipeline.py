@@ -8,16 +8,13 @@ import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kit import competition as competitions, config as configs, files, ledger, runs
 from kit.budget import Budget
 from kit.errors import BadData, KitError, Stopped, Usage
 from kit.progress import say
 from kit.runs import Run
-
-if TYPE_CHECKING:
-    from kit.crossval import Work
 
 
 def run(
@@ -36,11 +33,7 @@ def run(
     from kit.backbones import fingerprint
 
     adapter = competitions.load(name)
-    given = configs.given(knobs)
-    config, origins = configs.resolve(adapter.preset(preset, given), preset, knobs)
-    if adapter.preset(preset, given).model == "ngrams" != config.model and "transformer" in adapter.presets:
-        preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
-        config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    config, origins, preset = resolved(adapter, preset, knobs)
     loggers.names(config)  # one that is missing is said before anything is read
     changed = {key: configs.shown(key, getattr(config, key)) for key in configs.by_hand(origins)}
     path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
@@ -66,6 +59,19 @@ def run(
             announce(target, config, origins, root)
         execute(target, adapter, config, root, only_fold, quiet)
     return target
+
+
+def resolved(
+    adapter: competitions.Adapter, preset: str, knobs: Mapping[str, Any]
+) -> tuple[configs.Config, dict[str, str], str]:
+    """The configuration, where each of its values came from, and the preset that it began with."""
+    given = configs.given(knobs)
+    begin = adapter.preset(preset, given)
+    config, origins = configs.resolve(begin, preset, knobs)
+    if begin.model == "ngrams" != config.model and "transformer" in adapter.presets:
+        preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
+        config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+    return config, origins, preset
 
 
 EXTRAS = ("words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png")  # of some runs
@@ -123,42 +129,26 @@ def execute(
         with stoppable() as stop:
             began = time.monotonic()
             budget = Budget(config.time_budget)
-            from kit import crossval, devices  # seconds of imports: only when there is something to do
+            from kit import crossval, devices, outcome, work as works  # seconds of imports: only when there is something to do
 
             resolved = devices.choose(config, adapter.competition.inputs.kind)
-            target.note(**crossval.device_note(resolved))
-            work = crossval.prepare(target, adapter, resolved, root, stop, quiet, only_fold, budget)
+            target.note(**devices.note(resolved))
+            work = works.prepare(target, adapter, resolved, root, stop, quiet, only_fold, budget)
             read_seconds = time.monotonic() - began
             try:
-                train(work, only_fold)
+                crossval.train(work, only_fold)
             finally:
                 work.progress.close()
                 if work.timings.seconds:
                     say(work.timings.table())
-            if all(crossval.finished(target.fold(k)) for k in wanted(work)):
-                crossval.finish(work, read_seconds)
+            if crossval.complete(work):
+                outcome.finish(work, read_seconds)
                 ledger.add_run(target)
             else:
                 target.note(status="stopped")
     except BaseException as fault:
         note_end(target, "stopped" if isinstance(fault, Stopped | KeyboardInterrupt) else "failed", str(fault))
         raise
-
-
-def train(work: Work, only_fold: list[int] | None) -> None:
-    """Every fold that is asked for, then the refit."""
-    from kit import crossval
-
-    for k in work.folds.numbers:
-        if only_fold is None or k in only_fold:
-            crossval.train_fold(work, k)
-    if only_fold is None and work.config.final != "folds":
-        crossval.train_fold(work, "refit")
-
-
-def wanted(work: Work) -> list[int | str]:
-    """The parts that a complete run has."""
-    return [*work.folds.numbers, *(["refit"] if work.config.final != "folds" else [])]
 
 
 def note_end(target: Run, status: str, reason: str) -> None:

@@ -48,7 +48,9 @@ def write(folder: Path, labels: Reading, test: pd.DataFrame, pictures: Any, oof:
         f"{row_id}   {text or 'unreadable: the medians'}   {confidence:.2f}"
         for row_id, text, confidence in zip(shown.index, shown["reading"], shown["confidence"], strict=True)
     ]
-    sheets.write(folder / "readings.png", sheets.captioned(pictures[test.index.get_indexer(shown.index)], captions, ACROSS))
+    sheets.write(
+        folder / "readings.png", sheets.captioned(list(pictures[test.index.get_indexer(shown.index)]), captions, ACROSS)
+    )
     if not doubtful:
         return ""
     found = f"{len(doubtful)} test rows are read with less than {DOUBTFUL:.0%} confidence"

@@ -127,14 +127,15 @@ def ledger(arguments: argparse.Namespace) -> int:
 
 def _tell(name: str, own: list[Any]) -> dict[str, Any]:
     """What a competition's rows of the ledger say together; draws their picture where any is scored."""
-    from kit import ledger, plots
+    from kit import charts, drawing, ledger
 
     scored = ledger.both(own)
     metric = next((row.run["metric"] for row in own if row.run), "score")
     picture = Path("runs") / name / "ledger.png"
     if scored:
-        points = [(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
-        plots.scatter(picture, points, f"{name}: {metric}", "out-of-fold score ± standard error", "public score")
+        points = [charts.Standing(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
+        drawn = charts.standings(points, "out-of-fold score ± standard error", "public score", f"{name}: {metric}")
+        drawing.write_png(picture, drawn)
     return {
         "competition": name,
         "metric": metric,

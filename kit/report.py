@@ -22,7 +22,9 @@ def summary(run: Run, places: bool = True) -> str:
     """Folds, scores and (`places`) where the files are. For a run that is not complete: what there is."""
     info = run.info
     if "members" in info and run.complete:
-        return f"{_members(run)}\n\n{_result(run, places)}"
+        header, rows, said = blended(run)
+        kind = f"{Path(info['competition']).stem} · blend by {info['blend']['by']}"
+        return f"{kind}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
     done = [(k, run.fold(k) / "fold.json") for k in info.get("folds", [])]
     stats = {str(k): read_json(path) for k, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
@@ -35,14 +37,13 @@ def summary(run: Run, places: bool = True) -> str:
     return f"{text}\n\n{_result(run, places)}"
 
 
-def _members(run: Run) -> str:
-    """A blend's members with their weights, and whether it pays."""
-    info, scores, about = run.info, run.scores, run.info["blend"]
+def blended(run: Run) -> tuple[list[str], list[list[str]], str]:
+    """Header and rows of a blend's members with their weights, and whether it pays."""
+    info, about = run.info, run.info["blend"]
     rows = [[one["name"], f"{one['score']:.5f}", f"{one['weight']:.3f}"] for one in info["members"]]
     words = "blended" if about["kept"] else "the blend does not pay: the best single run is the answer"
     gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
-    text = f"{Path(info['competition']).stem} · blend by {about['by']}\n" + table(["run", scores["metric"], "weight"], rows)
-    return f"{text}\n{words} ({gain}; it must exceed twice that noise)"
+    return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain}; it must exceed twice that noise)"
 
 
 def _row(name: str, one: dict) -> list[str]:

@@ -9,7 +9,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import competition as competitions, config as configs, plots, report
+from kit import charts, drawing, report, sheets
+from kit.charts import Line
+from kit.opened import opened
 from kit.progress import say, table as table_of
 from kit.runs import Run
 
@@ -41,28 +43,28 @@ def table(run: Run) -> None:
 @harmless
 def curves(run: Run, path: Path) -> None:
     """The training loss of every fold by epoch."""
-    series = {}
+    series: list[Line] = []
     for history in sorted(run.path.glob("*/history.csv")):
         with history.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row.get("train_loss")]
         if len(rows) > 1:
-            series[history.parent.name] = [(float(i + 1), float(row["train_loss"])) for i, row in enumerate(rows)]
+            epochs = [float(i + 1) for i in range(len(rows))]
+            tone = drawing.TONES[len(series) % len(drawing.TONES)]
+            series.append(Line(epochs, [float(row["train_loss"]) for row in rows], tone, name=history.parent.name))
     if series:
-        plots.lines(path, series, Path(run.info["competition"]).stem, "epoch", "training loss")
+        title = f"{Path(run.info['competition']).stem}: training loss of every fold"
+        drawing.write_png(path, charts.lines(series, "epoch", title, "training loss", charts.DESK))
         inline(path)
 
 
 @harmless
 def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
     """The first test rows with their answers: a contact sheet of pictures, or texts, or a table's ids."""
-    from kit import labels as all_labels
-
-    info = run.info
-    config = configs.Config(**info["config"])
-    facts = competitions.load(info["competition"]).shaped(config).competition
+    whole = opened(run, root)
+    facts = whole.facts
     asked = facts.test_tables(root)
     ids = asked.sample.index[:MANY]
-    decoded = all_labels.from_json(info["labels"]).decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
+    decoded = whole.labels.decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
     if facts.inputs.kind == "table":
         print(
             table_of(
@@ -71,12 +73,12 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
         )
         return
     said = [_caption({name: values[i] for name, values in decoded.items()}) for i in range(len(ids))]
-    rows = facts.inputs.load(root, asked.test.loc[ids], "test", config.size).rows
+    rows = facts.inputs.load(root, asked.test.loc[ids], "test", run.info["config"]["size"]).rows
     if facts.inputs.kind == "text":
         wide = max(map(len, said))
         print("\n".join(f"{answer:>{wide}}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
         return
-    plots.grid(path, list(rows[: len(ids)]), said)
+    sheets.write(path, sheets.captioned(list(rows[: len(ids)]), said))
     inline(path)
 
 

@@ -68,7 +68,9 @@ def command(*words: object, **options: object) -> subprocess.CompletedProcess[st
 
 
 WARM = multiprocessing.get_context("forkserver")
-WARM.set_forkserver_preload(["kit.cli", "kit.pipeline", "kit.crossval", "kit.training", "kit.modules.images", "torch._dynamo"])
+WARM.set_forkserver_preload(
+    ["kit.cli", "kit.pipeline", "kit.outcome", "kit.crossval", "kit.training", "kit.modules.images", "torch._dynamo"]
+)
 
 
 def warm(*words: object, before: Callable[[], object] = int) -> multiprocessing.process.BaseProcess:

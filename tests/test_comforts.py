@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from test_resume import same_results
 
 import kit
-from kit import autotune
+from kit import autotune, outcome
 from kit.budget import Budget
 from kit.cli import main
 from kit.config import SCHEDULES, Config, seconds
@@ -122,7 +122,7 @@ def test_a_run_ends_in_its_time_with_a_submission_and_a_resume_gets_a_new_budget
     knobs = {**FIT, "epochs": 5000, "time_budget": 15, "views": 3}
     began = time.monotonic()
     with pytest.raises(RuntimeError, match="cut"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kit.crossval if hasattr(kit, "crossval") else __import__("kit.crossval").crossval, "finish", _cut)
+        patch.setattr(outcome, "finish", _cut)
         kit.run("digits", digits, out=tmp_path / "run", **knobs)
     spent = time.monotonic() - began
     assert 8 < spent < 17
@@ -146,7 +146,7 @@ def test_lr_auto_is_the_same_as_its_number_by_hand(digits: Path, tmp_path: Path)
     by_hand = kit.run("digits", digits, out=tmp_path / "hand", lr=rate, **FIT)
     assert same_results(auto.path, by_hand.path)
     svg = (auto.path / "lr.svg").read_text()
-    assert svg.startswith("<svg") and svg.count("polyline") == 2 and f"{rate:g}" in svg
+    assert svg.startswith("<svg") and "learning rate" in svg and f">{rate:g}<" in svg
 
 
 def test_auto_is_called_auto_in_what_is_printed_and_in_the_name(

@@ -21,6 +21,7 @@ from kit.graphs import readers, tables
 from kit.inputs.cells import PARTS, Cells
 from kit.labels import OneOf, ctc, to_json
 from kit.modules.bags import BagsModule
+from kit.opened import opened
 
 FORMATS = ["onnx", "torchscript", "torch-export", "safetensors"]
 SLOW = [pytest.param(one, marks=pytest.mark.slow) if one in ("onnx", "torch-export") else one for one in FORMATS]
@@ -138,7 +139,7 @@ def test_logarithms_come_out_as_the_numbers_themselves(homes: Path, tmp_path: Pa
     frames.write_csv(tmp_path / "sample_submission.csv", table[["Id", "SalePrice"]], index=False)
     run = kit.run("house-prices", tmp_path, out=tmp_path / "run", quiet=True, epochs=2, folds=2, width=8, batch=16)
     done = exported(run, "torchscript", tmp_path / "export")
-    x = parity.rows(run, kit.Config(**run.info["config"]), tmp_path)
+    x = parity.rows(opened(run, tmp_path), kit.Config(**run.info["config"]))
     graph = graphs.make(inference.load(run), [1.0, 1.0])
     with torch.no_grad():
         answers = graph(*graph.first.inputs(x.x, np.arange(60))).numpy()

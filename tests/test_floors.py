@@ -13,13 +13,13 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
-    " timings ledger plots markup",
-    "ngrams tokens inputs labels views augment trivial duplicates charts",
+    " timings ledger markup drawing axes",
+    "ngrams tokens inputs labels views augment trivial duplicates charts layout sheets",
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
-    "inference explain backbones loggers keeper training autotune paid crossval blend pipeline opened answers check sheets"
-    " readings audit doctor report findings page export parity card client kaggle download submit attached dataset kernel"
-    " show hidden rehearsal push allowance",
-    "__init__ cli __main__ remote",
+    "inference explain backbones loggers keeper training autotune paid work crossval outcome blend pipeline opened"
+    " answers check previews readings audit doctor report mistakes findings page export parity card client kaggle"
+    " download submit attached dataset kernel show hidden rehearsal push allowance",
+    "__init__ cli __main__ local remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")}

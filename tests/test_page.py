@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
 import kit
-from kit import charts, findings, page
+from kit import axes, competition, findings, mistakes, page
+from kit.blend import blend
 from kit.cli import main
 from kit.markup import element, join
 
@@ -76,7 +78,7 @@ def test_markup_says_what_it_was_given_and_nothing_else(content: str, attribute:
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
 def test_ticks_are_few_and_inside(low: float, width: float) -> None:
     high = low + width
-    found = charts.ticks(low, high)
+    found = axes.ticks(low, high)
     assert len(found) <= 8
     assert all(low - width * 0.01 <= one <= high + width * 0.01 for one in found)
 
@@ -89,14 +91,14 @@ def test_a_page_shows_what_the_run_scored(small_run: kit.Run, tmp_path: Path, ca
     found = seen(path)
     for words in (f"{run.scores['oof']:.5f}", "Learning", "Right and wrong", "Calibration", "By class", "Worst rows", "Time"):
         assert words in found.words
-    assert found.elements.count("img") == findings.WORST
+    assert found.elements.count("img") == mistakes.WORST
     facts = findings.gather(run)
     names, true, answered = findings.classes(facts)  # type: ignore[misc]
     counts = findings.confusion(len(names), true, answered)
     assert counts.sum() == len(facts.oof) == run.scores["rows"]["train"]
     assert np.trace(counts) / counts.sum() == pytest.approx(run.scores["oof"])
-    *_, share, gap = findings.calibration(facts)  # type: ignore[misc]
-    assert share.sum() == pytest.approx(1) and 0 <= gap <= 1
+    known = findings.calibration(facts)
+    assert known is not None and known.share.sum() == pytest.approx(1) and 0 <= known.gap <= 1
     assert [one.loss for one in facts.worst] == sorted((one.loss for one in facts.worst), reverse=True)
 
 
@@ -108,7 +110,7 @@ def test_without_its_data_a_page_lacks_the_pictures_only_and_says_so(
     found = seen(page.write(run))
     assert "img" not in found.elements and "no longer in" in found.words and "Right and wrong" in found.words
     assert not Path("data").exists()  # embedded data is not laid out for it
-    assert seen(page.write(run, digits)).elements.count("img") == findings.WORST
+    assert seen(page.write(run, digits)).elements.count("img") == mistakes.WORST
     shutil.copytree(digits, tmp_path / "other")
     lines = (digits / "train.csv").read_text().splitlines()
     (tmp_path / "other" / "train.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
@@ -141,7 +143,7 @@ def test_numbers_are_shown_against_the_truth(tmp_path: Path) -> None:
     run = kit.run("squares", data, out=tmp_path / "run", quiet=True)
     found = seen(page.write(run))
     assert {"Predicted and true", "By number"} <= set(re.findall(r"Predicted and true|By number|Calibration", found.words))
-    assert "Calibration" not in found.words and found.elements.count("img") == findings.WORST
+    assert "Calibration" not in found.words and found.elements.count("img") == mistakes.WORST
     error = findings.gather(run)
     rmse = float(np.sqrt(((error.oof["whole"].to_numpy() - error.y[:, 0]) ** 2).mean()))  # type: ignore[index]
     assert f"{rmse:.5g}" in findings.per_class(error)[1][0]
@@ -158,9 +160,36 @@ def test_a_page_of_some_folds_says_which_are_missing(digits: Path, tmp_path: Pat
 
 def test_the_truth_is_kept_as_it_was_encoded(small_run: kit.Run, digits: Path) -> None:
     facts = findings.gather(small_run)
-    from kit import competition
-
     tables = competition.load("digits").competition.tables(digits)
     assert facts.y is not None
     assert (facts.y == tables.labels.encode(tables.train.loc[facts.oof.index])).all()
     assert json.loads((small_run.path / "scores.json").read_text())["rows"]["train"] == len(facts.y)
+
+
+def test_what_was_read_is_shown_beside_what_was_drawn(tmp_path: Path) -> None:
+    facts = competition.load("equations").competition
+    facts.invent(facts, tmp_path / "data", 24, 6)
+    knobs = {"epochs": 1, "folds": 2, "width": 4, "devices": "cpu", "views": 1, "preset": "best"}
+    run = kit.run("equations", tmp_path / "data", out=tmp_path / "run", quiet=True, **knobs)
+    found = seen(page.write(run))
+    facts_found = findings.gather(run)
+    first = facts_found.worst[0]
+    assert first.truth.split(":")[0] in set(pd.read_csv(tmp_path / "data" / facts.train)["equation"].str.replace(" ", ""))
+    assert "Of the text that was read" in found.words and first.truth in found.words
+    assert found.elements.count("img") == mistakes.WORST
+    exact = [float(row[1]) for row in findings.per_class(facts_found)[1]]
+    assert exact == pytest.approx([run.scores["extra"][f"mae {name}"] for name in "abc"], rel=1e-3)
+
+
+def test_a_blend_shows_its_members_and_no_knobs(small_run: kit.Run, tmp_path: Path) -> None:
+    other = kit.load(shutil.copytree(small_run.path, tmp_path / "copy"))
+    run = blend([small_run, other], out=tmp_path / "both", quiet=True)
+    found = seen(page.write(run))
+    assert str(other.path) in found.words and "does not pay" in found.words and "Right and wrong" in found.words
+    assert "Not complete" not in found.words and "weight_decay" not in found.words
+
+
+def test_a_rate_that_the_kit_chose_is_told(small_run: kit.Run, tmp_path: Path) -> None:
+    run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
+    run.note(config=run.info["config"] | {"lr": 0.0}, chosen={"lr": 0.0125, "batch": 32})
+    assert "auto: 0.0125" in seen(page.write(run)).words

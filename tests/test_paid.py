@@ -11,9 +11,8 @@ from conftest import SMALL
 from test_resume import same_results
 
 import kit
-from kit import competition, frames, inference, paid, report, weights
+from kit import competition, devices, frames, inference, paid, report, weights
 from kit.config import Config
-from kit.crossval import devices
 from kit.keeper import Keeper
 from kit.labels import OneOf
 from kit.metrics import accuracy

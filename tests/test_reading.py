@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, strategies as st
 from PIL import Image
 
-from kit import labels as all_labels, readings, sheets
+from kit import axes, charts, drawing, labels as all_labels, readings
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.inputs import drawn
@@ -217,13 +217,14 @@ def test_the_table_shows_the_least_sure_first_and_the_doubtful_are_named(tmp_pat
     assert read["id"].tolist() == ["r1", "r2", "r0"] and read["reading"].tolist() == ["3", "44", "1+2"]
     assert "1 test rows" in said and "'r1'" in said
     with Image.open(tmp_path / "readings.png") as sheet:
-        assert sheet.size[0] == 3 * 312 + 12
+        assert sheet.size[0] == 3 * 310 + 10
     test["confidence"] = 0.9
     assert readings.write(tmp_path, LABELS, test, pictures(["1+2", "3", "44"])) == ""
 
 
 def test_a_scatter_has_a_panel_for_each_number_and_marks_what_is_off() -> None:
     truth = np.array([[0.0, 5], [10, 5], [20, 5]])
-    right, wrong = (sheets.scatter(truth, truth + gap, ("v", "w")) for gap in (0, np.array([[0, 0], [5, 0], [0, 0]])))
-    assert right.shape == wrong.shape and right.shape[1] > 600
-    assert not np.array_equal(right[:, : right.shape[1] // 2], wrong[:, : right.shape[1] // 2])
+    right, wrong = (charts.agreement(truth, truth + gap, ("v", "w")) for gap in (0, np.array([[0, 0], [5, 0], [0, 0]])))
+    assert right.width == wrong.width == 2 * axes.SIZE[0]
+    clouds = [[shape.places for shape in one.shapes if isinstance(shape, drawing.Cloud)] for one in (right, wrong)]
+    assert clouds[0][0] != clouds[1][0] and clouds[0][1] == clouds[1][1]

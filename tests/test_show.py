@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit import competition, plots, show
+from kit import axes, competition, sheets, show
 from kit.labels import Columns, Numbers
 
 
@@ -26,8 +26,8 @@ def test_the_table_names_no_folder(small_run: kit.Run, capsys: pytest.CaptureFix
 def test_curves_and_pictures_are_drawn(small_run: kit.Run, digits: Path) -> None:
     show.curves(small_run, Path("curves.png"))
     show.pictures(small_run, digits, small_run.test, Path("pictures.png"))
-    assert size_of("curves.png") == (plots.WIDTH, plots.HEIGHT)
-    assert size_of("pictures.png") == (12 + 6 * 140, 12 + 3 * (128 + 34))
+    assert size_of("curves.png") == (960, 720)
+    assert size_of("pictures.png") == (10 + 6 * 142, 10 + 3 * (132 + 28))
 
 
 def test_what_cannot_be_drawn_is_said_and_no_more(small_run: kit.Run, digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,16 +42,16 @@ def test_answers_are_short_and_named_where_they_are_a_few() -> None:
     assert show._caption({name: values[0] for name, values in shares.items()}) == "0.000123"
 
 
-@pytest.mark.parametrize(("shape", "size"), [((100, 300, 1), (12 + 3 * 280, 12 + 2 * (89 + 34))), ((8, 8, 3), (852, 174))])
+@pytest.mark.parametrize(("shape", "size"), [((100, 300, 1), (10 + 3 * 310, 10 + 2 * (100 + 28))), ((8, 8, 3), (862, 170))])
 def test_wide_pictures_are_three_in_a_row(shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    plots.grid(Path("grid.png"), [np.zeros(shape, np.uint8)] * 6, ["one"] * 6)
-    assert size_of("grid.png") == size
+    high, wide, _ = sheets.captioned([np.zeros(shape, np.uint8)] * 6, ["one"] * 6).shape
+    assert (wide, high) == size
 
 
 def test_there_is_no_epoch_between_two() -> None:
-    assert plots._ticks(0.8, 3.2, 1.0) == [1, 2, 3]
-    assert plots._ticks(-1.4, 27.4, 1.0) == [0, 5, 10, 15, 20, 25]
-    assert len(plots._ticks(0.8, 3.2)) > 6
+    assert axes.ticks(0.8, 3.2, least=1) == [1, 2, 3]
+    assert axes.ticks(-1.4, 27.4, least=1) == [0, 5, 10, 15, 20, 25]
+    assert axes.ticks(0.8, 3.2) == [1, 1.5, 2, 2.5, 3]
 
 
 def test_a_table_s_rows_are_shown_by_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,22 +19,29 @@ def line(text: str, width: int, height: int, letters: int = 26) -> np.ndarray:
     from PIL import Image, ImageDraw
 
     picture = Image.new("RGBA", (width, height), "white")
-    left = (width - put(ImageDraw.Draw(picture.copy()), (0, 0), text, letters)) / 2
-    put(
-        ImageDraw.Draw(picture), (left, (height - letters) / 2 - letters * 0.2), text, letters
-    )  # letters stand low in their line
+    top = (height - letters) / 2 - letters * 0.2  # letters stand low in their line
+    put(ImageDraw.Draw(picture), ((width - measure(text, letters)) / 2, top), text, letters)
     return np.asarray(picture)
 
 
-def put(pen: Any, place: tuple[float, float], text: str, letters: int, ink: Any = "black") -> float:
-    """Draw a text, its left end and the top of its line at `place`; returns its width. The font has no superscripts."""
+def put(pen: Any, place: tuple[float, float], text: str, letters: int, ink: Any = "black") -> None:
+    """Draw a text, its left end and the top of its line at `place`. The font has no superscripts."""
     left, top = place
     for one in text:
-        raised = one in SUPERSCRIPTS
-        font = _font(round(letters * RAISED[0]) if raised else letters)
-        pen.text((round(left), round(top + letters * RAISED[1] * raised)), SUPERSCRIPTS.get(one, one), ink, font)
-        left += font.getlength(SUPERSCRIPTS.get(one, one))
-    return left - place[0]
+        font, shown = _letter(one, letters)
+        pen.text((round(left), round(top + letters * RAISED[1] * (one in SUPERSCRIPTS))), shown, ink, font)
+        left += font.getlength(shown)
+
+
+def measure(text: str, letters: int) -> float:
+    """How wide `put` draws a text, in pixels."""
+    return sum(font.getlength(shown) for font, shown in (_letter(one, letters) for one in text))
+
+
+def _letter(one: str, letters: int) -> tuple[Any, str]:
+    """A character's font, and what that draws for it."""
+    raised = one in SUPERSCRIPTS
+    return _font(round(letters * RAISED[0]) if raised else letters), SUPERSCRIPTS.get(one, one)
 
 
 @lru_cache(maxsize=8)

@@ -23,6 +23,7 @@ class Labels(ABC):
     """
 
     kind: ClassVar[str]
+    exclusive = False  # is one of the columns the answer?
 
     @property
     @abstractmethod

@@ -33,6 +33,7 @@ class OneOf(Labels):
     column: str
     classes: tuple[str, ...] = ()
     kind: ClassVar[str] = "one class"
+    exclusive = True
 
     @property
     def train_columns(self) -> tuple[str, ...]:

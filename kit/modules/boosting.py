@@ -61,7 +61,7 @@ class BoostingModule(TargetModule):
     def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
         """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
         wanted = self.labels.certain(y) if self.labels.kind != "numbers" else y
-        if self.labels.kind == "one class" or getattr(self.labels, "exclusive", False):
+        if self.labels.exclusive:
             return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
         baseline, trees, columns = np.zeros(wanted.shape[1]), [], wanted.shape[1]
         for column, answers in enumerate(wanted.T):

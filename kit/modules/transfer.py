@@ -23,39 +23,38 @@ def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict
 
     Raises Usage where they are of another model, Unreachable where the hub cannot be reached, BadData for a broken file.
     """
-    import timm
-
     if config.model in networks.OWN:
         raise Usage(f"--weights: {config.model} is the kit's own net; there are weights for timm's. See --from.")
     overlay = {} if config.weights == "hub" else {"state_dict": read_weights(Path(config.weights))}
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     _refuse_deeper(before, overlay.get("state_dict", {}), config)
 
-    def create(**how: Any) -> nn.Module:
-        """Of the same random weights each time: what differs in a pretrained one was loaded."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return timm.create_model(
-                config.model, num_classes=net.num_classes, **how, **networks.sized(config.model, channels, side)
-            )
-
+    sized = networks.sized(config.model, channels, side) | {"num_classes": net.num_classes}
     try:
-        loaded = create(pretrained=True, pretrained_cfg_overlay=overlay or None)
+        loaded = _created(config.model, sized, pretrained=True, pretrained_cfg_overlay=overlay or None)
     except Exception as fault:  # hub clients raise what their HTTP library does; timm what torch does
         said = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else type(fault).__name__
         if config.weights == "hub":
             raise Unreachable(f"--weights hub: no weights of {config.model} from the hub ({said}).\n{ATTACH}") from fault
         raise Usage(f"--weights {config.weights}: not the weights of {config.model} ({said}).") from fault
-    state, blank = loaded.state_dict(), create().state_dict()
-    backbone = [name for name, tensor in before.items() if tensor.ndim > 1 and name not in networks.head_names(net)]
+    state, blank, head = loaded.state_dict(), _created(config.model, sized).state_dict(), networks.head_names(net)
+    backbone = [name for name, tensor in before.items() if tensor.ndim > 1 and name not in head]
     changed = sum(not torch.equal(blank[name], state[name]) for name in backbone)
     if changed < LOADED * len(backbone):
         raise Usage(
             f"--weights {config.weights}: holds {changed} of {len(backbone)} weights of {config.model}: another model's?"
         )
-    head = networks.head_names(net)
     net.load_state_dict({name: before[name] if name in head else tensor for name, tensor in state.items()})
     return dict(loaded.pretrained_cfg)  # type: ignore[arg-type]
+
+
+def _created(model: str, sized: dict[str, Any], **how: Any) -> nn.Module:
+    """Of the same random weights each time: what differs in a pretrained one was loaded."""
+    import timm
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return timm.create_model(model, **how, **sized)
 
 
 def _refuse_deeper(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], config: Config) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import kit
-from kit import competition, crossval, inference, labels
+from kit import competition, devices, inference, labels
+from kit.config import Config
 
 CHOICES = ((1, 1), (1, 5), (5, 1), (5, 5))  # models, views
 
@@ -24,7 +25,7 @@ def accuracies(folder: Path, seed: int) -> list[float]:
     tables = facts.tables(folder / "data")
     bound = labels.from_json(run.info["labels"])
     x = facts.inputs.load(folder / "data", tables.test, "test", 0).rows
-    config = crossval.devices.choose(crossval.Config(**run.info["config"]))
+    config = devices.choose(Config(**run.info["config"]))
     assert tables.solution is not None
     truth = tables.solution.iloc[:, 0].to_numpy()
     found = []

@@ -1,0 +1,191 @@
+"""Work: everything the stages of a run share, and how it comes about from a competition's files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kit import autotune, backbones, competition as competitions, config as configs, folds, frames, ngrams, vectors
+from kit.budget import Budget
+from kit.config import Config
+from kit.errors import BadData, Usage, listed
+from kit.folds import Folds
+from kit.inputs.base import Keep, Loaded
+from kit.inputs.text import Text, Texts
+from kit.keeper import Fold
+from kit.labels import to_json
+from kit.progress import Progress
+from kit.runs import Run
+from kit.stopping import Stop
+from kit.timings import Timings
+
+
+@dataclass
+class Work:
+    """Everything the stages of one run share."""
+
+    run: Run
+    adapter: competitions.Adapter
+    config: Config
+    tables: competitions.Tables
+    y: np.ndarray
+    x: Any
+    test: Loaded
+    folds: Folds
+    stop: Stop
+    progress: Progress
+    identity: str
+    budget: Budget
+    fits: int  # that are left
+    timings: Timings = field(default_factory=Timings)
+    predicting: float = 0.0  # seconds that a fold's predictions have taken at most
+
+
+def prepare(
+    run: Run,
+    adapter: competitions.Adapter,
+    config: Config,
+    root: Path,
+    stop: Stop,
+    quiet: bool,
+    only: list[int] | None,
+    budget: Budget,
+) -> Work:
+    """Read the files, load the inputs, deal the folds (or check those of the run), choose what is left to the kit."""
+    progress = Progress(quiet=quiet)
+    tables, train, test, notes = load(run, adapter.competition, config, root, progress)
+    y = tables.labels.encode(tables.train)
+    dealt, doubled = deal(adapter.competition, tables, y, train.look, config)
+    keep_folds(run, tables.train.index, dealt)
+    keep_truth(run, tables, y)
+    names, notes = dealt.numbers, [*tables.notes, *notes, *doubled]
+    prior = tables.labels.prior(y).tolist()
+    run.note(folds=names, labels=to_json(tables.labels), notes=notes, prior=prior)
+    unknown = [k for k in only or [] if k not in names]
+    if unknown:
+        raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
+    refits = config.final != "folds" and only is None
+    progress.expect(config.epochs * (sum(len(dealt.split(k)[0]) for k in only or names) + refits * len(y)))
+    for note in notes:
+        progress.say(note)
+    fits = len(only or names) + refits
+    work = Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, "", budget, fits)
+    if config.lr == 0 or config.batch == 0:
+        work.config = tuned(work)
+    known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]
+    work.identity = hashlib.sha256(json.dumps(known).encode()).hexdigest()
+    return work
+
+
+def load(
+    run: Run, facts: competitions.Competition, config: Config, root: Path, progress: Progress
+) -> tuple[competitions.Tables, Loaded, Loaded, list[str]]:
+    """The tables without training rows that cannot be used, the inputs of train and test, and what there is to say of them."""
+    tables = facts.tables(root)
+    if config.limit:
+        tables = competitions.first(tables, config.limit)
+    keep = Keep(config.cache_gb * 2**30, progress.say)
+    train = facts.inputs.load(root, tables.train, "train", config.size, keep)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
+    tables, notes = competitions.sound(tables, train.broken, test.broken)
+    if config.vectors and config.model == "ngrams" and isinstance(facts.inputs, Text):
+        notes.append(give_vectors(run, facts.inputs, root, train.rows, test.rows, config, progress))
+    return tables, train, test, notes
+
+
+def tuned(work: Work) -> Config:
+    """The Config with numbers for `auto`, found once on the training rows of the first fold and kept in `run.json`."""
+    chosen = work.run.info.get("chosen")
+    if chosen is None:
+        preset = work.adapter.preset(work.run.info["preset"], configs.by_hand(work.run.info["origins"]))
+        config, said = autotune.tuned(fold_of(work, 0, work.config), work.fits, preset, work.run.path)
+        for line in said:
+            work.progress.say(line)
+        chosen = {"lr": config.lr, "batch": config.batch}
+        work.run.note(chosen=chosen)
+    return work.config.changed(**chosen)
+
+
+def fold_of(work: Work, name: int | str, config: Config) -> Fold:
+    """The fit of a fold, or of all rows (`refit`)."""
+    train, valid = work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
+    number = name if isinstance(name, int) else -1
+    return Fold(
+        f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, work.run.fold(name),
+        work.x, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
+        work.adapter.competition.inputs.mirror, backbones.source(work.config.from_run, work.run, number),
+    )  # fmt: skip
+
+
+def give_vectors(run: Run, inputs: Text, root: Path, train: Texts, test: Texts, config: Config, progress: Progress) -> str:
+    """Learn vectors from all texts there are, or read the run's own, and hand them to train and test; and say so.
+
+    No answer is seen, so the rows that a fold validates may take part.
+    """
+    path, further = run.path / vectors.FILE, inputs.further(root)
+    try:
+        found = vectors.load(path)
+    except BadData:  # not there, or broken: they come out as before
+        every = ngrams.joined([texts.bags(config.ngrams) for texts in (train, test, further)])
+        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say)
+        found.save(path)
+    train.vectors = test.vectors = found
+    missing = inputs.unlabelled and not len(further)
+    others = f"none unlabelled (there is no {inputs.unlabelled})" if missing else f"{len(further):,} unlabelled"
+    return f"vectors learned from texts alone: {len(train):,} of the training rows, {len(test):,} of the test, {others}"
+
+
+def deal(
+    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
+) -> tuple[Folds, list[str]]:
+    """Folds by the competition's facts; duplicates count as one group. And what there is to say of it.
+
+    `look`: the inputs, or small copies of them.
+    """
+    notes = []
+    groups = folds.codes(tables.train[facts.group]) if facts.group else None
+    strata = None if config.split == "plain" else tables.labels.strata(y)
+    when = None
+    if facts.time and config.split in ("auto", "time"):
+        when = folds.times(tables.train, facts.time)
+    elif config.split == "time":
+        raise Usage(f"--split time: {facts.slug} has no time column.")
+    same = facts.inputs.twins(look)
+    doubled = len(same) - len(np.unique(same))
+    if doubled and when is None:
+        notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
+        groups = same if groups is None else folds.joined(groups, same)
+    return folds.make(tables.train.index, config.folds, config.seed, strata, groups, when), notes
+
+
+def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
+    """Write folds.csv, or check that the run's own says the same."""
+    path = run.path / "folds.csv"
+    frame = pd.DataFrame({"fold": dealt.fold}, index=pd.Index(ids, name="id"))
+    if not path.exists():
+        frames.write_csv(path, frame)
+        return
+    old = frames.read_folds(run.path)
+    same = old.reindex(frame.index) == frame["fold"]
+    if len(old) != len(frame) or not same.all():
+        moved = frame.index[~same]
+        raise Usage(
+            f"{path}: the folds of this run differ from today's plan in {max(len(moved), abs(len(old) - len(frame)))}"
+            f" rows (ids {listed(moved, 3)}). Use --name for a new run, or --fresh to start over."
+        )
+
+
+def keep_truth(run: Run, tables: competitions.Tables, y: np.ndarray) -> None:
+    """Write truth.csv, the encoded answers by id: a run that was copied without its data can still be looked into."""
+    flat = y.reshape(len(y), -1)
+    columns = list(tables.labels.train_columns if y.ndim == 1 else tables.labels.columns)
+    if len(columns) != flat.shape[1]:  # a text's codes are no prediction's columns
+        columns = [f"code {i + 1}" for i in range(flat.shape[1])]
+    frame = pd.DataFrame(flat, index=pd.Index(tables.train.index, name="id"), columns=columns)
+    frames.write_csv(run.path / "truth.csv", frame)
