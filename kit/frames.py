@@ -101,10 +101,9 @@ def write_csv(path: Path, frame: pd.DataFrame, index: bool = True) -> None:
 def csv_text(frame: pd.DataFrame, index: bool = True) -> str:
     """What `write_csv` writes."""
     table = frame.reset_index() if index else frame
-    texts = [table[column] for column in table.columns if table[column].dtype.kind not in "fiub"]
+    text = table.to_csv(index=False, lineterminator="\n")
     # The csv module leaves a lone carriage return unquoted, and readers take it for the end of a row.
-    risky = any("\r" in str(cell) for cells in [table.columns, *texts] for cell in cells)
-    return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL)
+    return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL) if "\r" in text else text
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
     " timings ledger plots markup",
-    "ngrams tokens inputs labels views augment trivial duplicates charts",
+    "ngrams incidence tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid crossval blend pipeline opened answers check sheets"
     " readings audit doctor report findings page export parity card client kaggle download submit attached dataset kernel"
