@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from kit import remote
+from kit import memory, remote
 from kit.config import KNOBS, flag, switch
 from kit.errors import KitError, Usage, did_you_mean
 
@@ -261,7 +261,8 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from kit import audit, check, competition as competitions, config as configs
+    with memory.importing():
+        from kit import audit, check, competition as competitions, config as configs
     from kit.errors import BadData
 
     adapter = competitions.load(arguments.name)
@@ -294,7 +295,8 @@ def _export(arguments: argparse.Namespace) -> int:
     import kit
 
     run = kit.load(arguments.run)
-    from kit import export
+    with memory.importing():
+        from kit import export
 
     done = export.export(run, arguments.format, arguments.data, arguments.out)
     if arguments.json:

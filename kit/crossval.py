@@ -27,6 +27,7 @@ from kit import (
     folds,
     frames,
     inference,
+    memory,
     ngrams,
     paid,
     readings,
@@ -263,6 +264,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     del module, keeper
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
+        memory.give_back()
     names = ("model.ckpt", "oof.csv", "test.csv", *paid.FILES.values())
     kept = [folder / name for name in names if (folder / name).exists()]
     stats["checksums"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}

@@ -6,10 +6,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from kit import memory
 from kit.inputs.text import Texts
 from kit.ngrams import BITS, Bags
 
@@ -57,8 +59,12 @@ def of(texts: Texts, order: int, known: np.ndarray | None = None) -> Incidence:
     """
     kept = texts.__dict__.pop("_incidence", None)
     if kept is None or kept[0] != order or (not kept[1] if known is None else not np.array_equal(kept[2].known, known)):
-        kept = (order, known is None, build(texts.bags(order), known))
+        memory.give_back()  # what a fit has left, then what finding the n-grams has, and what building: each a peak
+        bags = texts.bags(order)
         texts.forget()
+        memory.give_back()
+        kept = (order, known is None, build(bags, known))
+        memory.give_back()
     texts.__dict__["_incidence"] = kept
     return kept[2]
 
@@ -69,7 +75,7 @@ def build(bags: Bags, known: np.ndarray | None = None) -> Incidence:
     texts = np.repeat(np.arange(len(bags), dtype=np.min_scalar_type(len(bags))), lengths)
     edges = [i << (BITS - UPPER) for i in range((1 << UPPER) + 1)]
     columns, orders, bounds, held = [], [], [], []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = (bags.columns >= low) & (bags.columns < high)
         keys = bags.columns[inside].astype(np.int64) << 32
         keys |= texts[inside]

@@ -13,7 +13,7 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
-    " timings ledger plots markup",
+    " timings ledger plots markup memory",
     "ngrams incidence tokens inputs labels views augment trivial duplicates charts",
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid crossval blend pipeline opened answers check sheets"
