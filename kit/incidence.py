@@ -81,7 +81,7 @@ def build(bags: Bags, known: np.ndarray | None = None) -> Incidence:
         keys |= texts[inside]
         keys.sort()
         column, first, count = _runs(keys)
-        kept = np.isin(column, known, assume_unique=True) if known is not None else count >= RARE
+        kept = count >= RARE if known is None else _among(column, known[slice(*np.searchsorted(known, (low, high)))])
         column, first, count = column[kept], first[kept], count[kept]
         order = np.argsort(-count, kind="stable")
         columns.append(column)
@@ -96,6 +96,11 @@ def _runs(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     column = (keys >> 32).astype(np.int32)
     first = np.flatnonzero(np.r_[True, column[1:] != column[:-1]]) if len(column) else np.zeros(0, np.int64)
     return column[first], first, np.diff(np.r_[first, len(column)])
+
+
+def _among(column: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which of a part's columns are known: by a table of the part's width, which takes a tenth of the time of sorting."""
+    return np.isin(column, known, kind="table")
 
 
 def _gathered(values: np.ndarray, first: np.ndarray, bounds: np.ndarray) -> np.ndarray:
