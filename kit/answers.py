@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import competition as competitions, frames, labels as all_labels
+from kit import competition as competitions, frames, labels as all_labels, memory
 from kit.errors import BadData, Usage
 from kit.progress import say
 from kit.runs import Run
@@ -38,7 +38,8 @@ def answered(
     """
     import numpy as np
 
-    from kit import allowance, inference, readings
+    with memory.importing():
+        from kit import allowance, inference, readings
     from kit.inputs.base import Keep
     from kit.opened import opened
 

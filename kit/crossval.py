@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit import checkpoints, frames, inference, paid
+from kit import checkpoints, frames, inference, memory, paid
 from kit.config import Config
 from kit.errors import BadData
 from kit.keeper import Fold, Keeper
@@ -82,6 +82,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     del module, keeper
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
+        memory.give_back()
     seal(folder, stats)
     return stats
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kit import frames, inference, ngrams
-from kit.modules import bags
+from kit import frames, incidence, inference, ngrams
 from kit.runs import Run
 
 TOP = 30  # n-grams in each direction, for each answer
@@ -21,7 +20,7 @@ def write(run: Run, texts: Any, columns: tuple[str, ...]) -> None:
     models = inference.load_members(run)
     order, known = models[0].config.ngrams, models[0].column.numpy()  # one layout serves all folds of a run
     weight = np.stack([model.weight.detach().numpy() for model in models]).mean(axis=0, dtype=np.float64)
-    count = bags.matrix_of(texts, order, known)[0].getnnz(axis=0)
+    count = incidence.of(texts, order, known).counts()
     rows = []
     for j, answer in enumerate(columns):
         rising = np.argsort(weight[:, j], kind="stable")

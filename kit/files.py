@@ -39,7 +39,7 @@ def read(root: Path, name: str) -> bytes:
         raise DiskError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
     if path.suffix == ".zip":
         data = _unzip(data, path, name)
-    if not data.strip():
+    if not data or data.isspace():
         raise BadData(f"{path}: the file is empty. Download it again.")
     return data
 

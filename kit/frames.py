@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 csv.field_size_limit(1 << 30)  # the default of 128 KB refuses a long text
 
 
 def text_of(data: bytes, name: str) -> str:
     """UTF-8 (with or without BOM) or UTF-16 bytes as text; raises BadData that names the line otherwise."""
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = "utf-16" if data[:2] in UTF_16 else "utf-8-sig"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as fault:
@@ -37,7 +38,19 @@ def read_csv(data: bytes, name: str, delimiter: str = ",", escape: str = "") -> 
     """
     import pandas as pd
 
-    text = io.StringIO(text_of(data, name), newline="")
+    try:
+        header, rows = _cells(data, name, delimiter, escape)
+    except (BadData, UnicodeDecodeError):
+        text_of(data, name)  # that it is no text is said first
+        raise
+    return pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
+
+
+def _cells(data: bytes, name: str, delimiter: str, escape: str) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows, decoded piece by piece: as one text a file takes up to four bytes a letter."""
+    text: io.TextIOBase = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    if data[:2] in UTF_16 or b"\0" in data:
+        text = io.StringIO(text_of(data, name), newline="")
     reader = csv.reader(text, delimiter=delimiter, escapechar=escape or None, strict=True)
     rows: list[list[str]] = []
     try:
@@ -51,7 +64,7 @@ def read_csv(data: bytes, name: str, delimiter: str = ",", escape: str = "") -> 
             rows.append(row)
     except csv.Error as fault:
         raise BadData(f"{name}, line {reader.line_num}: {fault}. Is a quote left open?") from None
-    return pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
+    return header, rows
 
 
 def check_header(header: list[str], name: str) -> None:
@@ -111,10 +124,9 @@ def write_csv(path: Path, frame: pd.DataFrame, index: bool = True) -> None:
 def csv_text(frame: pd.DataFrame, index: bool = True) -> str:
     """What `write_csv` writes."""
     table = frame.reset_index() if index else frame
-    texts = [table[column] for column in table.columns if table[column].dtype.kind not in "fiub"]
+    text = table.to_csv(index=False, lineterminator="\n")
     # The csv module leaves a lone carriage return unquoted, and readers take it for the end of a row.
-    risky = any("\r" in str(cell) for cells in [table.columns, *texts] for cell in cells)
-    return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL)
+    return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL) if "\r" in text else text
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

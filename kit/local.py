@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kit import memory
 from kit.config import KNOBS
 from kit.errors import Usage
 
@@ -191,7 +192,8 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from kit import audit, check, competition as competitions, config as configs
+    with memory.importing():
+        from kit import audit, check, competition as competitions, config as configs
     from kit.errors import BadData
 
     adapter = competitions.load(arguments.name)
@@ -224,7 +226,8 @@ def _export(arguments: argparse.Namespace) -> int:
     import kit
 
     run = kit.load(arguments.run)
-    from kit import export
+    with memory.importing():
+        from kit import export
 
     done = export.export(run, arguments.format, arguments.data, arguments.out)
     if arguments.json:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions, config as configs, files, ledger, runs
+from kit import competition as competitions, config as configs, files, ledger, memory, runs
 from kit.budget import Budget
 from kit.errors import BadData, KitError, Stopped, Usage
 from kit.progress import say
@@ -126,11 +126,12 @@ def execute(
     from kit.stopping import stoppable
 
     try:
-        with stoppable() as stop:
+        with stoppable() as stop, contextlib.ExitStack() as frozen:
             began = time.monotonic()
             budget = Budget(config.time_budget)
-            from kit import crossval, devices, outcome, work as works  # seconds of imports: only when there is something to do
-
+            with memory.importing():  # seconds of imports: only when there is something to do
+                from kit import crossval, devices, outcome, work as works
+            frozen.enter_context(memory.settled())
             resolved = devices.choose(config, adapter.competition.inputs.kind)
             target.note(**devices.note(resolved))
             work = works.prepare(target, adapter, resolved, root, stop, quiet, only_fold, budget)

@@ -82,8 +82,16 @@ def _fit(
             raise
         if timings is not None and config.profile:
             timings.add(trainer.profiler)  # type: ignore[attr-defined]
+        release(trainer)
     module.finish()
     return module.eval(), keeper
+
+
+def release(trainer: pl.Trainer) -> None:
+    """Let go of what only training needs: predictions come next, and trainer and module hold each other until collected."""
+    for optimizer in trainer.optimizers:
+        optimizer.state.clear()
+        optimizer.zero_grad()
 
 
 @contextmanager

@@ -13,8 +13,8 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
-    " timings ledger markup drawing axes",
-    "ngrams tokens inputs labels views augment trivial duplicates charts layout sheets",
+    " timings ledger markup drawing axes memory",
+    "ngrams incidence tokens inputs labels views augment trivial duplicates charts layout sheets",
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid work crossval outcome blend pipeline opened"
     " answers check previews readings audit doctor report mistakes findings page export parity card client kaggle"

@@ -14,8 +14,9 @@ from test_text import reviews
 import kit
 from kit import pipeline
 from kit.config import Config
+from kit.incidence import Incidence
 from kit.labels import Columns, Labels, Numbers, OneOf
-from kit.modules import bags, boosting, choice
+from kit.modules import boosting, choice
 from kit.runs import read_json
 
 ENDLESS: dict[str, dict[str, Any]] = {
@@ -42,13 +43,13 @@ def epochs(run: kit.Run) -> list[float]:
 
 @ONE_STEP
 def test_a_fit_ends_in_its_time_and_predicts_soundly(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = bags.times
+    plain = Incidence.times
 
     def slow(*rest: Any) -> np.ndarray:
         time.sleep(0.05)  # else this solver is done in time
         return plain(*rest)
 
-    monkeypatch.setattr(bags, "times", slow)
+    monkeypatch.setattr(Incidence, "times", slow)
     began = time.monotonic()
     run = fitted(model, tmp_path, time_budget=4)
     assert 1.5 < time.monotonic() - began < 8  # undisturbed they would take minutes

@@ -11,14 +11,14 @@ import torch
 from hypothesis import given, strategies as st
 
 import kit
-from kit import checkpoints, competition, fabricate, frames, holdout, ngrams
+from kit import checkpoints, competition, fabricate, frames, holdout, incidence, ngrams
 from kit.cli import main
 from kit.config import Config
 from kit.inputs import Text
 from kit.inputs.text import Texts
 from kit.labels import Columns, Numbers, OneOf
 from kit.modules import choice
-from kit.modules.bags import Product, known_columns, matrix_of
+from kit.modules.bags import Product
 
 MASK = (1 << 64) - 1
 ODD = ["", " ", "!?", "<br />", "a\0b", "Ünï çödé 🎬 film", "x" * 5000, "\x07\x1b[31m", "don't", "good good good"]
@@ -71,17 +71,36 @@ def test_some_rows_of_a_bag_are_those_rows() -> None:
     assert np.array_equal(some.start, again.start) and np.array_equal(some.columns, again.columns)
 
 
+def dense(held: incidence.Incidence) -> np.ndarray:
+    """An Incidence as an array [n, known], by its parts."""
+    found = np.zeros((len(held.lengths), len(held.known)), np.float32)
+    found[:, held.place] = np.concatenate([part.toarray() for part in held.parts]).T
+    return found
+
+
 def test_the_sparse_product_has_the_gradient_of_the_dense_one() -> None:
-    texts = Texts(["a b c", "b c", "c d b", "a"])
-    known = known_columns(texts, 2)
-    matrix, lengths = matrix_of(texts, 2, known)
-    assert matrix.shape == (4, len(known)) and lengths.tolist() == [5, 3, 5, 1]
-    weights = torch.randn(len(known), 2, requires_grad=True)
-    (Product.apply(matrix, weights) ** 2).sum().backward()
+    held = incidence.of(Texts(["a b c", "b c", "c d b", "a", ""]), 2)
+    assert held.lengths.tolist() == [5, 3, 5, 1, 1]
+    weights = torch.randn(len(held.place), 2, requires_grad=True)
+    (Product.apply(held, weights) ** 2).sum().backward()
     sparse = weights.grad.clone()
     weights.grad = None
-    ((torch.from_numpy(matrix.toarray()) @ weights) ** 2).sum().backward()
+    ((torch.from_numpy(dense(held)[:, held.place]) @ weights) ** 2).sum().backward()
     assert torch.allclose(sparse, weights.grad, atol=1e-5)
+
+
+@given(st.lists(st.text("ab!? ", max_size=12) | st.sampled_from(ODD), max_size=9), st.integers(1, 3))
+def test_an_incidence_holds_the_columns_of_every_bag(texts: list[str], order: int) -> None:
+    bags = ngrams.bags(texts, order)
+    rows = [bags.columns[one:after] for one, after in zip(bags.start, bags.start[1:], strict=False)]
+    own = incidence.build(bags)
+    often = {int(one) for row in rows for one in row if sum(one in other for other in rows) >= incidence.RARE}
+    assert own.known.tolist() == sorted(often)
+    asked = np.array(sorted({*own.known[::2].tolist(), 5, 1 << 24}), np.int32)
+    for held in (own, incidence.build(bags, asked)):
+        expected = np.array([np.isin(held.known, row) for row in rows], np.float32).reshape(len(rows), len(held.known))
+        assert np.array_equal(dense(held), expected)
+        assert np.array_equal(held.counts(), expected.sum(axis=0))
 
 
 def sentences(n: int, seed: int = 0) -> tuple[Texts, np.ndarray]:

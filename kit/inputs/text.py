@@ -52,6 +52,10 @@ class Texts:
             self._bags[order] = ngrams.bags(self.texts, order)
         return self._bags[order]
 
+    def forget(self) -> None:
+        """Let go of the n-grams; who needs them again finds them again."""
+        self._bags.clear()
+
     def points(self) -> np.ndarray:
         """The texts' vectors, float32 [n, d]; found once. Without any, d is 0."""
         if self.vectors is None:

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from kit import ngrams
+from kit import incidence
 from kit.errors import Usage
+from kit.incidence import RARE, Incidence
 from kit.inputs.text import Texts
 from kit.modules.targets import TargetModule
 
-FORWARD = 8192  # rows predicted at a time
+FORWARD = 1 << 30  # rows predicted at a time
 SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
-RARE = 2  # an n-gram of fewer training texts says nothing of others
 
 
 class TimeOver(Exception):
@@ -31,46 +29,16 @@ class TimeOver(Exception):
 
 
 class Product(torch.autograd.Function):
-    """`matrix @ weights` for a constant scipy CSR matrix: as fast as torch's on a CPU, and it copies nothing."""
+    """`held.times(weights)` of an Incidence, with its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: Any, weights: torch.Tensor) -> torch.Tensor:
-        ctx.matrix = matrix
-        return torch.from_numpy(times(matrix, weights.detach().numpy()))
+    def forward(ctx: Any, held: Incidence, weights: torch.Tensor) -> torch.Tensor:
+        ctx.held = held
+        return torch.from_numpy(held.times(weights.detach().numpy()))
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:  # type: ignore[override]
-        return None, torch.from_numpy(transposed_times(ctx.matrix, gradient.numpy()))
-
-
-def times(matrix: Any, values: np.ndarray) -> np.ndarray:
-    """`matrix @ values`, each half of the rows in a thread of its own."""
-    return np.concatenate(list(_pool().map(lambda half: half @ values, halves(matrix))))
-
-
-def transposed_times(matrix: Any, values: np.ndarray) -> np.ndarray:
-    """`matrix.T @ values`. Two threads on any machine, so that the sum has one order."""
-    first, second = halves(matrix)
-    cut = first.shape[0]
-    one, two = _pool().map(lambda pair: pair[0].T @ pair[1], ((first, values[:cut]), (second, values[cut:])))
-    return one + two
-
-
-def halves(matrix: Any) -> tuple[Any, Any]:
-    """The upper and the lower rows of a CSR matrix, without a copy."""
-    from scipy.sparse import csr_matrix
-
-    rows, columns = matrix.shape
-    middle = rows // 2
-    cut = matrix.indptr[middle]
-    upper = csr_matrix((matrix.data[:cut], matrix.indices[:cut], matrix.indptr[: middle + 1]), (middle, columns))
-    lower = csr_matrix((matrix.data[cut:], matrix.indices[cut:], matrix.indptr[middle:] - cut), (rows - middle, columns))
-    return upper, lower
-
-
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(2)
+        return None, torch.from_numpy(ctx.held.transposed_times(gradient.numpy()))
 
 
 class BagsModule(TargetModule):
@@ -98,16 +66,15 @@ class BagsModule(TargetModule):
     def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
         """Ratios, mean length and target scaling from the training rows; the weights begin at nothing."""
         self.scale_targets(y[rows])
-        known = known_columns(texts, self.config.ngrams)
-        self.matrix, lengths = matrix_of(texts, self.config.ngrams, known)
+        self.points = points_of(texts, rows)  # first: with the matrix the n-grams go
+        self.held = incidence.of(texts, self.config.ngrams)
         self.rows = torch.from_numpy(rows)
+        lengths = torch.from_numpy(self.held.lengths)
         self.length.fill_(float(lengths[self.rows].mean()))
         self.root = (self.length / lengths).sqrt()[:, None]
         self.ratio = self._ratios(torch.from_numpy(self.labels.certain(y)), len(y))
-        self.column = torch.from_numpy(known)
-        self.points = points_of(texts, rows)
         self.losses: list[float] = []
-        self.weight = torch.nn.Parameter(torch.zeros(len(known), len(self.labels.columns)))
+        self.weight = torch.nn.Parameter(torch.zeros(len(self.held.place), len(self.labels.columns)))
         self.direction = torch.nn.Parameter(torch.zeros(self.points.shape[1], len(self.labels.columns)))
 
     def _ratios(self, certain: torch.Tensor, count: int) -> torch.Tensor:
@@ -124,12 +91,12 @@ class BagsModule(TargetModule):
 
     def _texts_with(self, counted: torch.Tensor) -> torch.Tensor:
         """For every n-gram, the sum of `counted` [rows, c] over the texts that have it."""
-        return torch.from_numpy(transposed_times(self.matrix, counted.numpy()))
+        return torch.from_numpy(self.held.transposed_times(counted.numpy()))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
         c = self.config
         with torch.autocast(self.device.type, enabled=False):
-            product = Product.apply(self.matrix, self.ratio * self.weight)
+            product = Product.apply(self.held, self.ratio * self.weight)
             logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
             y = batch["y"]
             penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
@@ -168,10 +135,13 @@ class BagsModule(TargetModule):
 
     def finish(self) -> None:
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
+        self.column = torch.from_numpy(self.held.known)
         with torch.no_grad():
-            self.weight = torch.nn.Parameter(self.ratio * self.weight)
+            weight = torch.empty_like(self.weight)
+            weight[torch.from_numpy(self.held.place)] = self.ratio * self.weight
+            self.weight = torch.nn.Parameter(weight)
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
-        del self.points, self.matrix, self.ratio, self.root, self.rows, self.losses
+        del self.points, self.held, self.ratio, self.root, self.rows, self.losses
         self.__dict__.pop("best", None)
 
     def adopt(self, source: Any) -> None:
@@ -180,21 +150,22 @@ class BagsModule(TargetModule):
 
     def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
         """The batch that `predict_step` takes."""
-        matrix, lengths = matrix_of(texts, self.config.ngrams, self.column.numpy())
-        return {"matrix": matrix[rows], "lengths": lengths[torch.from_numpy(rows)], "points": points_of(texts, rows)}
+        points = points_of(texts, rows)
+        held = incidence.of(texts, self.config.ngrams, self.column.numpy())
+        return {"held": held, "rows": torch.from_numpy(rows), "points": points}
 
     def forward_rows(self, device: str) -> int:
-        """How many rows to predict at a time."""
+        """How many rows to predict at a time: a product is of all that there are."""
         return FORWARD
 
-    def forward(self, matrix: Any, lengths: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-        """Predictions [b, outputs] of rows as `matrix_of` and `points_of` have them."""
-        product = Product.apply(matrix, self.weight)
-        logits = product * (self.length / lengths).sqrt()[:, None] + points @ self.direction + self.bias
-        return self.answers(logits)
+    def forward(self, held: Incidence, rows: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """Predictions [b, outputs] of some rows of the texts that `held` is of, with their vectors [b, d]."""
+        product = Product.apply(held, self.weight[torch.from_numpy(held.place)])
+        root = (self.length / torch.from_numpy(held.lengths)).sqrt()[:, None]
+        return self.answers((product * root)[rows] + points @ self.direction + self.bias)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        return self(batch["matrix"], batch["lengths"], batch["points"])
+        return self(batch["held"], batch["rows"], batch["points"])
 
 
 def iterations_of(solver: Any) -> int:
@@ -205,37 +176,3 @@ def iterations_of(solver: Any) -> int:
 def points_of(texts: Texts, rows: np.ndarray) -> torch.Tensor:
     """The vectors of some texts [rows, d] on the scale at which one penalty suits them and the n-grams."""
     return torch.from_numpy(texts.points()[rows]) * SPREAD
-
-
-def known_columns(texts: Texts, order: int) -> np.ndarray:
-    """The numbers (int32, rising) of the columns of at least RARE texts: no part of these texts could know the others."""
-    known = texts.__dict__.setdefault("_known", {})
-    if order not in known:
-        ordered = np.sort(texts.bags(order).columns)
-        first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, int)
-        known[order] = ordered[first[np.diff(np.r_[first, len(ordered)]) >= RARE]].astype(np.int32)
-    return known[order]
-
-
-def matrix_of(texts: Texts, order: int, known: np.ndarray) -> tuple[Any, torch.Tensor]:
-    """Texts as a sparse matrix [n, known] of ones, and the lengths of their rows before rare columns were left out.
-
-    Kept beside the texts: all folds of a run know the same columns.
-    """
-    from scipy.sparse import csr_matrix
-
-    made = texts.__dict__.setdefault("_matrices", {})
-    key = (order, hash(known.tobytes()))
-    if key not in made:
-        bags = texts.bags(order)
-        place = np.full(1 << ngrams.BITS, -1, np.int32)
-        place[known] = np.arange(len(known), dtype=np.int32)
-        columns = place[bags.columns]
-        kept = columns >= 0
-        start = np.r_[np.int32(0), np.cumsum(kept, dtype=np.int32)][bags.start]
-        columns = columns[kept]
-        matrix = csr_matrix((np.ones(len(columns), np.float32), columns, start), (len(texts), len(known)))
-        lengths = torch.from_numpy(np.maximum(np.diff(bags.start), 1).astype(np.float32))
-        made.clear()  # one at a time: another order or run's columns take its place
-        made[key] = (matrix, lengths)
-    return made[key]

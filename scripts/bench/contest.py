@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -32,17 +33,25 @@ def parser(
 def alternate(names: Iterable[str], repeats: int, more: Callable[[str], list[str]] = lambda name: []) -> Results:
     """Run this script again as `--contender NAME`, with `more(name)` besides, each in turn, so many times.
 
-    A contender prints JSON as its last line; `seconds`, of its whole process, is added unless it says so itself.
+    A contender prints JSON as its last line; `seconds` and `cpu` (user and system), of its whole process, are added unless
+    it says so itself. On a machine that others use too, only `cpu` can be compared.
     """
     results: Results = {name: [] for name in names}
     for _ in range(repeats):
         for name, many in results.items():
-            began = time.perf_counter()
+            began, used = time.perf_counter(), processor()
             words = [sys.executable, *sys.argv, "--contender", name, *more(name)]
             answer = subprocess.run(words, capture_output=True, text=True, check=True)
-            many.append({"seconds": time.perf_counter() - began, **json.loads(answer.stdout.splitlines()[-1])})
+            spent = {"seconds": time.perf_counter() - began, "cpu": processor() - used}
+            many.append({**spent, **json.loads(answer.stdout.splitlines()[-1])})
             print(f"{name:20}", many[-1], file=sys.stderr)
     return results
+
+
+def processor() -> float:
+    """User and system seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def medians(results: Results) -> dict[str, dict[str, float]]:

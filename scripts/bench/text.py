@@ -2,8 +2,8 @@
 
     python scripts/bench/text.py --data DIR [--repeats 3]
 
-Contenders alternate in fresh processes and use the same folds; printed are the median seconds, the out-of-fold AUC, the
-peak memory of the process, and the kit's ratios.
+Contenders alternate in fresh processes and use the same folds; printed are the median seconds (and CPU seconds), the
+out-of-fold AUC, the peak memory of the process, and the kit's ratios.
 
 kit:   `kit run imdb`, default preset.
 nb:    CountVectorizer (binary, 1- to 3-grams, min_df 2), naive-Bayes log-count ratios, liblinear (dual, C 0.5, tol 0.01).
@@ -89,10 +89,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         middle = medians(alternate(CONTENDERS, arguments.repeats, lambda name: ["--out", f"{folder}/{name}"]))
     for name, one in middle.items():
-        faster, lighter = one["seconds"] / middle["kit"]["seconds"], middle["kit"]["mb"] / one["mb"]
+        faster, thriftier = (one[key] / middle["kit"][key] for key in ("seconds", "cpu"))
         print(
-            f"{name:6} {one['seconds']:6.1f} s  out-of-fold AUC {one['auc']:.5f}  {one['mb']:5,.0f} MB"
-            f"   kit: {faster:.2f}× as fast, {lighter:.2f}× the memory"
+            f"{name:6} {one['seconds']:6.1f} s ({one['cpu']:.1f} of CPU)  AUC {one['auc']:.5f}  {one['mb']:5,.0f} MB"
+            f"   kit: {faster:.2f}× as fast ({thriftier:.2f}× by CPU), {middle['kit']['mb'] / one['mb']:.2f}× the memory"
         )
 
 
