@@ -12,6 +12,11 @@ class Budget:
     def __init__(self, seconds: float = 0.0):
         self.end = time.monotonic() + seconds if seconds else math.inf
 
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.end - time.monotonic()
+
     def until(self, fits: int, after: float, last: float) -> float:
         """When the next of so many fits must be over (`time.monotonic()`).
 

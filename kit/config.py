@@ -148,6 +148,16 @@ class Config:
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
 IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
+# What only models that train by epochs heed, and what only the others do.
+NETS = {
+    "width", "weights", "tokens", "from_run", "strategy", "unfreeze", "layer_decay", "crop", "epochs", "early_stop", "batch",
+    "accumulate", "gradient_checkpointing", "lr", "clip", "bias_lr", "head_lr", "optimizer", "schedule",
+    "weight_decay", "warmup", "label_smoothing", "huber", "dropout", "ema", "augment", "checkpoint", "val_every",
+}  # fmt: skip
+OTHERS = {
+    "ngrams": {"ngrams", "iterations", "vectors", "inverse_penalty", "label_smoothing"},
+    "boosting": {"trees", "leaves", "shrinkage"},
+}
 AUTO = ("lr", "batch")  # 0 means that it is found when the run begins
 PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
 
@@ -179,6 +189,13 @@ def given(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) ->
 def by_hand(origins: Mapping[str, str]) -> list[str]:
     """The same knobs as `given`, by where `resolve` says that their values came from."""
     return [name for name, origin in origins.items() if origin == "flag" or origin.startswith("KIT_")]
+
+
+def heeded(name: str, model: str) -> bool:
+    """Does a knob change anything for a model?"""
+    if model in OTHERS:
+        return name in OTHERS[model] or not any(name in some for some in (NETS, *OTHERS.values()))
+    return name in NETS or not any(name in some for some in OTHERS.values())
 
 
 def shown(name: str, value: Any) -> str:

@@ -28,15 +28,10 @@ def deadline(work: Work, fold: Fold, module: Any) -> float:
     """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
     if not work.config.time_budget:
         return math.inf
-    rows = len(fold.valid) * (1 + paid.passes(module)) + len(work.test.rows)
+    rows = len(fold.valid) * (1 + paid.passes(module) * work.weigh) + len(work.test.rows)
     if not work.predicting:
-        some = np.arange(min(len(fold.x), 2 * module.forward_rows(fold.config.devices)))
-        inference.predict(module.eval(), fold.x, some[: len(some) // 2], fold.config)
-        inference.predict(module, work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready now
-        began = time.monotonic()
-        inference.predict(module, fold.x, some, fold.config)
-        work.predicting = (time.monotonic() - began) / len(some) * rows
-        module.train()
+        inference.predict(module.eval(), work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready
+        work.predicting = inference.pace(module, fold.x, fold.config) * rows
     after = SPARE * work.predicting + FILES
     return work.budget.until(work.fits, after, FILES + 2e-5 * (len(work.y) + len(work.test.rows)))
 
@@ -99,7 +94,8 @@ def validate(work: Work, fold: Fold, module: Any, keeper: Keeper) -> dict[str, A
         stats = {"score": keeper.best["score"], "end": stats["score"], "best_epoch": keeper.best["epoch"]}
         module.load_state_dict(keeper.best["module"])
         predicted = predict()
-    for name, values in {"oof.csv": predicted, **paid.without(module, predict)}.items():
+    others = paid.without(module, predict) if work.weigh else {}
+    for name, values in {"oof.csv": predicted, **others}.items():
         write_predictions(work, fold.folder / name, values, work.tables.train.index[fold.valid])
     return stats
 

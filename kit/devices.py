@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from kit.config import Config
+from kit.config import OTHERS, Config
 from kit.errors import Usage
 
 NATIVE_BF16 = 8  # CUDA compute capability; below it (T4: 7.5) torch.cuda.is_bf16_supported() still says True
@@ -20,9 +20,7 @@ def choose(config: Config, kind: str = "images") -> Config:
 
     Raises Usage where the machine has none.
     """
-    if config.model == "ngrams":  # sparse products in float32: a CPU's work
-        return config.changed(devices="cpu", precision="fp32", layout="contiguous")
-    if config.model == "boosting":  # scikit-learn's, in one step
+    if config.model in OTHERS:  # one step, of all rows: sparse products in float32, or scikit-learn's boosting
         return config.changed(devices="cpu", precision="fp32", layout="contiguous", epochs=1)
     device = config.devices
     if device == "gpu" and not torch.cuda.is_available():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,17 @@ def predict(module: Any, x: Any, rows: np.ndarray | None, config: Config) -> np.
             moved = {name: part.to(device) if isinstance(part, torch.Tensor) else part for name, part in batch.items()}
             parts.append(module.predict_step(moved).float().cpu())
     return torch.cat(parts).numpy() if parts else np.zeros((0, len(module.labels.columns)), np.float32)
+
+
+def pace(module: Any, x: Any, config: Config) -> float:
+    """Seconds that a row's prediction takes: of a few rows of `x`, after as many that do not count."""
+    some = np.arange(min(len(x), 2 * module.forward_rows(config.devices)))
+    module.eval()
+    predict(module, x, some[: max(1, len(some) // 2)], config)
+    began = time.monotonic()
+    predict(module, x, some, config)
+    module.train()
+    return (time.monotonic() - began) / len(some)
 
 
 def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:

@@ -110,13 +110,18 @@ def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], pre
 
 
 def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
-    """The resolved configuration on stderr, by where each value came from; what is off by default is in `run.json` only."""
+    """The resolved configuration on stderr, by where each value came from; the rest is in `run.json`."""
     say(f"{target.path}  from {root}")
     for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
         values = {key: getattr(config, key) for key in origins if origins[key] == origin}
-        words = [f"{key}={configs.shown(key, value)}" for key, value in values.items() if origin != "default" or value]
+        if origin == "default":
+            values = {key: value for key, value in values.items() if value and configs.heeded(key, config.model)}
+        words = [f"{key}={configs.shown(key, value)}" for key, value in values.items()]
         line = f"  {origin}: " + " ".join(words)
         say(textwrap.fill(line, shutil.get_terminal_size((128, 24)).columns, subsequent_indent="    ", break_on_hyphens=False))
+    for key in configs.by_hand(origins):
+        if not configs.heeded(key, config.model):
+            say(f"  {configs.flag(configs.KNOBS[key])} changes nothing for --model {config.model}")
 
 
 def execute(

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit import autotune, backbones, competition as competitions, config as configs, folds, frames, ngrams, vectors
+from kit import (
+    autotune,
+    backbones,
+    competition as competitions,
+    config as configs,
+    folds,
+    frames,
+    inference,
+    ngrams,
+    vectors,
+)
 from kit.budget import Budget
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
@@ -20,10 +30,13 @@ from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Text, Texts
 from kit.keeper import Fold
 from kit.labels import to_json
-from kit.progress import Progress
+from kit.modules import choice
+from kit.progress import Progress, clock
 from kit.runs import Run
 from kit.stopping import Stop
 from kit.timings import Timings
+
+PREDICTING = 0.5  # of a time budget at most, where fewer views can help
 
 
 @dataclass
@@ -45,6 +58,7 @@ class Work:
     fits: int  # that are left
     timings: Timings = field(default_factory=Timings)
     predicting: float = 0.0  # seconds that a fold's predictions have taken at most
+    weigh: bool = True  # are there predictions without views and averages too, to tell whether those paid?
 
 
 def prepare(
@@ -76,8 +90,10 @@ def prepare(
         progress.say(note)
     fits = len(only or names) + refits
     work = Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, "", budget, fits)
-    if config.lr == 0 or config.batch == 0:
+    if any(getattr(config, name) == 0 and configs.heeded(name, config.model) for name in configs.AUTO):
         work.config = tuned(work)
+    if config.model not in configs.OTHERS:
+        work.config, work.weigh = in_time(work)
     known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]
     work.identity = hashlib.sha256(json.dumps(known).encode()).hexdigest()
     return work
@@ -110,6 +126,29 @@ def tuned(work: Work) -> Config:
         chosen = {"lr": config.lr, "batch": config.batch}
         work.run.note(chosen=chosen)
     return work.config.changed(**chosen)
+
+
+def in_time(work: Work) -> tuple[Config, bool]:
+    """The Config with as many views as a time budget has time for, and is there time to weigh them and the averages?
+
+    Predictions may take PREDICTING of it. Found once, by an untrained module, and kept in `run.json`.
+    """
+    config, found = work.config, work.run.info.get("in_time")
+    if found is None and config.time_budget:
+        fold = fold_of(work, 0, config.changed(views=1))
+        module = choice.make(fold.config, fold.labels, fold.x, fold.mirror, 1)
+        module.learn(fold.x, fold.train, fold.y)
+        each, left = inference.pace(module, fold.x, fold.config), work.budget.left
+        once = each * (len(work.y) + work.fits * len(work.test.rows))
+        weigh = once * config.views + each * len(work.y) * (1 + config.views) <= PREDICTING * left
+        found = {"views": config.views if weigh else max(1, min(config.views, int(PREDICTING * left / once))), "weigh": weigh}
+        work.run.note(in_time=found)
+        if found["views"] < config.views:
+            work.progress.say(f"--time-budget: {found['views']} of {config.views} views; training needs the time of the others")
+        if once > left:
+            work.progress.say(f"--time-budget: predictions alone take about {clock(once)}, which is longer")
+    found = found or {"views": config.views, "weigh": True}
+    return config.changed(views=found["views"]), found["weigh"]
 
 
 def fold_of(work: Work, name: int | str, config: Config) -> Fold:

@@ -218,6 +218,20 @@ def test_a_csv_of_texts_needs_no_adapter_and_sentences_can_be_typed(tmp_path: Pa
     assert "no column 'revew'; it has 'review', 'sentiment'" in capsys.readouterr().err
 
 
+def test_what_a_model_does_not_heed_is_said_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reviews(tmp_path / "reviews.csv")
+    words = ["run", "csv", "--data", "reviews.csv", "--text", "review", "--label", "sentiment", "--folds", "2"]
+    assert main([*words, "--name", "plain"]) == 0
+    assert "changes nothing" not in capsys.readouterr().err
+    assert main([*words, "--name", "more", "--epochs", "3", "--lr", "auto", "--batch", "auto", "--trees", "7", "--ngrams", "3"]) == 0
+    said = capsys.readouterr().err
+    for flag in ("--epochs", "--lr", "--batch", "--trees"):
+        assert f"{flag} changes nothing for --model ngrams" in said
+    assert said.count("changes nothing") == 4
+    for name in ("oof.csv", "submission.csv"):
+        assert Path("runs/csv/plain", name).read_bytes() == Path("runs/csv/more", name).read_bytes()
+
+
 def test_copies_are_kept_back_together_in_any_order(tmp_path: Path) -> None:
     content, answers = [bytes([i % 40]) for i in range(100)], [str(i % 3) for i in range(100)]
     back = holdout.kept_back(content, answers)
