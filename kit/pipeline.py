@@ -135,11 +135,12 @@ def execute(
             began = time.monotonic()
             budget = Budget(config.time_budget)
             with memory.importing():  # seconds of imports: only when there is something to do
-                from kit import crossval, devices, outcome, work as works
+                from kit import crossval, devices, outcome
+                from kit.work import prepare
             frozen.enter_context(memory.settled())
-            resolved = devices.choose(config, adapter.competition.inputs.kind)
-            target.note(**devices.note(resolved))
-            work = works.prepare(target, adapter, resolved, root, stop, quiet, only_fold, budget)
+            here = devices.choose(config, adapter.competition.inputs.kind)
+            target.note(**devices.note(here))
+            work = prepare(target, adapter, here, root, stop, quiet, only_fold, budget)
             read_seconds = time.monotonic() - began
             try:
                 crossval.train(work, only_fold)
