@@ -32,6 +32,7 @@ def deadline(work: Work, fold: Fold, module: Any) -> float:
     if not work.predicting:
         inference.predict(module.eval(), work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready
         work.predicting = inference.pace(module, fold.x, fold.config) * rows
+        module.train()
     after = SPARE * work.predicting + FILES
     return work.budget.until(work.fits, after, FILES + 2e-5 * (len(work.y) + len(work.test.rows)))
 

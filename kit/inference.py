@@ -32,13 +32,11 @@ def predict(module: Any, x: Any, rows: np.ndarray | None, config: Config) -> np.
 
 
 def pace(module: Any, x: Any, config: Config) -> float:
-    """Seconds that a row's prediction takes: of a few rows of `x`, after as many that do not count."""
+    """Seconds that a row's prediction by a module in eval mode takes: of a few rows of `x`, after as many that do not count."""
     some = np.arange(min(len(x), 2 * module.forward_rows(config.devices)))
-    module.eval()
     predict(module, x, some[: max(1, len(some) // 2)], config)
     began = time.monotonic()
     predict(module, x, some, config)
-    module.train()
     return (time.monotonic() - began) / len(some)
 
 

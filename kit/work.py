@@ -138,7 +138,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
         fold = fold_of(work, 0, config.changed(views=1))
         module = choice.make(fold.config, fold.labels, fold.x, fold.mirror, 1)
         module.learn(fold.x, fold.train, fold.y)
-        each, left = inference.pace(module, fold.x, fold.config), work.budget.left
+        each, left = inference.pace(module.eval(), fold.x, fold.config), work.budget.left
         once = each * (len(work.y) + work.fits * len(work.test.rows))
         weigh = once * config.views + each * len(work.y) * (1 + config.views) <= PREDICTING * left
         found = {"views": config.views if weigh else max(1, min(config.views, int(PREDICTING * left / once))), "weigh": weigh}

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from test_resume import same_results
 
 import kit
-from kit import autotune, outcome
+from kit import autotune, inference, outcome
 from kit.budget import Budget
 from kit.cli import main
 from kit.config import SCHEDULES, Config, seconds
@@ -133,6 +133,28 @@ def test_a_run_ends_in_its_time_with_a_submission_and_a_resume_gets_a_new_budget
     assert all(0 < one < 5000 for one in epochs) and max(epochs) < 4 * min(epochs)
     rates = (run.fold(0) / "history.csv").read_text().splitlines()[-1].split(",")[1]
     assert float(rates) < 1e-3  # the schedule ended with the time
+
+
+def test_a_time_budget_takes_fewer_views_where_training_needs_the_time(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = {**FIT, "quiet": False, "folds": 2, "views": 9, "time_budget": 60}
+    free = kit.run("digits", digits, out=tmp_path / "free", **knobs)
+    assert free.info["in_time"] == {"views": 9, "weigh": True} and (free.fold(0) / "oof-one-view.csv").exists()
+    rows = sum(len(part) for part in (free.oof, free.test, free.test))
+    monkeypatch.setattr(inference, "pace", lambda *rest: 0.5 * 60 / (rows * 3.5))
+    run = kit.run("digits", digits, out=tmp_path / "run", **knobs)
+    assert "--time-budget: 3 of 9 views; training needs the time of the others" in capsys.readouterr().err
+    assert run.info["in_time"] == {"views": 3, "weigh": False} and not (run.fold(0) / "oof-one-view.csv").exists()
+    assert [len(model.views) for model in inference.load(run)] == [3, 3]
+    monkeypatch.setattr(inference, "pace", lambda *rest: 1.0)
+    (run.fold(1) / "fold.json").unlink()
+    run.note(status="stopped")
+    again = kit.run("digits", digits, out=tmp_path / "run", **knobs)
+    assert [len(model.views) for model in inference.load(again)] == [3, 3]
+    other = kit.run("digits", digits, out=tmp_path / "other", **{**knobs, "time_budget": 10})
+    assert other.complete and other.info["in_time"]["views"] == 1
+    assert "predictions alone take about" in capsys.readouterr().err
 
 
 def _cut(*rest: Any) -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,9 @@ def test_importing_the_kit_loads_nothing_heavy_and_not_even_numpy() -> None:
     code = f"import sys, kit; print(sorted(set({[*HEAVY, 'numpy', 'scipy', 'PIL']!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_package_is_installed() -> None:
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    below = {f"kit.{path.parent.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.glob("*/__init__.py")}
+    assert set(stated) == {"kit", *below, "competitions", "kernels"}

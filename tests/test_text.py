@@ -223,7 +223,10 @@ def test_what_a_model_does_not_heed_is_said_and_changes_nothing(tmp_path: Path, 
     words = ["run", "csv", "--data", "reviews.csv", "--text", "review", "--label", "sentiment", "--folds", "2"]
     assert main([*words, "--name", "plain"]) == 0
     assert "changes nothing" not in capsys.readouterr().err
-    assert main([*words, "--name", "more", "--epochs", "3", "--lr", "auto", "--batch", "auto", "--trees", "7", "--ngrams", "3"]) == 0
+    assert (
+        main([*words, "--name", "more", "--epochs", "3", "--lr", "auto", "--batch", "auto", "--trees", "7", "--ngrams", "3"])
+        == 0
+    )
     said = capsys.readouterr().err
     for flag in ("--epochs", "--lr", "--batch", "--trees"):
         assert f"{flag} changes nothing for --model ngrams" in said
