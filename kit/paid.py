@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +20,25 @@ FILES = {"views": "oof-one-view.csv", "averages": "oof-raw-weights.csv"}  # in a
 
 
 def without(module: Any, predict: Callable[[], np.ndarray]) -> dict[str, np.ndarray]:
-    """What `predict` gives where the module uses its first view alone, or the last weights, by the name of the file.
+    """What `predict` gives where the module uses its first view alone, and that view with the last weights, by file name.
 
     Only of what the module has: views, an average. It is left as it was.
     """
     found = {}
-    if len(getattr(module, "views", ())) > 1:
-        with _set(module, "views", module.views[:1]):
+    views = getattr(module, "views", ())
+    with _set(module, "views", views[:1]) if views else nullcontext():
+        if len(views) > 1:
             found[FILES["views"]] = predict()
-    if getattr(module, "averaged", None) is not None:
-        with _set(module, "averaged", None):
-            found[FILES["averages"]] = predict()
+        if getattr(module, "averaged", None) is not None:
+            with _set(module, "averaged", None):
+                found[FILES["averages"]] = predict()
     return found
 
 
 def passes(module: Any) -> float:
     """How much longer than the predictions themselves those of `without` take."""
-    views = len(getattr(module, "views", ()))
-    return (1 / views if views > 1 else 0.0) + (getattr(module, "averaged", None) is not None)
+    views = max(1, len(getattr(module, "views", ())))
+    return ((views > 1) + (getattr(module, "averaged", None) is not None)) / views
 
 
 @contextmanager
@@ -55,7 +56,8 @@ def verdicts(
 ) -> dict[str, dict[str, Any]]:
     """What `scores.json` says of each that every fold has kept: its gain (better: above 0), its noise, and did it pay?
 
-    `oof`, `y`: out-of-fold predictions and encoded answers of the same rows. A gain counts above twice its noise.
+    `oof`, `y`: out-of-fold predictions and encoded answers of the same rows. A gain counts above twice its noise. That of
+    averaged weights is told from the first view alone, where there are several: a view is a fraction of their time.
     """
     import pandas as pd
 
@@ -64,11 +66,14 @@ def verdicts(
     def score(rows: np.ndarray, answers: np.ndarray) -> float:
         return sign * metric(truth[rows], answers)
 
-    found = {}
-    for name, file in FILES.items():
-        if all((folder / file).exists() for folder in folders):  # an older run kept none
-            plain = pd.concat([frames.read_predictions(folder / file) for folder in folders]).loc[oof.index]
-            given, other = (labels.harden(one.to_numpy(np.float32)) for one in (oof, plain))
-            more = weights.gained(given, other, score)
-            found[name] = {"gain": more.gain, "noise": more.noise, "paid": more.pays}
+    parts = {name: [folder / file for folder in folders] for name, file in FILES.items()}
+    held = {
+        name: labels.harden(pd.concat(map(frames.read_predictions, paths)).loc[oof.index].to_numpy(np.float32))
+        for name, paths in parts.items()
+        if all(path.exists() for path in paths)  # an older run kept none
+    }
+    whole, found = labels.harden(oof.to_numpy(np.float32)), {}
+    for name, other in held.items():
+        more = weights.gained(held.get("views", whole) if name == "averages" else whole, other, score)
+        found[name] = {"gain": more.gain, "noise": more.noise, "paid": more.pays}
     return found

@@ -140,7 +140,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
         module.learn(fold.x, fold.train, fold.y)
         each, left = inference.pace(module.eval(), fold.x, fold.config), work.budget.left
         once = each * (len(work.y) + work.fits * len(work.test.rows))
-        weigh = once * config.views + each * len(work.y) * (1 + config.views) <= PREDICTING * left
+        weigh = once * config.views + 2 * each * len(work.y) <= PREDICTING * left
         found = {"views": config.views if weigh else max(1, min(config.views, int(PREDICTING * left / once))), "weigh": weigh}
         work.run.note(in_time=found)
         if found["views"] < config.views:
