@@ -8,6 +8,8 @@ like texts come to lie together, so what an answer says of one says something of
 from __future__ import annotations
 
 import io
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,23 +75,40 @@ def load(path: Path) -> Vectors:
         raise BadData(f"{path}: cannot be read ({fault}).\nDelete submission.csv and run again: it is made anew.") from fault
 
 
-def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], None]) -> Vectors:
-    """Vectors of `size` numbers for the n-grams of these texts. A function of the texts and the seed alone."""
+def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], None], until: float = math.inf) -> Vectors:
+    """Vectors of `size` numbers for the n-grams of these texts, learned `until` a monotonic time at most.
+
+    A function of the texts and the seed alone where there is time enough.
+    """
     columns = _frequent(bags)
     rng, draw = np.random.default_rng([seed, size]), torch.Generator().manual_seed(seed)
     values = normalize(torch.randn(len(columns), size, generator=draw))
     held = _matrix(bags, columns)
     drawn = rng.choice(held.indices, DRAWN).astype(np.int32) if len(columns) else np.zeros(0, np.int32)
     if len(columns):
-        count = max(-(-len(bags) // BATCH), min(BATCHES, -(-len(bags) // SMALL)))
-        parts = [_Part(held[np.sort(rows)]) for rows in np.array_split(rng.permutation(len(bags)), count)]
-        squares = torch.zeros(len(columns))
-        for epoch in range(EPOCHS):
-            for i in rng.permutation(len(parts)):
-                noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()
-                _step(values, squares, parts[i], noise, RATE * (1 - epoch / EPOCHS))
-            say(f"vectors of {len(columns):,} n-grams from {len(bags):,} texts  epoch {epoch + 1}/{EPOCHS}")
+        say(f"vectors of {len(columns):,} n-grams from {len(bags):,} texts")
+        _fit(values, held, rng, say, until)
     return Vectors(order, columns, values.numpy().astype(np.float16), drawn)
+
+
+def _fit(values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callable[[str], None], until: float) -> None:
+    """Move the vectors for EPOCHS; where their pace is too slow for that, the rate falls with the time that is left."""
+    count = max(-(-held.shape[0] // BATCH), min(BATCHES, -(-held.shape[0] // SMALL)))
+    parts = [_Part(held[np.sort(rows)]) for rows in np.array_split(rng.permutation(held.shape[0]), count)]
+    squares = torch.zeros(len(values))
+    began, steps = time.monotonic(), 0
+    for epoch in range(EPOCHS):
+        for i in rng.permutation(count):
+            spent, done = time.monotonic() - began, epoch / EPOCHS
+            if spent * EPOCHS * count > (until - began) * max(steps, 1):
+                done = max(done, spent / max(until - began, 1e-9))
+            if done >= 1:
+                return say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}")
+            noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()
+            _step(values, squares, parts[i], noise, RATE * (1 - done))
+            steps += 1
+        say(f"vectors  epoch {epoch + 1}/{EPOCHS}")
+    return None
 
 
 class _Part:

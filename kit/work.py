@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from kit.runs import Run
 from kit.stopping import Stop
 from kit.timings import Timings
 
+LEARNING = 0.3  # of what is left of a time budget at most, for vectors of texts
 PREDICTING = 0.5  # of a time budget at most, where fewer views can help
 
 
@@ -73,7 +75,7 @@ def prepare(
 ) -> Work:
     """Read the files, load the inputs, deal the folds (or check those of the run), choose what is left to the kit."""
     progress = Progress(quiet=quiet)
-    tables, train, test, notes = load(run, adapter.competition, config, root, progress)
+    tables, train, test, notes = load(run, adapter.competition, config, root, progress, budget)
     y = tables.labels.encode(tables.train)
     dealt, doubled = deal(adapter.competition, tables, y, train.look, config)
     keep_folds(run, tables.train.index, dealt)
@@ -100,7 +102,7 @@ def prepare(
 
 
 def load(
-    run: Run, facts: competitions.Competition, config: Config, root: Path, progress: Progress
+    run: Run, facts: competitions.Competition, config: Config, root: Path, progress: Progress, budget: Budget
 ) -> tuple[competitions.Tables, Loaded, Loaded, list[str]]:
     """The tables without training rows that cannot be used, the inputs of train and test, and what there is to say of them."""
     tables = facts.tables(root)
@@ -111,7 +113,7 @@ def load(
     test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
     if config.vectors and config.model == "ngrams" and isinstance(facts.inputs, Text):
-        notes.append(give_vectors(run, facts.inputs, root, train.rows, test.rows, config, progress))
+        notes.append(give_vectors(run, facts.inputs, root, train.rows, test.rows, config, progress, budget))
     return tables, train, test, notes
 
 
@@ -162,7 +164,9 @@ def fold_of(work: Work, name: int | str, config: Config) -> Fold:
     )  # fmt: skip
 
 
-def give_vectors(run: Run, inputs: Text, root: Path, train: Texts, test: Texts, config: Config, progress: Progress) -> str:
+def give_vectors(
+    run: Run, inputs: Text, root: Path, train: Texts, test: Texts, config: Config, progress: Progress, budget: Budget
+) -> str:
     """Learn vectors from all texts there are, or read the run's own, and hand them to train and test; and say so.
 
     No answer is seen, so the rows that a fold validates may take part.
@@ -172,7 +176,8 @@ def give_vectors(run: Run, inputs: Text, root: Path, train: Texts, test: Texts, 
         found = vectors.load(path)
     except BadData:  # not there, or broken: they come out as before
         every = ngrams.joined([texts.bags(config.ngrams) for texts in (train, test, further)])
-        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say)
+        until = time.monotonic() + LEARNING * budget.left
+        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say, until)
         found.save(path)
     train.vectors = test.vectors = found
     missing = inputs.unlabelled and not len(further)

@@ -44,17 +44,18 @@ class Kept:
     valid: bool
 
     @property
-    def over(self) -> float:
-        return self.wall - self.budget
+    def short(self) -> bool:
+        """Does what has to be done take longer than the budget? The run says so when it begins."""
+        return self.least > self.budget
 
     @property
     def overran(self) -> bool:
-        """By more than a step and writing; where the least took longer than the budget, than that and those."""
-        return self.wall > max(self.budget, self.least) + self.step + WRITING
+        """By more than a step and writing."""
+        return not self.short and self.wall > self.budget + self.step + WRITING
 
     def line(self) -> str:
-        figures = "".join(f"{value:8.1f}" for value in (self.budget, self.wall, self.over, self.least))
-        said = ("valid" if self.valid else "NO VALID SUBMISSION") + "  OVERRUN" * self.overran
+        figures = "".join(f"{value:8.1f}" for value in (self.budget, self.wall, self.wall - self.budget, self.least))
+        said = ("valid" if self.valid else "NO VALID SUBMISSION") + "  OVERRUN" * self.overran + "  too short" * self.short
         return f"{self.name:12}{self.preset:7}{figures}{self.step:8.2f}  {said}"
 
 
@@ -124,9 +125,12 @@ def main(runs: int = 20, shortest: float = 30, longest: float = 180) -> int:
             budget = round(shortest + (longest - shortest) * i / max(1, runs - 1), 1)
             done.append(kept(name, preset, knobs, budget, data, place / f"run{i}"))
             print(done[-1].line(), flush=True)
-    over, broken = sum(one.overran for one in done), sum(not one.valid for one in done)
-    print(f"{over} of {runs} runs overran by more than a step and writing ({WRITING:.0f} s); {runs - broken} valid submissions")
-    return over + broken
+    over, short, valid = (sum(getattr(one, name) for one in done) for name in ("overran", "short", "valid"))
+    print(
+        f"{over} of {runs} runs overran by more than a step and writing ({WRITING:.0f} s); {short} had budgets too short for"
+        f" reading and predicting; {valid} valid submissions"
+    )
+    return over + runs - valid
 
 
 if __name__ == "__main__":

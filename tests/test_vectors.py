@@ -1,6 +1,7 @@
 """Vectors: learned from texts alone, the same on every run, and no answer of a validation row reaches its prediction."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,16 @@ def test_the_same_texts_give_the_same_vectors_and_saving_keeps_them(tmp_path: Pa
         (tmp_path / "v.npz").write_bytes(bytes(data[:where]) + bytes([data[where] ^ 1]) + bytes(data[where + 1 :]))
         with pytest.raises(kit.BadData, match=r"v\.npz: cannot be read"):
             vectors.load(tmp_path / "v.npz")
+
+
+def test_vectors_end_in_their_time_and_time_enough_changes_nothing() -> None:
+    bags, said = sentences(200)[0].bags(1), []
+    free = vectors.learn(bags, 1, 8, 0, said.append)
+    assert said[1:] == [f"vectors  epoch {i + 1}/{vectors.EPOCHS}" for i in range(vectors.EPOCHS)]
+    assert equal(free, vectors.learn(bags, 1, 8, 0, said.append, time.monotonic() + 600))
+    none = vectors.learn(bags, 1, 8, 0, said.append, time.monotonic())
+    assert said[-1] == f"the time for vectors is up  epoch 1/{vectors.EPOCHS}" and not equal(free, none)
+    assert np.allclose(np.linalg.norm(none.values.astype(np.float32), axis=1), 1, atol=1e-2)
 
 
 def test_words_of_like_texts_come_together() -> None:
