@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit import frames, inference
-from kit.config import Config
 from kit.errors import KitError
 from kit.opened import Opened
 from kit.progress import clock
@@ -20,7 +19,6 @@ from kit.runs import Run, read_json
 if TYPE_CHECKING:
     import pandas as pd
 
-PROBE = 256  # test rows whose time is taken
 SPARE = 0.05  # of the limit, for decoding and writing
 MEASURING = 0.1  # of the limit at most, for scoring the views
 SAMPLE = 10_000  # out-of-fold rows that score the views at most
@@ -75,7 +73,7 @@ def predict(
     config, members = whole.config, ranked(whole.run)
     first = whole.model(members[0], 1)
     inference.equip(whole.run, x, config)
-    cost = _cost(first, x, config)
+    cost = inference.pace(first, x, config) * len(x)
     most = views if hasattr(first, "views") else 1
     end = began + limit * (1 - SPARE)
 
@@ -101,16 +99,6 @@ def predict(
         cost = (time.monotonic() - now) / plan.views
     folds = sum(folder.name != "refit" for folder in parts)
     return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
-
-
-def _cost(model: Any, x: Any, config: Config) -> float:
-    """Seconds that one view of all of `x` takes, from the PROBE first rows of it."""
-    probe = np.arange(min(PROBE, len(x)))
-    for _ in range(2):  # the first time includes what is only done once
-        start = time.monotonic()
-        inference.predict(model, x, probe, config)
-        seconds = time.monotonic() - start
-    return seconds / max(len(probe), 1) * len(x)
 
 
 def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:

@@ -193,9 +193,7 @@ def by_hand(origins: Mapping[str, str]) -> list[str]:
 
 def heeded(name: str, model: str) -> bool:
     """Does a knob change anything for a model?"""
-    if model in OTHERS:
-        return name in OTHERS[model] or not any(name in some for some in (NETS, *OTHERS.values()))
-    return name in NETS or not any(name in some for some in OTHERS.values())
+    return name in OTHERS.get(model, NETS) or not any(name in some for some in (NETS, *OTHERS.values()))
 
 
 def shown(name: str, value: Any) -> str:

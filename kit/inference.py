@@ -37,7 +37,7 @@ def pace(module: Any, x: Any, config: Config) -> float:
     predict(module, x, some[: max(1, len(some) // 2)], config)
     began = time.monotonic()
     predict(module, x, some, config)
-    return (time.monotonic() - began) / len(some)
+    return (time.monotonic() - began) / max(1, len(some))
 
 
 def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kit import charts, files, findings, layout, report
+from kit import charts, config as configs, files, findings, layout, report
 from kit.charts import Line
 from kit.findings import Findings
 from kit.layout import figures, folded, section, table
@@ -231,8 +231,8 @@ def times(found: Findings) -> Markup | None:
 def settings(found: Findings) -> Markup:
     """The configuration and where each value came from; versions, data, notes. A blend has none of its own."""
     info, header = found.run.info, ["knob", "value", "from"]
-    origins, picked = info.get("origins", {}), info.get("chosen", {})
-    knobs = [[key, _shown(value, picked.get(key)), origins[key]] for key, value in info["config"].items() if key in origins]
+    origins, picked = info.get("origins", {}), {**info.get("in_time", {}), **info.get("chosen", {})}
+    knobs = [[key, _shown(key, value, picked), origins[key]] for key, value in info["config"].items() if key in origins]
     chosen, rest = ([row for row in knobs if (row[2] == "default") is usual] for usual in (False, True))
     session = (info.get("sessions") or [{}])[-1]
     facts = {"device": info.get("device"), "data fingerprint": info.get("data"), "commit": session.get("commit"),
@@ -250,7 +250,7 @@ def settings(found: Findings) -> Markup:
     )
 
 
-def _shown(value: object, picked: object) -> str:
-    """A knob's value; of one that is left to the kit, what it picked."""
-    said = f"{value:g}" if isinstance(value, float) else str(value) if value != "" else "—"
-    return f"auto: {_shown(picked, None)}" if value == 0 and picked else said
+def _shown(name: str, value: object, picked: Mapping[str, Any]) -> str:
+    """A knob's value; of one that the kit picked, or had no time for, what it took."""
+    said, took = configs.shown(name, value) or "—", picked.get(name, value)
+    return said if took == value else f"{said}: {took:g}"

@@ -103,12 +103,12 @@ def _fit(values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callabl
             if spent * EPOCHS * count > (until - began) * max(steps, 1):
                 done = max(done, spent / max(until - began, 1e-9))
             if done >= 1:
-                return say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}")
+                say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}")
+                return
             noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()
             _step(values, squares, parts[i], noise, RATE * (1 - done))
             steps += 1
         say(f"vectors  epoch {epoch + 1}/{EPOCHS}")
-    return None
 
 
 class _Part:

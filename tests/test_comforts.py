@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from test_resume import same_results
 
 import kit
-from kit import autotune, inference, outcome
+from kit import autotune, inference, outcome, page
 from kit.budget import Budget
 from kit.cli import main
 from kit.config import SCHEDULES, Config, seconds
@@ -147,6 +147,7 @@ def test_a_time_budget_takes_fewer_views_where_training_needs_the_time(
     assert "--time-budget: 3 of 9 views; training needs the time of the others" in capsys.readouterr().err
     assert run.info["in_time"] == {"views": 3, "weigh": False} and not (run.fold(0) / "oof-one-view.csv").exists()
     assert [len(model.views) for model in inference.load(run)] == [3, 3]
+    assert "<td>9: 3</td>" in page.write(run).read_text()
     monkeypatch.setattr(inference, "pace", lambda *rest: 1.0)
     (run.fold(1) / "fold.json").unlink()
     run.note(status="stopped")
