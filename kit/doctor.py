@@ -9,14 +9,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kit import runs
+from kit import cores, runs
 
 LITTLE = 2 << 30  # bytes of free disk
 
 
 def examine() -> Iterator[tuple[str, str]]:
     """Pairs of a state (`ok`, `note`, `bad`) and a line of text."""
-    yield "ok", f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores"
+    yield "ok", f"Python {platform.python_version()} on {platform.platform()}, {cores.count()} cores"
     for name in runs.RECORDED:
         version = runs.version(name)
         yield ("ok", f"{name} {version}") if version else ("bad", f"{name} is missing: pip install -e .")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kit import memory
+from kit import cores, memory
 from kit.inputs.text import Texts
 from kit.ngrams import BITS, Bags
 
@@ -139,4 +138,4 @@ def _times(matrix: Any, values: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(os.cpu_count() or 1, 1 << UPPER))
+    return ThreadPoolExecutor(min(cores.count(), 1 << UPPER))

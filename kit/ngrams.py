@@ -7,13 +7,14 @@ machine and in every process (Python's own `hash` is not).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
+from kit import cores
 
 BITS = 25  # of a column's number: of 4.7 million n-grams of 25,000 reviews, one in fourteen shares its column
 BYTES = 1 << 18  # of text hashed at a time: what a core's cache holds
@@ -55,7 +56,7 @@ def bags(texts: Sequence[str], order: int) -> Bags:
         if size > BYTES or i + 1 == len(data):
             parts.append(data[first : i + 1])
             first, size = i + 1, 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy sorts and adds without the interpreter's lock
+    with ThreadPoolExecutor(cores.count()) as pool:  # numpy sorts and adds without the interpreter's lock
         done = list(pool.map(lambda part: _bags(part, order), parts))
     lengths = np.concatenate([one for one, _ in done]) if done else np.zeros(0, int)
     columns = np.concatenate([one for _, one in done]) if done else np.zeros(0, np.uint32)

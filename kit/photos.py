@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit import augment, tokens
+from kit import augment, cores, tokens
 from kit.batches import Batches, Named, TextBatches, Whole
 from kit.config import Config
 from kit.errors import BadData, KitError
@@ -23,10 +23,7 @@ from kit.inputs.text import Texts
 SHARED = Path("/dev/shm")  # where workers hand batches over
 AHEAD = 2  # batches that each worker prepares ahead
 DEATHS = ("DataLoader worker (pid", "DataLoader timed out")  # how torch says that a worker died or hangs
-TABLE_STEPS, TABLE_BATCH = (
-    16,
-    32,
-)  # a small table has so many steps an epoch, of so many rows at least: else it learns too little
+TABLE_STEPS, TABLE_BATCH = 16, 32  # a small table's steps an epoch, of so many rows at least: else it learns too little
 TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is noticed, and once replaced, within a minute
 
 
@@ -44,7 +41,7 @@ class PhotoBatches(Batches):
     ):
         super().__init__(*args, **kwargs)
         self.policy, self.mirror, self.say = policy, mirror, say
-        self.workers = self._affordable(os.cpu_count() or 1 if workers < 0 else workers)
+        self.workers = self._affordable(cores.count() if workers < 0 else workers)
 
     def _affordable(self, workers: int) -> int:
         """No workers where the shared memory that they need is not there (a container's 64 MB, say)."""
@@ -60,7 +57,7 @@ class PhotoBatches(Batches):
         order = self.order(self.epoch)
         deaths = 0
         while self.start < self.steps:
-            loader = _started(self._loader(order[self.start :]))
+            loader = self._started(order[self.start :])
             try:
                 for step, images in enumerate(loader, start=self.start):
                     if isinstance(images, str):
@@ -79,6 +76,18 @@ class PhotoBatches(Batches):
                 self.say(f"a data worker died ({cause}); trying once more from step {self.start + 1}")
         self.epoch, self.start = self.epoch + 1, 0
 
+    def _started(self, order: list[np.ndarray]) -> Any:
+        """An iterator of batches of these rows.
+
+        torch's handler would raise a worker's death in the middle of whatever runs then, a training step, say.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="This DataLoader will create")  # more workers than cores: asked for
+            started = iter(self._loader(order))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # noticed when its batch is waited for: TIMEOUT
+        return started
+
     def _loader(self, order: list[np.ndarray]) -> Any:
         return torch.utils.data.DataLoader(
             _Pictures(self.images, self.policy, self.mirror, self.seed, self.epoch),
@@ -91,14 +100,6 @@ class PhotoBatches(Batches):
             worker_init_fn=_one_thread,
             generator=torch.Generator(),  # its own: a draw from the global one would shift dropout in a resumed epoch
         )
-
-
-def _started(loader: Any) -> Any:
-    """Its iterator. torch's handler would raise a worker's death in the middle of whatever runs then, a training step, say."""
-    started = iter(loader)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # noticed when its batch is waited for: TIMEOUT
-    return started
 
 
 class _Pictures(torch.utils.data.Dataset):

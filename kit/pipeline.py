@@ -159,9 +159,10 @@ def execute(
 
 
 def note_end(target: Run, status: str, reason: str) -> None:
-    """Note how a run ended; a disk that is full must not hide the first error."""
+    """Note how a run ended; a disk that is full, or a folder that was removed, must not hide the first error."""
     with contextlib.suppress(KitError):
-        target.note(status=status, reason=reason)
+        if target.info:
+            target.note(status=status, reason=reason)
 
 
 def validate(name: str, file: Path, data: str | Path | None, knobs: Mapping[str, Any] | None = None) -> list[str]:

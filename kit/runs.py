@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import files
+from kit import cores, files
 from kit.errors import BadData, Usage, listed
 
 if TYPE_CHECKING:
@@ -32,8 +32,15 @@ class Run:
 
     @property
     def info(self) -> dict[str, Any]:
-        """`run.json`: status, configuration and where it came from, versions, data, device. Empty for a new run."""
-        return read_json(self.path / "run.json") if (self.path / "run.json").exists() else {}
+        """`run.json`: status, configuration and where it came from, versions, data, device. Empty for a new run.
+
+        Raises BadData where it is not a run's.
+        """
+        path = self.path / "run.json"
+        found = read_json(path) if path.exists() else {"competition": None, "config": None}
+        if not isinstance(found, dict) or not {"competition", "config"} <= found.keys():
+            raise BadData(f"{path}: does not say of which competition and configuration. Remove the folder, or use --name.")
+        return found if path.exists() else {}
 
     def note(self, **values: Any) -> None:
         """Set values in `run.json`."""
@@ -137,7 +144,7 @@ def environment() -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpus": os.cpu_count(),
+        "cpus": cores.count(),
         "versions": found,
         "commit": commit(),
         "argv": sys.argv[1:],

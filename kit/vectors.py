@@ -33,6 +33,7 @@ STEPS = 5  # towards a text's vector, the n-grams' held fast
 EPOCHS = 5
 RATE = 0.3  # of the n-grams' first steps (row-wise Adagrad), falling to 0
 BATCH, BATCHES, SMALL = 2000, 50, 64  # texts of a batch; batches of an epoch at least, but for batches of so few texts
+BLOCK = 1 << 12  # n-grams moved at a time: what a core's cache holds
 FILE = "vectors.npz"
 
 
@@ -50,13 +51,15 @@ class Vectors:
 
     def of(self, bags: Bags) -> np.ndarray:
         """Unit vectors float32 [n, d] of texts, each by its own n-grams alone; zeros where none of these has a vector."""
+        if not len(self.columns):
+            return np.zeros((len(bags), self.values.shape[1]), np.float32)
         held = _matrix(bags, self.columns)
         values = torch.from_numpy(self.values.astype(np.float32))
         noise = values[torch.from_numpy(self.drawn).long()]
         found = np.zeros((len(bags), values.shape[1]), np.float32)
-        for start in range(0, len(bags) if len(values) else 0, BATCH):
+        for start in range(0, len(bags), BATCH):
             some = _Part(held[start : start + BATCH])
-            found[start : start + BATCH] = _texts(some.mean(values), noise).numpy()
+            found[start : start + BATCH] = _texts(some.mean(values[some.own]), noise).numpy()
         return found
 
     def save(self, path: Path) -> None:
@@ -76,9 +79,9 @@ def load(path: Path) -> Vectors:
 
 
 def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], None], until: float = math.inf) -> Vectors:
-    """Vectors of `size` numbers for the n-grams of these texts, learned `until` a monotonic time at most.
+    """Vectors of `size` numbers for the n-grams of these texts, learned and given to as many texts `until` a monotonic time.
 
-    A function of the texts and the seed alone where there is time enough.
+    A function of the texts and the seed alone where there is time enough; without an n-gram where there is none.
     """
     columns = _frequent(bags)
     rng, draw = np.random.default_rng([seed, size]), torch.Generator().manual_seed(seed)
@@ -87,44 +90,58 @@ def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], Non
     drawn = rng.choice(held.indices, DRAWN).astype(np.int32) if len(columns) else np.zeros(0, np.int32)
     if len(columns):
         say(f"vectors of {len(columns):,} n-grams from {len(bags):,} texts")
-        _fit(values, held, rng, say, until)
+        if not _fit(values, held, rng, say, until):
+            columns, values, drawn = columns[:0], values[:0], drawn[:0]
     return Vectors(order, columns, values.numpy().astype(np.float16), drawn)
 
 
-def _fit(values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callable[[str], None], until: float) -> None:
-    """Move the vectors for EPOCHS; where their pace is too slow for that, the rate falls with the time that is left."""
+def _fit(values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callable[[str], None], until: float) -> bool:
+    """Move the vectors for EPOCHS; where their pace is too slow for that, the rate falls with the time that is left.
+
+    Of this the time that `Vectors.of` takes is kept, at most an epoch's. Returns whether there was any.
+    """
     count = max(-(-held.shape[0] // BATCH), min(BATCHES, -(-held.shape[0] // SMALL)))
-    parts = [_Part(held[np.sort(rows)]) for rows in np.array_split(rng.permutation(held.shape[0]), count)]
+    rows = np.array_split(rng.permutation(held.shape[0]), count)
+    parts: dict[int, _Part] = {}
     squares = torch.zeros(len(values))
     began, steps = time.monotonic(), 0
     for epoch in range(EPOCHS):
         for i in rng.permutation(count):
             spent, done = time.monotonic() - began, epoch / EPOCHS
-            if spent * EPOCHS * count > (until - began) * max(steps, 1):
-                done = max(done, spent / max(until - began, 1e-9))
+            pace = spent / max(steps, 1) * count  # an epoch's seconds
+            have = until - began - pace
+            if pace * EPOCHS > have:
+                done = max(done, spent / max(have, 1e-9))
             if done >= 1:
-                say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}")
-                return
+                say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}" if steps > 1 else "there is no time for vectors")
+                return steps > 1
+            if i not in parts:
+                parts[i] = _Part(held[np.sort(rows[i])])
             noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()
             _step(values, squares, parts[i], noise, RATE * (1 - done))
             steps += 1
         say(f"vectors  epoch {epoch + 1}/{EPOCHS}")
+    return True
 
 
 class _Part:
     """Some texts with the n-grams they hold: by text, and by n-gram."""
 
     def __init__(self, held: csr_matrix):
-        own, place = np.unique(held.indices, return_inverse=True)
-        turned = type(held)((held.data, place.astype(np.int32), held.indptr), (held.shape[0], len(own))).T.tocsr()
-        self.own = torch.from_numpy(own).long()
-        self.place, self.start = torch.from_numpy(place.astype(np.int32)), torch.from_numpy(held.indptr[:-1].copy())
+        there = np.zeros(held.shape[1], np.int32)
+        there[held.indices] = 1
+        own = np.flatnonzero(there)
+        there[own] = np.arange(len(own), dtype=np.int32)
+        place = there[held.indices]
+        turned = type(held)((held.data, place, held.indptr), (held.shape[0], len(own))).T.tocsr()
+        self.own = torch.from_numpy(own)
+        self.place, self.start = torch.from_numpy(place), torch.from_numpy(held.indptr[:-1].copy())
         self.text, self.first = torch.from_numpy(turned.indices), torch.from_numpy(turned.indptr[:-1].copy())
         self.length = torch.from_numpy(np.diff(held.indptr).astype(np.float32))[:, None]
 
-    def mean(self, values: torch.Tensor) -> torch.Tensor:
-        """The mean [n, d] of the vectors of each text's n-grams."""
-        return embedding_bag(self.place, values[self.own], self.start, mode="mean")
+    def mean(self, own: torch.Tensor) -> torch.Tensor:
+        """The mean [n, d] of the vectors of each text's n-grams, from these vectors [own, d]."""
+        return embedding_bag(self.place, own, self.start, mode="mean")
 
     def sum(self, vectors: torch.Tensor) -> torch.Tensor:
         """The sum [own, d] of the vectors of the texts that hold each n-gram."""
@@ -141,17 +158,25 @@ def _texts(mean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 
 def _step(values: torch.Tensor, squares: torch.Tensor, part: _Part, noise: torch.Tensor, rate: float) -> None:
     """Move the n-grams of some texts towards these, and the drawn ones away from texts they would wrongly be held likely in."""
-    drawn = values[noise]
-    texts = _texts(part.mean(values), drawn)
+    drawn, old = values[noise], values[part.own]
+    texts = _texts(part.mean(old), drawn)
     likely = torch.softmax(SHARP * texts @ drawn.T, 1)
     pull = part.sum(texts)
     place = torch.searchsorted(part.own, noise).clamp_(max=len(part.own) - 1)
     own = part.own[place] == noise  # the others are left for the batches that hold them
     pull.index_add_(0, place[own], -((likely * part.length).T @ texts)[own])
-    old = values[part.own]
-    pull -= old * (old * pull).sum(1, keepdim=True)
-    squares[part.own] += pull.square().mean(1)
-    values[part.own] = normalize(old + pull.mul_(rate / (squares[part.own] + 1e-8).sqrt()[:, None]))
+    seen = squares[part.own]
+    for some in range(0, len(old), BLOCK):
+        _move(old[some : some + BLOCK], pull[some : some + BLOCK], seen[some : some + BLOCK], rate)
+    values[part.own], squares[part.own] = old, seen
+
+
+def _move(old: torch.Tensor, pull: torch.Tensor, seen: torch.Tensor, rate: float) -> None:
+    """Turn unit vectors [b, d] by the part of `pull` that is at right angles to them; its mean square is added to `seen`."""
+    pull.addcmul_(old, torch.linalg.vecdot(old, pull)[:, None], value=-1)
+    seen += pull.square().mean(1)
+    old.addcmul_(pull, (rate / (seen + 1e-8).sqrt())[:, None])
+    old.div_(torch.linalg.vector_norm(old, dim=1, keepdim=True))
 
 
 def _frequent(bags: Bags) -> np.ndarray:
@@ -167,5 +192,7 @@ def _matrix(bags: Bags, columns: np.ndarray) -> Any:
     place[columns] = np.arange(len(columns), dtype=np.int32)
     found = place[bags.columns]
     kept = found >= 0
-    start = np.r_[0, np.cumsum(kept)][bags.start].astype(np.int32)
+    before = np.zeros(len(kept) + 1, np.int32)
+    np.cumsum(kept, out=before[1:])
+    start = before[bags.start]
     return csr_matrix((np.ones(start[-1], np.float32), found[kept], start), (len(bags), len(columns)))

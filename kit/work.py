@@ -182,6 +182,8 @@ def give_vectors(
     train.vectors = test.vectors = found
     missing = inputs.unlabelled and not len(further)
     others = f"none unlabelled (there is no {inputs.unlabelled})" if missing else f"{len(further):,} unlabelled"
+    if not len(found.columns):
+        return "no vectors: there was no time to learn them, or no n-gram stands in enough texts"
     return f"vectors learned from texts alone: {len(train):,} of the training rows, {len(test):,} of the test, {others}"
 
 

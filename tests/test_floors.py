@@ -14,7 +14,7 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
-    " timings ledger markup drawing axes memory",
+    " timings ledger markup drawing axes memory cores",
     "ngrams incidence tokens inputs labels views augment trivial duplicates charts layout sheets",
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid work crossval outcome blend pipeline opened"

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from multiprocessing.process import BaseProcess
@@ -191,3 +192,25 @@ def test_a_signal_in_a_deferred_block_ends_the_run_after_it() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         done.append("all of it")
     assert done == ["all of it"] and caught.value.code == 143
+
+
+def test_a_folder_removed_while_its_run_works_leaves_no_half_run(digits: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def gone(*rest: object) -> None:
+        shutil.rmtree(out)
+        raise RuntimeError("disturbed")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="disturbed"):
+        patch.setattr(Keeper, "on_train_batch_end", gone)
+        kit.run("digits", digits, out=out, quiet=True, **SMALL)
+    assert not (out / "run.json").exists()
+
+
+@pytest.mark.parametrize("content", ["{}", '{"status": "stopped"}', "[1]", "null", "{"])
+def test_a_run_json_that_is_not_one_is_named(content: str, digits: Path, tmp_path: Path) -> None:
+    files.write(tmp_path / "run.json", content)
+    with pytest.raises(kit.BadData, match=r"run\.json: (does not say|cannot be read)"):
+        kit.run("digits", digits, out=tmp_path, quiet=True, **SMALL)
+    with pytest.raises(kit.BadData, match=r"run\.json"):
+        kit.predict(kit.load(tmp_path))

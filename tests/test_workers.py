@@ -25,7 +25,6 @@ from kit.inputs.pictures import Streamed
 from kit.modules.images import ImageModule
 from kit.photos import PhotoBatches
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # 4 workers on fewer cores
 RNG = np.random.default_rng(0)
 COUNT, SIDE = 30, 16
 IMAGES = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)

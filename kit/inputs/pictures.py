@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kit import cores
 from kit.errors import BadData
 from kit.inputs.decode import SUFFIXES, decode
 from kit.stores import Folder, Store
@@ -149,7 +149,7 @@ class Streamed:
         if isinstance(rows, int | np.integer):
             return self._like_others(int(rows), self.pictures.one(int(rows), self.size))
         some = np.arange(len(self))[rows]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores.count()) as pool:
             images = list(pool.map(self._or_blank, some.tolist()))
         return np.stack(images) if images else np.zeros((0, *self.shape[1:]), np.uint8)
 
@@ -172,7 +172,7 @@ class _Feeder:
 
     def __init__(self, work: Any):
         self.work = work
-        self.threads = os.cpu_count() or 1
+        self.threads = cores.count()
         self.pool = ThreadPoolExecutor(self.threads)
         self.waiting = threading.BoundedSemaphore(self.threads * WAITING)
         self.chunk: list[tuple[str, bytes]] = []

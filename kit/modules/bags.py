@@ -68,6 +68,7 @@ class BagsModule(TargetModule):
         self.scale_targets(y[rows])
         self.points = points_of(texts, rows)  # first: with the matrix the n-grams go
         self.held = incidence.of(texts, self.config.ngrams)
+        self.column = torch.from_numpy(self.held.known)  # now, so that predictions timed before the fit are of the same columns
         self.rows = torch.from_numpy(rows)
         lengths = torch.from_numpy(self.held.lengths)
         self.length.fill_(float(lengths[self.rows].mean()))
@@ -135,7 +136,6 @@ class BagsModule(TargetModule):
 
     def finish(self) -> None:
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
-        self.column = torch.from_numpy(self.held.known)
         with torch.no_grad():
             weight = torch.empty_like(self.weight)
             weight[torch.from_numpy(self.held.place)] = self.ratio * self.weight
