@@ -7,10 +7,10 @@ import time
 
 
 class Budget:
-    """`seconds` from now on; 0: as long as it takes. Measured by a clock that nobody sets."""
+    """`seconds` from when it `began` (`time.monotonic()`); 0: as long as it takes. Measured by a clock that nobody sets."""
 
-    def __init__(self, seconds: float = 0.0):
-        self.end = time.monotonic() + seconds if seconds else math.inf
+    def __init__(self, seconds: float, began: float):
+        self.end = began + seconds if seconds else math.inf
 
     @property
     def left(self) -> float:

@@ -21,7 +21,7 @@ from kit.runs import read_json, write_json
 from kit.training import fit
 from kit.work import Work, fold_of
 
-SPARE, FILES = 1.3, 0.5  # of a time budget, kept for predictions: times their time, and seconds for files
+SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 
 def deadline(work: Work, fold: Fold, module: Any) -> float:
@@ -34,7 +34,7 @@ def deadline(work: Work, fold: Fold, module: Any) -> float:
         work.predicting = inference.pace(module, fold.x, fold.config) * rows
         module.train()
     after = SPARE * work.predicting + FILES
-    return work.budget.until(work.fits, after, FILES + 2e-5 * (len(work.y) + len(work.test.rows)))
+    return work.budget.until(work.fits, after, END + 2e-5 * (len(work.y) + len(work.test.rows)))
 
 
 def train(work: Work, only: list[int] | None) -> None:

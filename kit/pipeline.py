@@ -32,6 +32,7 @@ def run(
     from kit import loggers
     from kit.backbones import fingerprint
 
+    began = time.monotonic()
     adapter = competitions.load(name)
     config, origins, preset = resolved(adapter, preset, knobs)
     loggers.names(config)  # one that is missing is said before anything is read
@@ -57,7 +58,7 @@ def run(
         start(target, known, origins, preset, root)
         if not quiet:
             announce(target, config, origins, root)
-        execute(target, adapter, config, root, only_fold, quiet)
+        execute(target, adapter, config, root, only_fold, quiet, Budget(config.time_budget, began))
     return target
 
 
@@ -125,7 +126,13 @@ def announce(target: Run, config: configs.Config, origins: Mapping[str, str], ro
 
 
 def execute(
-    target: Run, adapter: competitions.Adapter, config: configs.Config, root: Path, only_fold: list[int] | None, quiet: bool
+    target: Run,
+    adapter: competitions.Adapter,
+    config: configs.Config,
+    root: Path,
+    only_fold: list[int] | None,
+    quiet: bool,
+    budget: Budget,
 ) -> None:
     """Train what is missing and, once every fold is there, score and write the submission; note how it ended."""
     from kit.stopping import stoppable
@@ -133,7 +140,6 @@ def execute(
     try:
         with stoppable() as stop, contextlib.ExitStack() as frozen:
             began = time.monotonic()
-            budget = Budget(config.time_budget)
             with memory.importing():  # seconds of imports: only when there is something to do
                 from kit import crossval, devices, outcome
                 from kit.work import prepare

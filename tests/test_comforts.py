@@ -108,13 +108,13 @@ def test_time_is_shared_by_the_fits_that_are_left(monkeypatch: pytest.MonkeyPatc
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: now[0] + 86_400)  # a clock that somebody sets
-    budget = Budget(60)
+    budget = Budget(60, time.monotonic())
     assert budget.until(5, after=2, last=5) == 100 + 55 / 5 - 2
     now[0] = 130
     assert budget.until(2, after=2, last=5) == 130 + 25 / 2 - 2
     now[0] = 170
     assert budget.until(1, after=2, last=5) == 170
-    assert Budget().until(1, 2, 5) == math.inf
+    assert Budget(0, time.monotonic()).until(1, 2, 5) == math.inf
 
 
 @pytest.mark.slow
