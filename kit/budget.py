@@ -17,10 +17,10 @@ class Budget:
         """Seconds."""
         return self.end - time.monotonic()
 
-    def until(self, fits: int, after: float, last: float) -> float:
+    def until(self, fits: int, besides: float) -> float:
         """When the next of so many fits must be over (`time.monotonic()`).
 
-        Each needs `after` seconds besides, for its predictions and files, and the run `last` seconds at its end.
+        All of them together, and the end of the run, need `besides` seconds for something else.
         """
         now = time.monotonic()
-        return now + max(0.0, (self.end - last - now) / max(fits, 1) - after)
+        return now + max(0.0, self.end - besides - now) / max(fits, 1)

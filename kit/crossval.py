@@ -28,22 +28,26 @@ def deadline(work: Work, fold: Fold, module: Any) -> float:
     """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
     if not work.config.time_budget:
         return math.inf
-    rows = len(fold.valid) * (1 + paid.passes(module) * work.weigh) + len(work.test.rows)
-    if not work.predicting:
+    if not work.pace:
         inference.predict(module.eval(), work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready
-        work.predicting = inference.pace(module, fold.x, fold.config) * rows
+        work.pace = inference.pace(module, fold.x, fold.config)
         module.train()
-    after = SPARE * work.predicting + FILES
-    return work.budget.until(work.fits, after, END + 2e-5 * (len(work.y) + len(work.test.rows)))
+    fits, answers = len(work.left), sum(answering(work, name) for name in work.left)
+    rows = fits * len(fold.valid) * (1 + paid.passes(module) * work.weigh) + answers * len(work.test.rows)
+    files = fits * FILES + END + 2e-5 * (len(work.y) + len(work.test.rows))
+    return work.budget.until(fits, SPARE * work.pace * rows + files)
 
 
-def train(work: Work, only: list[int] | None) -> None:
+def answering(work: Work, name: int | str) -> bool:
+    """Does this fold (or the refit) predict the test? Beside a refit that answers alone, only where there is time enough."""
+    return name in inference.answering(work.run) or (work.config.final == "refit" and not work.config.time_budget)
+
+
+def train(work: Work) -> None:
     """Every fold that is asked for, then the refit."""
-    for k in work.folds.numbers:
-        if only is None or k in only:
-            train_fold(work, k)
-    if only is None and work.config.final != "folds":
-        train_fold(work, "refit")
+    for name in list(work.left):
+        train_fold(work, name)
+        work.left.remove(name)
 
 
 def complete(work: Work) -> bool:
@@ -60,21 +64,22 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     fold = fold_of(work, name, config)
     if done:
         work.progress.fold(folder.name, skipped=work.config.epochs * len(fold.train))
-        work.fits -= 1
         return done
     module, keeper = fit(fold, work.stop, work.progress, partial(deadline, work, fold), work.timings)
-    began = time.monotonic()
+    began, passes = time.monotonic(), paid.passes(module)
     stats: dict[str, Any] = {"rows": len(fold.train), "epochs": keeper.epochs}
     if len(fold.valid):
         stats |= validate(work, fold, module, keeper)
     keeper.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(fold.valid) else None)
-    answers = inference.predict(module, work.test.rows, None, config)
-    answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
-    write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
+    if answering(work, name):
+        answers = inference.predict(module, work.test.rows, None, config)
+        answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
+        write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
     frames.write_csv(folder / "history.csv", pd.DataFrame(keeper.fold.history), index=False)
     stats["seconds"] = {"train": keeper.seconds, "predict": time.monotonic() - began}
-    work.predicting, work.fits = max(work.predicting, stats["seconds"]["predict"]), work.fits - 1
+    rows = len(fold.valid) * (1 + passes * work.weigh) + answering(work, name) * len(work.test.rows)
+    work.pace = max(work.pace, stats["seconds"]["predict"] / rows)
     del module, keeper
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise

@@ -55,10 +55,20 @@ def equip(run: Run, x: Any, config: Config) -> None:
         x.vectors = vectors.load(run.path / vectors.FILE)
 
 
+def answering(run: Run) -> list[int | str]:
+    """Whose models answer the test, by the run's `final`: the folds', the refit's, or both.
+
+    All of them, or as many as a time budget had time for, the refit before any fold.
+    """
+    names = {"folds": run.info["folds"], "refit": ["refit"], "both": [*run.info["folds"], "refit"]}[run.info["config"]["final"]]
+    fewer = len(names) - run.info.get("in_time", {}).get("answering", len(names))
+    first = names.index("refit") if "refit" in names else len(names)
+    return names[: first - fewer] + names[first:]
+
+
 def members(run: Run) -> list[Path]:
-    """The folders whose models answer the test: the folds', the refit's, or both, by the run's `final`."""
-    names = {"folds": run.info["folds"], "refit": ["refit"], "both": [*run.info["folds"], "refit"]}
-    return [run.fold(name) for name in names[run.info["config"]["final"]]]
+    """The folders whose models answer the test."""
+    return [run.fold(name) for name in answering(run)]
 
 
 def combine(run: Run, parts: list[Any]) -> Any:
@@ -69,7 +79,7 @@ def combine(run: Run, parts: list[Any]) -> Any:
 def member_weights(run: Run, count: int) -> list[float]:
     """The weight of each member's prediction."""
     folds = count - 1
-    return [1.0 / folds] * folds + [1.0] if run.info["config"]["final"] == "both" else [1.0] * count
+    return [1.0 / max(folds, 1)] * folds + [1.0] if run.info["config"]["final"] == "both" else [1.0] * count
 
 
 def load(run: Run, views: int | None = None) -> list[Any]:

@@ -113,14 +113,17 @@ def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], pre
 def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
     """The resolved configuration on stderr, by where each value came from; the rest is in `run.json`."""
     say(f"{target.path}  from {root}")
+    by_hand = configs.by_hand(origins)
     for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
         values = {key: getattr(config, key) for key in origins if origins[key] == origin}
         if origin == "default":
-            values = {key: value for key, value in values.items() if value and configs.heeded(key, config.model)}
+            values = {key: value for key, value in values.items() if value}
+        values = {key: value for key, value in values.items() if key in by_hand or configs.heeded(key, config.model)}
         words = [f"{key}={configs.shown(key, value)}" for key, value in values.items()]
-        line = f"  {origin}: " + " ".join(words)
-        say(textwrap.fill(line, shutil.get_terminal_size((128, 24)).columns, subsequent_indent="    ", break_on_hyphens=False))
-    for key in configs.by_hand(origins):
+        line, wide = f"  {origin}: " + " ".join(words), shutil.get_terminal_size((128, 24)).columns
+        if words:
+            say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False))
+    for key in by_hand:
         if not configs.heeded(key, config.model):
             say(f"  {configs.flag(configs.KNOBS[key])} changes nothing for --model {config.model}")
 
@@ -149,7 +152,7 @@ def execute(
             work = prepare(target, adapter, here, root, stop, quiet, only_fold, budget)
             read_seconds = time.monotonic() - began
             try:
-                crossval.train(work, only_fold)
+                crossval.train(work)
             finally:
                 work.progress.close()
                 if work.timings.seconds:

@@ -34,6 +34,7 @@ EPOCHS = 5
 RATE = 0.3  # of the n-grams' first steps (row-wise Adagrad), falling to 0
 BATCH, BATCHES, SMALL = 2000, 50, 64  # texts of a batch; batches of an epoch at least, but for batches of so few texts
 BLOCK = 1 << 12  # n-grams moved at a time: what a core's cache holds
+TRIED, WORTH = 2, 0.5  # steps that tell the pace; epochs that there must be time for at it: less would be noise
 FILE = "vectors.npz"
 
 
@@ -78,10 +79,13 @@ def load(path: Path) -> Vectors:
         raise BadData(f"{path}: cannot be read ({fault}).\nDelete submission.csv and run again: it is made anew.") from fault
 
 
-def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], None], until: float = math.inf) -> Vectors:
-    """Vectors of `size` numbers for the n-grams of these texts, learned and given to as many texts `until` a monotonic time.
+def learn(
+    bags: Bags, order: int, size: int, seed: int, say: Callable[[str], None], until: float = math.inf, of: int = 0
+) -> Vectors:
+    """Vectors of `size` numbers for the n-grams of these texts.
 
-    A function of the texts and the seed alone where there is time enough; without an n-gram where there is none.
+    They are learned, and `Vectors.of` then finds those of so many texts, `until` a monotonic time. A function of the texts
+    and the seed alone where there is time enough; without an n-gram where there is none.
     """
     columns = _frequent(bags)
     rng, draw = np.random.default_rng([seed, size]), torch.Generator().manual_seed(seed)
@@ -90,15 +94,17 @@ def learn(bags: Bags, order: int, size: int, seed: int, say: Callable[[str], Non
     drawn = rng.choice(held.indices, DRAWN).astype(np.int32) if len(columns) else np.zeros(0, np.int32)
     if len(columns):
         say(f"vectors of {len(columns):,} n-grams from {len(bags):,} texts")
-        if not _fit(values, held, rng, say, until):
+        if not _fit(values, held, rng, say, until, of / len(bags)):
             columns, values, drawn = columns[:0], values[:0], drawn[:0]
     return Vectors(order, columns, values.numpy().astype(np.float16), drawn)
 
 
-def _fit(values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callable[[str], None], until: float) -> bool:
+def _fit(
+    values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callable[[str], None], until: float, after: float
+) -> bool:
     """Move the vectors for EPOCHS; where their pace is too slow for that, the rate falls with the time that is left.
 
-    Of this the time that `Vectors.of` takes is kept, at most an epoch's. Returns whether there was any.
+    Of this what `after` epochs take is kept: to find a text's vector takes as long as to learn from it. Was there time?
     """
     count = max(-(-held.shape[0] // BATCH), min(BATCHES, -(-held.shape[0] // SMALL)))
     rows = np.array_split(rng.permutation(held.shape[0]), count)
@@ -109,12 +115,15 @@ def _fit(values: torch.Tensor, held: Any, rng: np.random.Generator, say: Callabl
         for i in rng.permutation(count):
             spent, done = time.monotonic() - began, epoch / EPOCHS
             pace = spent / max(steps, 1) * count  # an epoch's seconds
-            have = until - began - pace
+            have = until - began - after * pace
             if pace * EPOCHS > have:
                 done = max(done, spent / max(have, 1e-9))
+            if (steps < TRIED and done >= 1) or (steps == TRIED and have < WORTH * pace):
+                say("there is no time for vectors")
+                return False
             if done >= 1:
-                say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}" if steps > 1 else "there is no time for vectors")
-                return steps > 1
+                say(f"the time for vectors is up  epoch {epoch + 1}/{EPOCHS}")
+                return True
             if i not in parts:
                 parts[i] = _Part(held[np.sort(rows[i])])
             noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()

@@ -37,7 +37,7 @@ from kit.runs import Run
 from kit.stopping import Stop
 from kit.timings import Timings
 
-LEARNING = 0.3  # of what is left of a time budget at most, for vectors of texts
+LEARNING = 0.5  # of what is left of a time budget at most, for vectors of texts
 PREDICTING = 0.5  # of a time budget at most, where fewer views can help
 
 
@@ -57,9 +57,9 @@ class Work:
     progress: Progress
     identity: str
     budget: Budget
-    fits: int  # that are left
+    left: list[int | str]  # folds, and `refit`, that are still to train
     timings: Timings = field(default_factory=Timings)
-    predicting: float = 0.0  # seconds that a fold's predictions have taken at most
+    pace: float = 0.0  # seconds that a row's prediction takes, where a time budget asks for it
     weigh: bool = True  # are there predictions without views and averages too, to tell whether those paid?
 
 
@@ -86,12 +86,12 @@ def prepare(
     unknown = [k for k in only or [] if k not in names]
     if unknown:
         raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
-    refits = config.final != "folds" and only is None
-    progress.expect(config.epochs * (sum(len(dealt.split(k)[0]) for k in only or names) + refits * len(y)))
+    left: list[int | str] = [k for k in names if only is None or k in only]
+    left += ["refit"] if config.final != "folds" and only is None else []
+    progress.expect(config.epochs * sum(len(dealt.split(k)[0]) if isinstance(k, int) else len(y) for k in left))
     for note in notes:
         progress.say(note)
-    fits = len(only or names) + refits
-    work = Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, "", budget, fits)
+    work = Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, "", budget, left)
     if any(getattr(config, name) == 0 and configs.heeded(name, config.model) for name in configs.AUTO):
         work.config = tuned(work)
     if config.model not in configs.OTHERS:
@@ -122,7 +122,7 @@ def tuned(work: Work) -> Config:
     chosen = work.run.info.get("chosen")
     if chosen is None:
         preset = work.adapter.preset(work.run.info["preset"], configs.by_hand(work.run.info["origins"]))
-        config, said = autotune.tuned(fold_of(work, 0, work.config), work.fits, preset, work.run.path)
+        config, said = autotune.tuned(fold_of(work, 0, work.config), len(work.left), preset, work.run.path)
         for line in said:
             work.progress.say(line)
         chosen = {"lr": config.lr, "batch": config.batch}
@@ -133,7 +133,8 @@ def tuned(work: Work) -> Config:
 def in_time(work: Work) -> tuple[Config, bool]:
     """The Config with as many views as a time budget has time for, and is there time to weigh them and the averages?
 
-    Predictions may take PREDICTING of it. Found once, by an untrained module, and kept in `run.json`.
+    Predictions may take PREDICTING of it; where one view takes longer, fewer folds answer the test. Found once, by an
+    untrained module, and kept in `run.json`.
     """
     config, found = work.config, work.run.info.get("in_time")
     if found is None and config.time_budget:
@@ -141,14 +142,22 @@ def in_time(work: Work) -> tuple[Config, bool]:
         module = choice.make(fold.config, fold.labels, fold.x, fold.mirror, 1)
         module.learn(fold.x, fold.train, fold.y)
         each, left = inference.pace(module.eval(), fold.x, fold.config), work.budget.left
-        once = each * (len(work.y) + work.fits * len(work.test.rows))
-        weigh = once * config.views + 2 * each * len(work.y) <= PREDICTING * left
-        found = {"views": config.views if weigh else max(1, min(config.views, int(PREDICTING * left / once))), "weigh": weigh}
+        rows, test, models = len(work.y), len(work.test.rows), len(set(inference.answering(work.run)) & set(work.left))
+        share = PREDICTING * left / each  # rows of one view
+        weigh = (rows + models * test) * config.views + 2 * rows <= share
+        views = config.views if weigh else max(1, min(config.views, int(share / (rows + models * test))))
+        enough = max(1, min(models, int((share - rows) / test)))
+        found = {"views": views, "weigh": weigh} | ({"answering": enough} if enough < models else {})
         work.run.note(in_time=found)
-        if found["views"] < config.views:
-            work.progress.say(f"--time-budget: {found['views']} of {config.views} views; training needs the time of the others")
-        if once > left:
-            work.progress.say(f"--time-budget: predictions alone take about {clock(once)}, which is longer")
+        if views < config.views:
+            work.progress.say(f"--time-budget: {views} of {config.views} views; training needs the time of the others")
+        if enough < models:
+            note = f"--time-budget: {enough} of {models} models answer the test; there is no time for the others"
+            work.progress.say(note)
+            work.run.note(notes=[*work.run.info["notes"], note])
+        if each * (rows + enough * test) > left:
+            least = clock(each * (rows + enough * test))
+            work.progress.say(f"--time-budget: predictions alone take about {least}, which is longer")
     found = found or {"views": config.views, "weigh": True}
     return config.changed(views=found["views"]), found["weigh"]
 
@@ -177,7 +186,7 @@ def give_vectors(
     except BadData:  # not there, or broken: they come out as before
         every = ngrams.joined([texts.bags(config.ngrams) for texts in (train, test, further)])
         until = time.monotonic() + LEARNING * budget.left
-        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say, until)
+        found = vectors.learn(every, config.ngrams, config.vectors, config.seed, progress.say, until, len(train) + len(test))
         found.save(path)
     train.vectors = test.vectors = found
     missing = inputs.unlabelled and not len(further)

@@ -13,11 +13,12 @@ from hypothesis import given, strategies as st
 from test_resume import same_results
 
 import kit
-from kit import autotune, inference, outcome, page
+from kit import autotune, competition, inference, outcome, page
 from kit.budget import Budget
 from kit.cli import main
 from kit.config import SCHEDULES, Config, seconds
 from kit.errors import KitError, Usage
+from kit.frames import read_predictions
 from kit.keeper import Keeper
 from kit.modules import schedules
 from kit.modules.base import NetModule
@@ -109,12 +110,12 @@ def test_time_is_shared_by_the_fits_that_are_left(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: now[0] + 86_400)  # a clock that somebody sets
     budget = Budget(60, time.monotonic())
-    assert budget.until(5, after=2, last=5) == 100 + 55 / 5 - 2
+    assert budget.until(5, besides=15) == 100 + 45 / 5
     now[0] = 130
-    assert budget.until(2, after=2, last=5) == 130 + 25 / 2 - 2
+    assert budget.until(2, besides=9) == 130 + 21 / 2
     now[0] = 170
-    assert budget.until(1, after=2, last=5) == 170
-    assert Budget(0, time.monotonic()).until(1, 2, 5) == math.inf
+    assert budget.until(1, besides=7) == 170
+    assert Budget(0, time.monotonic()).until(1, 7) == math.inf
 
 
 @pytest.mark.slow
@@ -156,6 +157,31 @@ def test_a_time_budget_takes_fewer_views_where_training_needs_the_time(
     other = kit.run("digits", digits, out=tmp_path / "other", **{**knobs, "time_budget": 10})
     assert other.complete and other.info["in_time"]["views"] == 1
     assert "predictions alone take about" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("final", ["folds", "both"])
+def test_a_time_budget_lets_fewer_folds_answer_the_test_where_one_view_is_too_slow(
+    final: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = {**FIT, "quiet": False, "folds": 3, "final": final, "time_budget": 60}
+    rows, test = 300, len(competition.load("digits").competition.tables(digits).sample)
+    monkeypatch.setattr(inference, "pace", lambda *rest: 0.5 * 55 / (rows + 2 * test))
+    run = kit.run("digits", digits, out=tmp_path / "run", **knobs)
+    assert run.complete and run.info["in_time"] == {"views": 1, "weigh": False, "answering": 2}
+    note = f"--time-budget: 2 of {3 + (final == 'both')} models answer the test; there is no time for the others"
+    assert note in capsys.readouterr().err and note in run.info["notes"]
+    folders = [run.fold(0), run.fold(1)] if final == "folds" else [run.fold(0), run.fold("refit")]
+    assert [folder.name for folder in sorted(run.path.glob("*/")) if (folder / "test.csv").exists()] == [
+        one.name for one in folders
+    ]
+    mean = np.mean([read_predictions(folder / "test.csv").to_numpy() for folder in folders], axis=0)
+    assert np.allclose(run.test.to_numpy(), mean, atol=1e-6) and len(run.oof) == rows
+    assert kit.predict(run)[0].equals(run.test)
+    (run.fold(2) / "fold.json").unlink()
+    run.note(status="stopped")
+    before = run.test
+    monkeypatch.setattr(inference, "pace", lambda *rest: 1e-6)
+    assert kit.run("digits", digits, out=tmp_path / "run", **knobs).test.equals(before)  # what was found once stays
 
 
 def _cut(*rest: Any) -> None:

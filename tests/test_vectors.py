@@ -53,18 +53,18 @@ def test_vectors_end_in_their_time_and_time_enough_changes_nothing() -> None:
 
 def test_vectors_leave_the_time_that_giving_them_to_texts_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*rest: Any) -> None:
-        time.sleep(0.02)
+        time.sleep(0.06)
         plain(*rest)
 
     plain = vectors._step
     monkeypatch.setattr(vectors, "_step", slow)
     bags, said, began = sentences(700)[0].bags(1), [], time.monotonic()
     count = -(-700 // vectors.SMALL)
-    pace = 0.02 * count  # an epoch takes 0.22 s
-    found = vectors.learn(bags, 1, 8, 0, said.append, began + 3 * pace)
+    pace = 0.06 * count  # an epoch takes 0.66 s
+    found = vectors.learn(bags, 1, 8, 0, said.append, began + 3 * pace, of=700)
     took = time.monotonic() - began
     assert said[-1].startswith("the time for vectors is up") and len(found.columns)
-    assert pace < took < 2.2 * pace  # of three epochs' time the last is left
+    assert pace < took < 2.3 * pace  # of three epochs' time the last is left
     assert np.allclose(np.linalg.norm(found.values.astype(np.float32), axis=1), 1, atol=1e-2)
 
 
