@@ -207,6 +207,49 @@ def test_pictures_that_a_check_leaves_beside_the_data_change_nothing(tree: Path,
     assert fit(Path()).path == run.path
 
 
+def test_what_a_notebook_or_a_mac_keeps_beside_is_no_class(tree: Path) -> None:
+    for name in (".ipynb_checkpoints/1.jpg", "__MACOSX/ants/1.jpg", "ants/.trash/1.jpg", "ants/._0.jpg"):
+        picture(tree / "train" / name)
+    train = competitions.load("folders").competition.tables(tree).train
+    assert set(train["label"]) == {"ants", "bees"} and not any("/." in name or "__MACOSX" in name for name in train.index)
+
+
+def test_what_lies_in_the_folders_and_is_not_used_is_noted(tree: Path) -> None:
+    picture(tree / "train/loose.jpg")
+    picture(tree / "train/ants/phone.heic", data=b"x")
+    picture(tree / "valid/ants/1.jpg")
+    (tree / "train/wasps").mkdir()
+    tables = competitions.load("folders").competition.tables(tree)
+    assert list(tables.test.index) == ["valid/ants/1.jpg"] and len(tables.train) == 20
+    assert tables.notes == (
+        "1 pictures lie in no class's folder of train/ and are left out: 'train/loose.jpg'",
+        "1 files are no pictures by their suffix and are not read: 'train/ants/phone.heic'",
+        "no pictures in train/ of 'wasps': no class",
+    )
+
+
+def test_training_pictures_are_never_the_test_set(tree: Path) -> None:
+    facts = competitions.load("folders").competition
+    (tree / "test").mkdir()  # empty: a fifth is kept back all the same
+    tables = facts.tables(tree)
+    assert len(tables.test) == 4 and not set(tables.test.index) & set(tables.train.index)
+    for path in sorted(tree.rglob("*.jpg"))[3:-3]:
+        path.unlink()
+    with pytest.raises(BadData, match=r"fewer than five pictures a class .* put a few into test/"):
+        facts.tables(tree)
+
+
+def test_a_folder_without_pictures_is_refused_and_says_where_they_may_be(tree: Path, tmp_path: Path) -> None:
+    facts, run = competitions.load("folders").competition, fit(tree)
+    for root, said in ((tmp_path, r"Is it .*data\? See --data"), (tree / "train", r"Wanted is .* train/CLASS/PICTURE")):
+        with pytest.raises(BadData, match=rf"no pictures in train/CLASS/\.\n{said}"):
+            facts.tables(root)
+    (tmp_path / "packed").mkdir()
+    pack(tmp_path / "packed/photos.zip", files_of(tree))
+    with pytest.raises(BadData, match=r"packed: no pictures in it\.\nUnpack photos\.zip there"):
+        kit.predict(run, data=tmp_path / "packed")
+
+
 def test_classes_behind_links_are_found(tree: Path, tmp_path: Path) -> None:
     shutil.move(tree / "train/bees", tmp_path / "bees")
     (tree / "train/bees").symlink_to(tmp_path / "bees")
