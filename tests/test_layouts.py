@@ -1,5 +1,7 @@
 """Layouts: however a competition's pictures were downloaded or unpacked, the same pictures are read and a run ends well."""
 
+import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -290,3 +292,23 @@ def test_cifar100_is_read_from_its_folder_from_inside_it_and_from_its_archive(
     assert runs[0].test.equals(runs[1].test) and "held_out" in runs[0].scores["extra"]
     with pytest.raises(BadData, match=r"cifar-100-python: no such folder \(nor \.zip"):
         facts.tables(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fine_labels": [9] * 30}, "train, row 0: fine label 9 is none of meta's 3 names"),
+        ({"coarse_labels": [0.5] * 30}, "train, row 0: coarse label 0.5 is none of meta's 2 names"),
+        ({"fine_labels": None}, "train has no list 'fine_labels'; it has 'data'"),
+        ({"fine_labels": [1] * 20, "coarse_labels": [1] * 20}, "train: rows of pixels: 30, fine_label: 20, coarse_label: 20"),
+        ({"data": np.zeros((4, 3072), np.uint8)}, "train: rows of pixels: 4, fine_label: 30"),
+    ],
+)
+def test_labels_that_do_not_fit_the_pickled_pictures_are_refused(
+    change: dict[str, object], said: str, cifar100: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cifar100, tmp_path / "data")
+    place = tmp_path / "data/cifar-100-python/train"
+    place.write_bytes(pickle.dumps(pickle.loads(place.read_bytes()) | change))
+    with pytest.raises(BadData, match=re.escape(said)):
+        competitions.load("cifar100").competition.tables(tmp_path / "data")
