@@ -230,6 +230,12 @@ def test_what_lies_in_the_folders_and_is_not_used_is_noted(tree: Path) -> None:
     )
 
 
+def test_a_file_name_that_is_no_utf8_is_named(tree: Path) -> None:
+    (tree / "train/ants/0.jpg").rename(tree / "train/ants/caf\udce9.jpg")
+    with pytest.raises(BadData, match=r"data: the file name 'train/ants/caf\\udce9\.jpg' is no UTF-8: rename it"):
+        fit(tree)
+
+
 def test_training_pictures_are_never_the_test_set(tree: Path) -> None:
     facts = competitions.load("folders").competition
     (tree / "test").mkdir()  # empty: a fifth is kept back all the same
@@ -239,6 +245,13 @@ def test_training_pictures_are_never_the_test_set(tree: Path) -> None:
         path.unlink()
     with pytest.raises(BadData, match=r"fewer than five pictures a class .* put a few into test/"):
         facts.tables(tree)
+
+
+def test_a_held_out_score_by_training_pictures_is_said_to_flatter(tree: Path) -> None:
+    (tree / "test/ants").mkdir(parents=True)
+    shutil.copy(tree / "train/ants/0.jpg", tree / "test/ants/copy.jpg")
+    picture(tree / "test/bees/b.jpg", 1)
+    assert "1 test pictures are training pictures too: the held-out score flatters" in fit(tree).info["notes"]
 
 
 def test_a_folder_without_pictures_is_refused_and_says_where_they_may_be(tree: Path, tmp_path: Path) -> None:
