@@ -31,7 +31,7 @@ def table(root: Path, split: str) -> pd.DataFrame:
                 f"{split}, row {strange[0]}: {kind} label {codes[strange[0]]!r} is none of meta's {len(names)} names."
             )
         named[f"{kind}_label"] = [names[code] for code in codes]
-    pixels = rows.get(PIXELS.key)
+    pixels: Any = rows.get(PIXELS.key)
     counts = {"pixels": len(pixels) if getattr(pixels, "ndim", 0) else 0, **{key: len(one) for key, one in named.items()}}
     if len(set(counts.values())) > 1:
         raise BadData(f"{split}: rows of {', '.join(f'{key}: {count:,}' for key, count in counts.items())}. Download it again.")
