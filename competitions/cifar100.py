@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kit.competition import Asked, Competition, load
+from kit.errors import BadData, listed
 from kit.inputs import Packed
 from kit.labels import OneOf
 from kit.metrics import accuracy
@@ -21,10 +22,27 @@ def table(root: Path, split: str) -> pd.DataFrame:
     import pandas as pd
 
     rows, meta = PIXELS.read(root, split), PIXELS.read(root, "meta")
-    named = {
-        f"{kind}_label": [meta[f"{kind}_label_names"][code] for code in rows[f"{kind}_labels"]] for kind in ("fine", "coarse")
-    }
-    return pd.DataFrame(named, index=pd.Index(PIXELS.ids(split, len(rows["fine_labels"])), name="id"), dtype=object)
+    named = {}
+    for kind in ("fine", "coarse"):
+        codes, names = _listed(rows, f"{kind}_labels", split), _listed(meta, f"{kind}_label_names", "meta")
+        strange = [row for row, code in enumerate(codes) if type(code) is not int or not 0 <= code < len(names)]
+        if strange:
+            raise BadData(
+                f"{split}, row {strange[0]}: {kind} label {codes[strange[0]]!r} is none of meta's {len(names)} names."
+            )
+        named[f"{kind}_label"] = [names[code] for code in codes]
+    pixels: Any = rows.get(PIXELS.key)
+    counts = {"pixels": len(pixels) if getattr(pixels, "ndim", 0) else 0, **{key: len(one) for key, one in named.items()}}
+    if len(set(counts.values())) > 1:
+        raise BadData(f"{split}: rows of {', '.join(f'{key}: {count:,}' for key, count in counts.items())}. Download it again.")
+    return pd.DataFrame(named, index=pd.Index(PIXELS.ids(split, counts["pixels"]), name="id"), dtype=object)
+
+
+def _listed(content: dict[Any, Any], key: str, name: str) -> list[Any]:
+    """A list in the archive's dictionary `name`; raises BadData where there is none."""
+    if not isinstance(content.get(key), list):
+        raise BadData(f"{name} has no list {key!r}; it has {listed(content)}. Is it the archive's own pickle?")
+    return content[key]
 
 
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:

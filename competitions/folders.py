@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition
 from kit.config import Config
+from kit.errors import BadData, listed
 from kit.holdout import kept_back
 from kit.inputs import Images
+from kit.inputs.decode import SUFFIXES
 from kit.labels import OneOf
 from kit.metrics import accuracy
 
@@ -16,19 +18,46 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ASKED = ("val", "valid", "validation", "test")  # folders of pictures to be answered
+ARCHIVES = (".zip", ".7z", ".tar", ".gz", ".tgz")
+
+
+def seen(parts: tuple[str, ...]) -> bool:
+    """Is it a file that somebody put there? Not one that a notebook or a Mac keeps beside."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
 def pictures(root: Path, part: str) -> dict[str, str]:
     """The pictures below a folder, by path from the root: the name of the folder they are in below `part` ("" for none)."""
     found = Images("{id}").files(root / part) if (root / part).is_dir() else []
     named = {path.relative_to(root).as_posix(): path.relative_to(root / part).parts for path in found}
-    return {name: parts[0] if len(parts) > 1 else "" for name, parts in named.items() if not parts[-1].startswith(".")}
+    return {name: parts[0] if len(parts) > 1 else "" for name, parts in named.items() if seen(parts)}
 
 
-def hidden_of(root: Path, train: dict[str, str]) -> set[str]:
-    """The training pictures that are kept back where there is neither val/ nor test/."""
-    if any((root / part).is_dir() for part in ("val", "test")):
-        return set()
+def parts_of(root: Path) -> tuple[dict[str, str], dict[str, str], bool]:
+    """The pictures to learn from, those to be answered, and whether these were kept back from train/."""
+    train = {name: one for name, one in pictures(root, "train").items() if one}
+    asked = {name: one for part in ASKED for name, one in pictures(root, part).items()}
+    if asked or not train:
+        return train, asked or pictures(root, "."), False  # a folder of pictures to predict, nothing else
     back = kept_back([(root / name).read_bytes() for name in train], list(train.values()))
-    return {name for name, one in zip(train, back, strict=True) if one}
+    asked = {name: one for (name, one), kept in zip(train.items(), back, strict=True) if kept}
+    if not asked:
+        raise BadData(f"{root}: fewer than five pictures a class are too few to keep some back: put a few into test/.")
+    return {name: one for name, one in train.items() if name not in asked}, asked, True
+
+
+def none(root: Path, what: str) -> BadData:
+    """The error for a folder without `what`, and where they may be."""
+    packed = [path for path in sorted(root.iterdir()) if path.suffix.lower() in ARCHIVES]
+    deeper = sorted(path.parent for path in root.glob("*/[tT]rain") if path.is_dir())
+    if packed:
+        hint = f"Unpack {packed[0].name} there: this layout is read from folders."
+    elif deeper:
+        hint = f"Is it {deeper[0]}? See --data."
+    else:
+        hint = "Wanted is a folder that holds train/CLASS/PICTURE, say train/ants/1.jpg. See --data."
+    return BadData(f"{root}: no {what}.\n{hint}")
 
 
 def frame(rows: dict[str, str]) -> pd.DataFrame:
@@ -38,32 +67,47 @@ def frame(rows: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame({"label": list(rows.values())}, index=pd.Index(list(rows), name="file"), dtype=object)
 
 
+def passed_over(root: Path) -> list[str]:
+    """Notes on what is in the folders and not used."""
+    notes = []
+    loose = [name for name, one in pictures(root, "train").items() if not one]
+    if loose:
+        notes.append(f"{len(loose)} pictures lie in no class's folder of train/ and are left out: {listed(loose)}")
+    inside = [path for part in ("train", *ASKED) for path in sorted((root / part).rglob("*")) if path.is_file()]
+    names = [path.relative_to(root).as_posix() for path in inside if not path.name.lower().endswith(SUFFIXES)]
+    other = [name for name in names if seen(Path(name).parts)]
+    if other:
+        notes.append(f"{len(other)} files are no pictures by their suffix and are not read: {listed(other)}")
+    classes = {one for one in pictures(root, "train").values() if one}
+    empty = [path.name for path in sorted((root / "train").iterdir()) if path.is_dir() and path.name not in classes]
+    empty = [name for name in empty if seen((name,))]
+    return [*notes, f"no pictures in train/ of {listed(empty)}: no class"] if empty else notes
+
+
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
     """The training pictures, and what is odd about the files."""
-    train = {name: one for name, one in pictures(root, "train").items() if one}
-    hidden = hidden_of(root, train)
+    train, asked, kept = parts_of(root)
+    if not train:
+        raise none(root, "pictures in train/CLASS/")
+    count = len(train) + len(asked) * kept
     kinds: dict[str, list[str]] = {}
-    for name in train:
+    for name in [*train, *(asked if kept else ())]:
         kinds.setdefault(Path(name).suffix.lower().replace("jpeg", "jpg"), []).append(name)
     notes = [
-        f"{names[0]}: the only {kind} among {len(train)} pictures: look at it"
+        f"{names[0]}: the only {kind} among {count} pictures: look at it"
         for kind, names in kinds.items()
-        if len(names) == 1 < len(train)
+        if len(names) == 1 < count
     ]
-    notes += [f"no val/ or test/: {len(hidden)} of {len(train)} pictures are kept back as the test set"] if hidden else []
-    return frame({name: one for name, one in train.items() if name not in hidden}), notes
+    notes += [f"no val/ or test/: {len(asked)} of {count} pictures are kept back as the test set"] if kept else []
+    return frame(train), notes + passed_over(root)
 
 
 def read_test(facts: Competition, root: Path) -> Asked:
     """The pictures of val/ and test/; those in a class's folder have known answers."""
-    train = pictures(root, "train")
-    asked = pictures(root, "val") | pictures(root, "test")
-    if not asked and train:
-        hidden = hidden_of(root, train)
-        asked = {name: one for name, one in train.items() if name in hidden}
-    if not asked:  # a folder of pictures to predict, nothing else
-        asked = pictures(root, ".")
-    classes = set(train.values()) - {""}
+    train, asked, _ = parts_of(root)
+    if not asked:
+        raise none(root, "pictures in it")
+    classes = set(train.values())
     strange = sorted({one for one in asked.values() if one and one not in classes}) if classes else []
     notes = [
         f"class {one!r} is in the test set and not in train/: nothing can predict it, its pictures are not scored"

@@ -89,9 +89,10 @@ def _repeats(group: np.ndarray, what: str, tables: Tables, y: np.ndarray) -> Ite
     shared = int(np.isin(others, own).sum())
     yield f"{shared} test {what} are training {what} too", shared > 0
     strata = tables.labels.strata(y)
-    unlike = sum(len(np.unique(strata[own == g])) > 1 for g in np.unique(own[_repeated(own)]))
+    unlike = [g for g in np.unique(own[_repeated(own)]) if len(np.unique(strata[own == g])) > 1]
     if unlike:
-        yield f"{unlike} groups of equal {what} have different answers", True
+        some = listed(tables.train.index[own == unlike[0]])
+        yield f"{len(unlike)} groups of equal {what} have different answers: ids {some}", True
 
 
 def _repeated(group: np.ndarray) -> np.ndarray:

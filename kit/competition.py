@@ -137,7 +137,8 @@ class Competition:
         """
         if data is not None:
             if not Path(data).is_dir() and not (self.one_file and Path(data).is_file()):
-                raise Usage(f"--data {data}: there is no such folder.")
+                said = "that is a file; its folder, unpacked, is wanted" if Path(data).is_file() else "there is no such folder"
+                raise Usage(f"--data {data}: {said}.")
             return Path(data)
         for place in self.places():
             if self.is_at(place):

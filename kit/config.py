@@ -196,6 +196,20 @@ def heeded(name: str, model: str) -> bool:
     return name in OTHERS.get(model, NETS) or not any(name in some for some in (NETS, *OTHERS.values()))
 
 
+def vain(config: Config) -> list[str]:
+    """What some of a Config's choices do to others that was hardly meant."""
+    if not heeded("strategy", config.model):
+        return []
+    known, lines = config.weights or config.from_run, []
+    if config.strategy != "full" and not known:
+        lines.append(f"--strategy {config.strategy} freezes a backbone that has learned nothing: no --weights, no --from")
+    if config.strategy in ("freeze-unfreeze", "gradual") and config.unfreeze >= config.epochs:
+        lines.append(f"--unfreeze {config.unfreeze} is never reached in {config.epochs} epochs: only the head learns")
+    if config.weights and config.from_run:
+        lines.append("--from takes the place of --weights")
+    return lines
+
+
 def shown(name: str, value: Any) -> str:
     """A knob's value as one types it."""
     if name in AUTO and value == 0:

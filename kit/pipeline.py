@@ -126,6 +126,8 @@ def announce(target: Run, config: configs.Config, origins: Mapping[str, str], ro
     for key in by_hand:
         if not configs.heeded(key, config.model):
             say(f"  {configs.flag(configs.KNOBS[key])} changes nothing for --model {config.model}")
+    for line in configs.vain(config):
+        say(f"  {line}")
 
 
 def execute(

@@ -157,3 +157,13 @@ def test_how_a_result_is_computed_is_all_that_is_immaterial() -> None:
 def test_a_config_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         Config().epochs = 3  # type: ignore[misc]
+
+
+def test_choices_that_undo_each_other_are_said() -> None:
+    base = Config(strategy="gradual", from_run="r")
+    assert configs.vain(Config()) == configs.vain(base) == configs.vain(base.changed(model="ngrams", epochs=1)) == []
+    assert configs.vain(base.changed(unfreeze=3, epochs=3)) == [
+        "--unfreeze 3 is never reached in 3 epochs: only the head learns"
+    ]
+    assert configs.vain(base.changed(weights="w")) == ["--from takes the place of --weights"]
+    assert "has learned nothing" in configs.vain(Config(strategy="freeze"))[0]

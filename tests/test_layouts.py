@@ -1,5 +1,7 @@
 """Layouts: however a competition's pictures were downloaded or unpacked, the same pictures are read and a run ends well."""
 
+import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -207,6 +209,62 @@ def test_pictures_that_a_check_leaves_beside_the_data_change_nothing(tree: Path,
     assert fit(Path()).path == run.path
 
 
+def test_what_a_notebook_or_a_mac_keeps_beside_is_no_class(tree: Path) -> None:
+    for name in (".ipynb_checkpoints/1.jpg", "__MACOSX/ants/1.jpg", "ants/.trash/1.jpg", "ants/._0.jpg"):
+        picture(tree / "train" / name)
+    train = competitions.load("folders").competition.tables(tree).train
+    assert set(train["label"]) == {"ants", "bees"} and not any("/." in name or "__MACOSX" in name for name in train.index)
+
+
+def test_what_lies_in_the_folders_and_is_not_used_is_noted(tree: Path) -> None:
+    picture(tree / "train/loose.jpg")
+    picture(tree / "train/ants/phone.heic", data=b"x")
+    picture(tree / "valid/ants/1.jpg")
+    (tree / "train/wasps").mkdir()
+    tables = competitions.load("folders").competition.tables(tree)
+    assert list(tables.test.index) == ["valid/ants/1.jpg"] and len(tables.train) == 20
+    assert tables.notes == (
+        "1 pictures lie in no class's folder of train/ and are left out: 'train/loose.jpg'",
+        "1 files are no pictures by their suffix and are not read: 'train/ants/phone.heic'",
+        "no pictures in train/ of 'wasps': no class",
+    )
+
+
+def test_a_file_name_that_is_no_utf8_is_named(tree: Path) -> None:
+    (tree / "train/ants/0.jpg").rename(tree / "train/ants/caf\udce9.jpg")
+    with pytest.raises(BadData, match=r"data: the file name 'train/ants/caf\\udce9\.jpg' is no UTF-8: rename it"):
+        fit(tree)
+
+
+def test_training_pictures_are_never_the_test_set(tree: Path) -> None:
+    facts = competitions.load("folders").competition
+    (tree / "test").mkdir()  # empty: a fifth is kept back all the same
+    tables = facts.tables(tree)
+    assert len(tables.test) == 4 and not set(tables.test.index) & set(tables.train.index)
+    for path in sorted(tree.rglob("*.jpg"))[3:-3]:
+        path.unlink()
+    with pytest.raises(BadData, match=r"fewer than five pictures a class .* put a few into test/"):
+        facts.tables(tree)
+
+
+def test_a_held_out_score_by_training_pictures_is_said_to_flatter(tree: Path) -> None:
+    (tree / "test/ants").mkdir(parents=True)
+    shutil.copy(tree / "train/ants/0.jpg", tree / "test/ants/copy.jpg")
+    picture(tree / "test/bees/b.jpg", 1)
+    assert "1 test pictures are training pictures too: the held-out score flatters" in fit(tree).info["notes"]
+
+
+def test_a_folder_without_pictures_is_refused_and_says_where_they_may_be(tree: Path, tmp_path: Path) -> None:
+    facts, run = competitions.load("folders").competition, fit(tree)
+    for root, said in ((tmp_path, r"Is it .*data\? See --data"), (tree / "train", r"Wanted is .* train/CLASS/PICTURE")):
+        with pytest.raises(BadData, match=rf"no pictures in train/CLASS/\.\n{said}"):
+            facts.tables(root)
+    (tmp_path / "packed").mkdir()
+    pack(tmp_path / "packed/photos.zip", files_of(tree))
+    with pytest.raises(BadData, match=r"packed: no pictures in it\.\nUnpack photos\.zip there"):
+        kit.predict(run, data=tmp_path / "packed")
+
+
 def test_classes_behind_links_are_found(tree: Path, tmp_path: Path) -> None:
     shutil.move(tree / "train/bees", tmp_path / "bees")
     (tree / "train/bees").symlink_to(tmp_path / "bees")
@@ -247,3 +305,23 @@ def test_cifar100_is_read_from_its_folder_from_inside_it_and_from_its_archive(
     assert runs[0].test.equals(runs[1].test) and "held_out" in runs[0].scores["extra"]
     with pytest.raises(BadData, match=r"cifar-100-python: no such folder \(nor \.zip"):
         facts.tables(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fine_labels": [9] * 30}, "train, row 0: fine label 9 is none of meta's 3 names"),
+        ({"coarse_labels": [0.5] * 30}, "train, row 0: coarse label 0.5 is none of meta's 2 names"),
+        ({"fine_labels": None}, "train has no list 'fine_labels'; it has 'data'"),
+        ({"fine_labels": [1] * 20, "coarse_labels": [1] * 20}, "train: rows of pixels: 30, fine_label: 20, coarse_label: 20"),
+        ({"data": np.zeros((4, 3072), np.uint8)}, "train: rows of pixels: 4, fine_label: 30"),
+    ],
+)
+def test_labels_that_do_not_fit_the_pickled_pictures_are_refused(
+    change: dict[str, object], said: str, cifar100: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cifar100, tmp_path / "data")
+    place = tmp_path / "data/cifar-100-python/train"
+    place.write_bytes(pickle.dumps(pickle.loads(place.read_bytes()) | change))
+    with pytest.raises(BadData, match=re.escape(said)):
+        competitions.load("cifar100").competition.tables(tmp_path / "data")

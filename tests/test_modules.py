@@ -14,7 +14,7 @@ from kit.competition import load
 from kit.config import Config
 from kit.keeper import tracked
 from kit.labels import Columns, Numbers, OneOf
-from kit.modules import networks
+from kit.modules import choice, networks
 from kit.modules.images import MARGIN, ImageModule, ink_box, make
 
 RNG = np.random.default_rng(0)
@@ -61,9 +61,20 @@ def test_any_timm_backbone_takes_small_images_of_one_or_three_channels(model: st
     assert net.training and net(torch.zeros(2, channels, side, side)).shape == (2, 4)
 
 
-def test_a_backbone_that_cannot_take_a_size_says_so() -> None:
-    with pytest.raises(kit.Usage, match="does not take 8×8 images"):
-        networks.make("vit_tiny_patch16_224", 3, 8, 2)
+@pytest.mark.parametrize(("model", "side"), [("vit_tiny_patch16_224", 8), ("whitened", 8), ("convnet", 1)])
+def test_a_network_that_cannot_take_a_size_says_so(model: str, side: int) -> None:
+    with pytest.raises(kit.Usage, match=f"--model {model}: does not take {side}×{side} images"):
+        networks.make(model, 3, side, 2)
+
+
+def test_the_kits_own_nets_are_suggested_too() -> None:
+    with pytest.raises(kit.Usage, match="Did you mean 'convnet'"):
+        networks.make("convnt", 3, 32, 2)
+
+
+def test_what_reads_texts_is_refused_where_there_are_none() -> None:
+    with pytest.raises(kit.Usage, match="--model reader: reads a text"):
+        choice.make(Config(model="reader"), OneOf("x", ("a", "b")), np.zeros((1, 32, 32, 3), np.uint8), False, 1)
 
 
 @pytest.mark.slow

@@ -136,3 +136,16 @@ def test_a_folder_of_weights_prefers_the_usual_names(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "z.pth")
     torch.save({"a": torch.ones(1)}, tmp_path / "pytorch_model.bin")
     assert read_weights(tmp_path)["a"] == 1
+
+
+def test_of_two_files_of_weights_none_is_chosen_in_silence(tmp_path: Path) -> None:
+    for name in ("a.pth", "b.pth"):
+        torch.save({"a": torch.zeros(1)}, tmp_path / name)
+    with pytest.raises(Usage, match=r"holds '.*a\.pth', '.*b\.pth': name the one that is meant"):
+        read_weights(tmp_path)
+
+
+def test_weights_of_a_fit_that_diverged_are_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1), "b": torch.tensor([0, float("nan")]), "n": torch.tensor(3)}, tmp_path / "a.pth")
+    with pytest.raises(BadData, match=r"a\.pth: NaN or infinity in 'b': from a fit that diverged"):
+        read_weights(tmp_path / "a.pth")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOOK = 64  # side of the small copies of streamed images
+NO_UTF8 = re.compile("[\\udc80-\\udcff]")  # what Python reads of other bytes in a file's name: no table can hold it
 MANY = 5000  # images whose decoding takes long enough to be announced
 
 
@@ -67,7 +68,11 @@ class Images(Inputs):
             again = f"({re.escape(PurePosixPath(folder).name)}/)?" if folder else ""
             pattern = re.compile(again + braces.join(re.split(r"\\{.*?\\}", stem)) + r"\.[^./]*")
             names = [name for name in stores.Folder(place).names if name.lower().endswith(SUFFIXES)]
-            found |= {place / name for name in names if pattern.fullmatch(name)}
+            own = [name for name in names if pattern.fullmatch(name)]
+            odd = next(filter(NO_UTF8.search, own), "")
+            if odd:
+                raise BadData(f"{place}: the file name {odd!r} is no UTF-8: rename it.")
+            found |= {place / name for name in own}
         return sorted(found)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:

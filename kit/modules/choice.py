@@ -30,6 +30,8 @@ def make(config: Config, labels: Labels, x: Any, mirror: bool, steps: int) -> An
         from kit.modules import reader
 
         return reader.make(config, labels, channels, height, mirror, steps)
+    if config.model == "reader":
+        raise Usage("--model reader: reads a text that is drawn; these pictures' answers are no text. Try convnet.")
     if config.view_kind == "flips" and config.views > 4 and height != width:
         raise Usage(f"--view-kind flips: pictures of {width}×{height} have 4 views only: the others would turn them.")
     from kit.modules import images

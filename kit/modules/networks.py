@@ -18,8 +18,18 @@ PLACES = 13  # along a strip, that its last layers tell apart
 def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dropout: float = 0.0) -> nn.Module:
     """A network of images [b, channels, side, side] to logits [b, outputs].
 
-    Raises Usage for a name that timm does not know or a backbone that refuses this size.
+    Raises Usage for a name that timm does not know or a network that refuses this size.
     """
+    try:
+        net = _built(model, channels, side, outputs, width, dropout)
+        with torch.inference_mode():
+            net.eval()(torch.zeros(1, channels, side, side))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as fault:
+        raise Usage(f"--model {model}: does not take {side}×{side} images ({str(fault)[:120]}). Try --size.") from fault
+    return net.train()
+
+
+def _built(model: str, channels: int, side: int, outputs: int, width: int, dropout: float) -> nn.Module:
     if model == "convnet":
         return convnet(channels, side, outputs, width, dropout)
     if model == "whitened":
@@ -31,14 +41,9 @@ def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dr
     import timm
 
     if not timm.is_model(model):
-        raise Usage(f"--model {model!r}: neither {', '.join(OWN)} nor a timm model.{did_you_mean(model, timm.list_models())}")
-    try:
-        net = timm.create_model(model, num_classes=outputs, drop_rate=dropout, **sized(model, channels, side))
-        with torch.inference_mode():
-            net.eval()(torch.zeros(1, channels, side, side))
-    except (RuntimeError, AssertionError, ValueError, TypeError) as fault:
-        raise Usage(f"--model {model}: does not take {side}×{side} images ({str(fault)[:120]}). Try --size.") from fault
-    return net.train()
+        known = did_you_mean(model, [*OWN, *timm.list_models()])
+        raise Usage(f"--model {model!r}: neither {', '.join(OWN)} nor a timm model.{known}")
+    return timm.create_model(model, num_classes=outputs, drop_rate=dropout, **sized(model, channels, side))
 
 
 def sized(model: str, channels: int, side: int) -> dict[str, Any]:

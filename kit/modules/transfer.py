@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from kit.config import Config
-from kit.errors import BadData, Unreachable, Usage
+from kit.errors import BadData, Unreachable, Usage, listed
 from kit.modules import networks
 
 FILES = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pth", "*.pt", "*.bin")
@@ -72,6 +73,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         found = [one for pattern in FILES for one in sorted(path.glob(pattern))]
         if not found:
             raise Usage(f"--weights {path}: no {', '.join(FILES)} in it. {ATTACH}")
+        if len(found) > 1 and found[0].name not in FILES:
+            raise Usage(f"--weights {path}: holds {listed(one.name for one in found)}: name the one that is meant.")
         path = found[0]
     if not path.is_file():
         raise Usage(f"--weights {path}: no such file. {ATTACH}")
@@ -81,7 +84,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # about the protocol of a pickle that is none of torch's
+                warnings.simplefilter("ignore")
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as fault:  # a broken or hostile pickle raises whatever its bytes happen to mean
         raise BadData(f"--weights {path}: not weights that can be read safely ({type(fault).__name__}).") from fault
     for key in ("state_dict", "model", "model_state_dict", "state_dict_ema"):
@@ -89,6 +94,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(one, torch.Tensor) for one in state.values()):
         raise BadData(f"--weights {path}: holds no state dict.")
+    broken = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise BadData(f"--weights {path}: NaN or infinity in {listed(broken)}: from a fit that diverged?")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
