@@ -109,6 +109,9 @@ def test_without_its_data_a_page_lacks_the_pictures_only_and_says_so(
     run.note(root=str(tmp_path / "gone"))
     found = seen(page.write(run))
     assert "img" not in found.elements and "no longer in" in found.words and "Right and wrong" in found.words
+    assert "shown without what they hold: the run's data is no longer in" in capsys.readouterr().err
+    with pytest.raises(kit.Usage, match="--data nowhere: there is no such folder"):
+        page.write(run, "nowhere")
     assert not Path("data").exists()  # embedded data is not laid out for it
     assert seen(page.write(run, digits)).elements.count("img") == mistakes.WORST
     shutil.copytree(digits, tmp_path / "other")
