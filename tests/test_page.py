@@ -126,7 +126,7 @@ def test_a_review_with_a_script_in_it_is_text(tmp_path: Path) -> None:
     answers = [("bad", "no"), ("good", "</b>yes")]
     lines = [f'{i},"the {answers[i % 2][0]} film {i} {nasty}",{answers[i % 2][1]}' for i in range(60)]
     Path("reviews.csv").write_text("\n".join(["id,text,label", *lines]) + "\n")
-    run = kit.run("csv", "reviews.csv", out=tmp_path / "run", folds=2, quiet=True)
+    run = kit.run("csv", "reviews.csv", out=tmp_path / "run", folds=2, quiet=True, text="text")
     found = seen(page.write(run))
     assert "alert(1)" in found.words and "</b>yes" in found.words and "img" not in found.elements
 
