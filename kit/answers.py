@@ -81,7 +81,8 @@ def _blended(
     """What `answered` does, for a blend, whose runs share the time that is left."""
     from kit import blend
 
-    began, samples = time.monotonic(), []
+    began = time.monotonic()
+    samples: list[pd.DataFrame] = []
     used = sum(one["weight"] > 0 for one in source.info["members"])
 
     def one(run: Run) -> pd.DataFrame:
