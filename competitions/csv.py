@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, matched, numbered
 from kit.config import Config
-from kit.errors import BadData
+from kit.errors import BadData, Usage, listed, quoted
 from kit.holdout import kept_back
 from kit.inputs import Table, Text
 from kit.labels import Columns, Labels, Numbers, OneOf
@@ -36,6 +36,8 @@ def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
         return facts
     facts = replace(facts, sample=SAMPLE if _file(facts, root, SAMPLE) else "")
     facts = replace(facts, id=id_column(facts, root) or facts.id)
+    if config.target == facts.id:
+        raise Usage(f"--target {config.target}: this column names the rows; which one holds the answers?")
     labels, metric = answers(facts, root)
     return replace(facts, labels=labels, metric=metric)
 
@@ -60,8 +62,9 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
         return facts.labels, facts.metric
     cells = table[target].map(str.strip)
     cells = cells[cells != ""]
-    values = pd.to_numeric(cells, errors="coerce")
-    numeric, different = values.notna().sum() >= MOSTLY * len(cells), cells.nunique()
+    values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
+    strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
+    numeric = values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
     if numeric and (different > CLASSES or (values.dropna() % 1 != 0).any()):
         return Numbers((target,)), rmse
     sample = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
@@ -69,7 +72,8 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
         return Columns((target,)), auc
     if different > max(CLASSES, len(cells) // 2):
         raise BadData(
-            f"{facts.train}: {different:,} different texts in the column {target!r} of {len(cells):,} rows: no classes."
+            f"{facts.train}: {different:,} different texts in the column {target!r} of {len(cells):,} rows: no classes,"
+            f" and no numbers ({quoted(strange.iloc[0])}).\nIs it the right --target?"
         )
     return facts.labels, facts.metric
 
@@ -131,9 +135,10 @@ def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]
     notes = [f"no {facts.test}: {sum(back):,} of {len(rows):,} rows are kept back as the test set"] if any(back) else []
     if isinstance(facts.inputs, Table):
         where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
-        notes.append(
-            f"{facts.labels.train_columns[0]!r} is {facts.labels.describe()}, scored by {facts.metric.name}; rows are {where}"
-        )
+        answer = facts.labels.train_columns[0]
+        said = sorted({cell for cell in rows[answer] if cell.strip()})
+        of = f" of {len(said)} ({listed(said, CLASSES)})" if facts.labels.kind == "one class" else ""
+        notes.append(f"{answer!r} is {facts.labels.describe()}{of}, scored by {facts.metric.name}; rows are {where}")
     return rows[[not one for one in back]], notes
 
 

@@ -45,7 +45,7 @@ def answered(
 
     began = time.monotonic()
     if "members" in source.info:
-        return _blended(source, data, views)
+        return _blended(source, data, views, time_budget)
     whole = opened(source, data)
     models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read
     config, root, inputs = whole.config, whole.root, whole.facts.inputs
@@ -54,6 +54,8 @@ def answered(
     loaded = inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
+    if inputs.kind == "table":
+        warn(models[0] if models else whole.model(inference.members(source)[0]), loaded.rows)
     if time_budget is None:
         answers = inference.ensemble(source, models, loaded.rows, sample.index, config)
     else:
@@ -66,14 +68,26 @@ def answered(
     return answers, sample
 
 
-def _blended(source: Run, data: str | Path | None, views: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What `answered` does, for a blend."""
+def warn(model: Any, rows: Any) -> None:
+    """Say which cells of a table a model cannot read, or has never seen; nothing of other inputs."""
+    encoding = getattr(model, "encoding", None)
+    for line in [*encoding.odd(rows, "test"), *encoding.new(rows, "test")] if encoding else []:
+        say(line)
+
+
+def _blended(
+    source: Run, data: str | Path | None, views: int | None, time_budget: float | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `answered` does, for a blend, whose runs share the time that is left."""
     from kit import blend
 
-    samples = []
+    began = time.monotonic()
+    samples: list[pd.DataFrame] = []
+    used = sum(one["weight"] > 0 for one in source.info["members"])
 
     def one(run: Run) -> pd.DataFrame:
-        answers, sample = answered(run, data, views)
+        left = None if time_budget is None else max(0.1, time_budget - time.monotonic() + began) / (used - len(samples))
+        answers, sample = answered(run, data, views, time_budget=left)
         samples.append(sample)
         return answers
 
@@ -85,16 +99,19 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from kit import inference
+    from kit import blend, inference
     from kit.inputs.text import Texts
     from kit.opened import opened
 
+    if "members" in source.info:
+        return blend.predicted(source, lambda one: predict_rows(one, rows, views))
     whole = opened(source, needed=False)
     facts, models = whole.facts, whole.models(views)
     broken: list[str] = []
     if isinstance(rows, pd.DataFrame):
         table = named_rows(facts, rows)
         loaded = facts.inputs.load(whole.root, table, "test", whole.config.size)
+        warn(models[0], loaded.rows)
         x, ids, broken = loaded.rows, table.index, list(loaded.broken)
     elif isinstance(rows, np.ndarray) and facts.inputs.kind in ("images", "pixels"):
         x = pictures(rows, models[0].hparams["side"], models[0].hparams["channels"])
@@ -112,8 +129,12 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
     """A frame given in Python as the competition's own tables are read: by its id column, or else by its index."""
     import pandas as pd
 
+    if facts.id not in rows.columns and rows.index.nlevels > 1:
+        raise BadData(
+            f"the frame has an index of {rows.index.nlevels} levels and no column {facts.id!r}, which names the rows."
+        )
     table = rows if facts.id in rows.columns else rows.rename_axis(facts.id).reset_index()
-    ids = [str(one) for one in table[facts.id]]
+    ids = ["" if pd.isna(one) else str(one) for one in table[facts.id]]
     frames.check_ids(ids, "the frame")
     cells = table.drop(columns=facts.id)
     if len(cells.columns):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit import competition as competitions, config as configs, files, frames, pipeline, submission, weights
-from kit.errors import BadData, Usage, listed
-from kit.labels import Labels
+from kit.errors import BadData, Usage, listed, quoted
+from kit.labels import Labels, Numbers
+from kit.labels.base import LARGEST
 from kit.opened import Opened, opened
 from kit.progress import say
 from kit.runs import Run, write_json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODEL = "blend"  # in the place of `--model`, so that no other run is taken for a blend or the other way round
+SLACK = 1e-3  # by which a probability from elsewhere may miss 0 and 1
 LEAKS = ("split", "limit")  # knobs by which one run may have learned from rows that another one predicts
 
 
@@ -57,7 +59,7 @@ def blend(
     target = Run(Path(out) if out else Path("runs") / Path(info["competition"]).stem / name)
     if target.path.resolve() in {one.path.resolve() for one in sources}:
         raise Usage(f"{target.path}: is one of the runs to be blended. Use another --name.")
-    members = [of_run(one, first) for one in sources] + [of_files(*pair, whole.labels, first) for pair in outside]
+    members = [of_run(one, first) for one in sources] + [of_files(*pair, whole, first) for pair in outside]
     config = configs.Config(**info["config"]).changed(model=MODEL).json()
     known = {"competition": info["competition"], "config": config, "data": info["data"], "backbone": ""}
     with target.locked():
@@ -86,9 +88,11 @@ def together(sources: Sequence[Run]) -> list[str]:
         if not one.complete:
             raise Usage(f"{one.path}: this run is not complete. Run it again; it goes on where it stopped.")
         same = first.info["competition"] == one.info["competition"]
-        pairs = [(key, first.info[key], one.info[key]) for key in ("competition", "data", *(["labels"] if same else []))]
+        pairs = [(key, first.info[key], one.info[key]) for key in ("competition", "data")]
         pairs += [(key, first.info["config"].get(key), one.info["config"].get(key)) for key in LEAKS]
         lines = [f"{key}: {mine} → {other}" for key, mine, other in pairs if mine != other]
+        if same and first.info["labels"] != one.info["labels"]:
+            lines.append(f"answers: {listed(first.oof.columns)} → {listed(one.oof.columns)}")
         ours, theirs = (set(run.oof.index) for run in (first, one))
         if ours != theirs and not lines:
             lines = [f"training rows: {len(ours):,} → {len(theirs):,}, such as {listed(sorted(ours ^ theirs), 3)}"]
@@ -113,9 +117,12 @@ def _sum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def of_files(oof: Path, test: Path, labels: Labels, like: Run) -> Member:
+def of_files(oof: Path, test: Path, whole: Opened, like: Run) -> Member:
     """Predictions from elsewhere: an id and a column per answer, for the rows of a run. Raises BadData naming what differs."""
-    read = [outside_frame(path, wanted, labels) for path, wanted in ((oof, like.oof), (test, like.test))]
+    read = [outside_frame(path, wanted, whole.labels) for path, wanted in ((oof, like.oof), (test, like.test))]
+    if by(whole.facts) == "mean" and not isinstance(whole.labels, Numbers):
+        for path, values in zip((oof, test), read, strict=True):
+            refuse_other_scale(path, values)
     return Member(str(oof), read[0], read[1], (_sum(oof), _sum(test)))
 
 
@@ -134,14 +141,29 @@ def outside_frame(path: Path, like: pd.DataFrame, labels: Labels) -> pd.DataFram
     if odd:
         raise BadData(f"{path}: {len(odd)} ids differ from those of the run, such as {listed(odd, 3)}.")
     values = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(values.to_numpy())
+    wrong = ~(np.abs(values.to_numpy()) <= LARGEST)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
-        raise BadData(f"{path}, id {table.index[row]!r}: {table.iat[row, column]!r} is not a finite number.")
+        cell = quoted(table.iat[row, column])
+        raise BadData(f"{path}, id {table.index[row]!r}: {cell} is not a finite number up to {LARGEST:g}.")
     for name in [name for name in values.columns if name in plain]:
         values[plain[name]] = np.log1p(values.pop(name))
     frames.need_columns(values, [str(name) for name in like.columns], str(path))
     return values.loc[like.index, list(like.columns)].astype(np.float32)
+
+
+def refuse_other_scale(path: Path, values: pd.DataFrame) -> None:
+    """Raise BadData for what is no probability: beside probabilities, logits would have a weight of their own."""
+    wrong = (values.to_numpy() < -SLACK) | (values.to_numpy() > 1 + SLACK)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        where = f"{path}, id {values.index[row]!r}, column {values.columns[column]!r}"
+        raise BadData(f"{where}: {values.iat[row, column]:g} is no probability (from 0 to 1; {wrong.sum():,} such cells).")
+
+
+def by(facts: competitions.Competition) -> str:
+    """How predictions are averaged: by rank where the metric heeds the order alone, else as they are."""
+    return "rank" if facts.metric.name == "auc" else "mean"
 
 
 def refuse_others(target: Run, members: list[Member]) -> None:
@@ -192,7 +214,7 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     """Choose the weights and write every file of the run, the submission last."""
     began = time.monotonic()
     sign = 1 if judge.facts.metric.higher_is_better else -1
-    kind = "rank" if judge.facts.metric.name == "auc" else "mean"
+    kind = by(judge.facts)
     parts = np.stack([scaled(one, one.oof, kind) for one in members])
     chosen = weights.choose(parts, lambda rows, predictions: sign * judge(rows, predictions), judge.fold)
     oof, test = members[chosen.best].oof, members[chosen.best].test

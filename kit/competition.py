@@ -137,7 +137,9 @@ class Competition:
         """
         if data is not None:
             if not Path(data).is_dir() and not (self.one_file and Path(data).is_file()):
-                said = "that is a file; its folder, unpacked, is wanted" if Path(data).is_file() else "there is no such folder"
+                said = f"there is no such {'file or ' if self.one_file else ''}folder"
+                if Path(data).is_file():
+                    said = "that is a file; its folder, unpacked, is wanted"
                 raise Usage(f"--data {data}: {said}.")
             return Path(data)
         for place in self.places():
@@ -148,10 +150,10 @@ class Competition:
             self.embedded(place)
             return place
         looked = ", ".join(str(place) for place in self.places())
-        raise BadData(
-            f"no {self.train} of {self.slug} in {looked}.\nFetch it (`kit download {self.slug}`),"
-            " or name its folder with --data."
+        fetch = (
+            "Name the file, or its folder," if self.one_file else f"Fetch it (`kit download {self.slug}`), or name its folder"
         )
+        raise BadData(f"no {self.train} of {self.slug} in {looked}.\n{fetch} with --data.")
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,12 @@ class Adapter:
 
 
 def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, notes: list[str]) -> Tables:
-    """Tables from frames indexed by id: binds the labels and leaves out training rows that have none (noted)."""
+    """Tables from frames indexed by id: binds the labels and leaves out training rows that have none (noted).
+
+    Raises BadData for a sample whose columns these labels do not fill.
+    """
+    import numpy as np
+
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     frames.need_columns(train, needed, facts.train)
     blank = facts.labels.blank(train)
@@ -188,7 +195,9 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
         train = train[~blank]
     if not len(train):
         raise BadData(f"{facts.train}: no training rows with an answer.")
-    return Tables(root, train, asked.test, asked.sample, facts.labels.bind(train), tuple(notes), asked.solution)
+    labels = facts.labels.bind(train)
+    labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
+    return Tables(root, train, asked.test, asked.sample, labels, tuple(notes), asked.solution)
 
 
 def numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:

@@ -260,4 +260,5 @@ def _check(one: Field, value: Any) -> None:
     if isinstance(value, float | int) and not (
         (low is None or value >= low) and (high is None or value <= high) and math.isfinite(value)
     ):
-        raise Usage(f"{flag(one)} {value}: must be {f'at least {low:g}' if high is None else f'{low:g} to {high:g}'}.")
+        bounds = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        raise Usage(f"{flag(one)} {value}: must be {bounds}{'' if math.isfinite(value) else ', and finite'}.")

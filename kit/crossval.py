@@ -15,7 +15,7 @@ import pandas as pd
 
 from kit import checkpoints, frames, inference, memory, paid
 from kit.config import Config
-from kit.errors import BadData
+from kit.errors import Diverged
 from kit.keeper import Fold, Keeper
 from kit.runs import read_json, write_json
 from kit.training import fit
@@ -136,8 +136,9 @@ def refit_config(work: Work) -> Config:
 
 
 def write_predictions(work: Work, path: Path, predicted: np.ndarray, ids: pd.Index) -> None:
-    """A frame of predictions by id. Raises BadData where one is not finite."""
-    if not np.isfinite(predicted).all():
-        raise BadData(f"{path}: the model predicts NaN or infinity for {(~np.isfinite(predicted)).any(axis=1).sum()} rows.")
+    """A frame of predictions by id. Raises Diverged where one is not finite."""
+    wrong = (~np.isfinite(predicted)).any(axis=1).sum()
+    if wrong:
+        raise Diverged(f"{path}: the model predicts NaN or infinity for {wrong:,} rows. Try a lower --lr, or --precision fp32.")
     named = pd.Index(ids, name=work.tables.sample.index.name)
     frames.write_csv(path, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONG = 200  # characters of a cell or a name that are shown
+
 
 class KitError(Exception):
     """Any failure the kit foresaw. `code` is the process's exit code (CONTRIBUTING lists them)."""
@@ -52,8 +54,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def quoted(item: object) -> str:
+    """An item as text in quotes; of a long one its beginning."""
+    text = str(item)
+    return repr(text if len(text) <= LONG else text[:LONG] + "…")
+
+
 def listed(items: Iterable[object], limit: int = 5) -> str:
     """The first few items as text, and how many more there are."""
     items = list(items)
-    shown = ", ".join(repr(str(item)) for item in items[:limit])
+    shown = ", ".join(map(quoted, items[:limit]))
     return shown + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -17,7 +17,7 @@ import torch
 
 from kit import card, files, graphs, inference, parity
 from kit.config import Config
-from kit.errors import BadData, Usage
+from kit.errors import BadData, Usage, listed
 from kit.graphs.tables import COLUMNS, Grove, Rows
 from kit.opened import opened
 from kit.runs import Run
@@ -53,6 +53,9 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         raise Usage(f"--format {form!r}: one of {', '.join(FORMATS)}.")
     if form == "onnx":
         _need("onnx", "onnxruntime", "onnxscript")
+    if "members" in run.info:
+        names = listed(one["name"] for one in run.info["members"] if one["weight"] > 0)
+        raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
     whole = opened(run, data)
     models = whole.models()
     config = Config(**run.info["config"]).changed(devices="cpu", precision="fp32")

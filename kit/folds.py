@@ -49,7 +49,8 @@ def make(
     """
     ids = np.asarray(ids, dtype=object)
     if k > len(ids):
-        raise BadData(f"{k} folds of {len(ids)} training rows: use --folds {max(2, len(ids))} or fewer.")
+        fewer = f"use --folds {len(ids)} or fewer" if len(ids) > 1 else "two rows at least are needed"
+        raise BadData(f"{k} folds of {len(ids)} training rows: {fewer}.")
     order = np.argsort(ids.astype(str), kind="stable")  # by id, so that the order of the file is immaterial
     fold = np.full(len(ids), ALWAYS_TRAIN)
     if time is not None:

@@ -68,12 +68,15 @@ def _cells(data: bytes, name: str, delimiter: str, escape: str) -> tuple[list[st
 
 
 def check_header(header: list[str], name: str) -> None:
-    """Raise BadData where the first line has no names or one name twice."""
+    """Raise BadData where the first line has no names, one name twice, or names that no comma divides."""
     if not any(header):
         raise BadData(f"{name}, line 1: no column names.")
+    other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), "")
+    if other:
+        raise BadData(f"{name}, line 1: the columns are divided by {other!r}. Save the file with commas.")
     doubled = sorted({column for column in header if header.count(column) > 1}) if len(set(header)) < len(header) else []
     if doubled:
-        raise BadData(f"{name}, line 1: the column {doubled[0]!r} stands there twice.")
+        raise BadData(f"{name}, line 1: the column {doubled[0]!r} stands there twice. Rename one of them.")
 
 
 def ragged(name: str, line: int, found: int, wanted: int) -> BadData:

@@ -13,6 +13,7 @@ from typing import Any
 from kit import competition as competitions, labels as all_labels
 from kit.competition import Competition
 from kit.config import Config
+from kit.errors import BadData
 from kit.labels import Labels
 from kit.runs import Run
 
@@ -61,6 +62,15 @@ def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Ope
     root = Path(info["root"])
     there = root.exists()  # the run may have been copied elsewhere
     if needed:
-        root = adapter.competition.find(data or (root if there else None))
+        root = found(run, adapter.competition, data or (root if there else None))
     facts = adapter.shaped(Config(**info["config"]), root if needed or there else None).competition
     return Opened(run, root, facts, all_labels.from_json(info["labels"], facts.labels))
+
+
+def found(run: Run, facts: Competition, data: str | Path | None) -> Path:
+    """Where a run's data is: in `data`, else in a place where its competition's is looked for. Raises BadData or Usage."""
+    try:
+        return facts.find(data)
+    except BadData as fault:
+        was = run.info["root"]
+        raise BadData(f"the data of {run.path} is no longer in {was}. Name its folder with --data.") from fault

@@ -10,11 +10,12 @@ import numpy as np
 
 from kit import charts, config as configs, files, findings, layout, report
 from kit.charts import Line
+from kit.errors import Usage
 from kit.findings import Findings
 from kit.layout import figures, folded, section, table
 from kit.markup import Markup, element
 from kit.mistakes import Mistake
-from kit.progress import clock
+from kit.progress import clock, say
 from kit.runs import Run
 
 EXCERPT = 600  # characters of a text
@@ -28,10 +29,14 @@ SPOKEN = {"held_out": "held-out score", "flattered_by": "flattered by", "lr": "l
 def write(run: Run, data: str | Path | None = None) -> Path:
     """Write the run's `report.html`; returns its path.
 
-    `data`: where the run's data is now, for pictures and texts. Raises Usage where no fold is done.
+    `data`: where the run's data is now, for pictures and texts. Raises Usage where no fold is done, or `data` is nowhere.
     """
-    path = run.path / "report.html"
-    files.write(path, page(findings.gather(run, data)))
+    if data is not None and not Path(data).exists():
+        raise Usage(f"--data {data}: there is no such folder.")
+    path, found = run.path / "report.html", findings.gather(run, data)
+    files.write(path, page(found))
+    if found.gone:
+        say(f"the worst rows are shown without what they hold: {found.gone}")
     return path
 
 

@@ -134,6 +134,9 @@ def test_a_blend_is_a_run_like_any_other(pair: list[kit.Run], data: Path, tmp_pa
     assert before == {path: path.stat().st_mtime_ns for path in before}
     answers, _ = kit.predict(run)
     assert np.allclose(answers, run.test, atol=1e-6)
+    assert np.allclose(kit.predict(run, time_budget=60)[0], run.test, atol=1e-6)
+    rows = frames.read_by(data, "test.csv", "Id")
+    assert np.allclose(kit.load(run.path).predict(rows.iloc[::-1]).loc[run.test.index], run.test, atol=1e-6)
 
 
 def test_a_run_blended_with_its_copy_is_that_run(pair: list[kit.Run], tmp_path: Path) -> None:
@@ -200,6 +203,24 @@ def test_runs_of_other_competitions_and_data_are_refused(
         blend(pair, data=tmp_path / "data", out=tmp_path / "b")
 
 
+def test_runs_with_other_answers_are_refused_in_words(pair: list[kit.Run], tmp_path: Path) -> None:
+    other = kit.load(shutil.copytree(pair[1].path, tmp_path / "other"))
+    other.note(labels={"type": "OneOf", "column": "dear", "classes": ["0", "1"]})
+    spoil(other.path / "oof.csv", "Id,dear", "Id,0")
+    with pytest.raises(kit.Usage, match=r"cannot be blended \(answers: 'dear' → '0'\)"):
+        blend([pair[0], other], out=tmp_path / "b")
+
+
+def test_logits_are_not_averaged_with_probabilities(tmp_path: Path) -> None:
+    table = sold().drop(columns="price")
+    data = folder(tmp_path / "data", table[:90], table[90:].drop(columns="dear"))
+    run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="dear", **QUICK)
+    for name, frame in (("oof", run.oof), ("test", run.test)):
+        frames.write_csv(tmp_path / f"{name}.csv", np.log(frame / (1 - frame)))
+    with pytest.raises(kit.BadData, match=r"oof\.csv, id 'tr.*', column '[01]': -.* is no probability"):
+        blend([run], [(tmp_path / "oof.csv", tmp_path / "test.csv")], out=tmp_path / "b")
+
+
 def spoil(path: Path, old: str, new: str) -> Path:
     path.write_text(path.read_text().replace(old, new, 1))
     return path
@@ -210,6 +231,7 @@ def spoil(path: Path, old: str, new: str) -> Path:
     [
         ("te0,", "te00,", r"2 ids differ from those of the run, such as 'te0', 'te00'"),
         ("te0,", "te0,inf", r"id 'te0': 'inf.*' is not a finite number"),
+        ("te0,", "te0,9e99", r"id 'te0': '9e99.*' is not a finite number up to 1e"),
         ("te0,", "te1,", r"the id 'te1' stands in line"),
         ("Id,score", "Id", "fields where the header has 1"),
     ],
@@ -237,6 +259,18 @@ def test_a_blend_of_nothing_is_refused(
 ) -> None:
     assert main(["blend", str(pair[0].path), *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_blend_has_no_models_to_export_and_data_that_is_gone_is_missed_where_it_was(
+    pair: list[kit.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blend(pair, out=tmp_path / "both", quiet=True)
+    assert main(["export", "both"]) == 2
+    assert "a blend has no models of its own. Export the runs" in capsys.readouterr().err
+    shutil.copytree(pair[0].path, tmp_path / "run")
+    kit.load("run").note(root="old/place")
+    assert main(["predict", "run"]) == 65
+    assert "the data of run is no longer in old/place. Name its folder with --data." in capsys.readouterr().err
 
 
 def test_an_unfinished_run_is_not_blended(pair: list[kit.Run], tmp_path: Path) -> None:

@@ -150,13 +150,14 @@ def test_by_time_distinct_times_give_equal_blocks() -> None:
     ("arguments", "words"),
     [
         ({"k": 4}, "4 folds of 3 training rows: use --folds 3"),
+        ({"k": 2, "ids": ["a"]}, "2 folds of 1 training rows: two rows at least are needed"),
         ({"k": 2, "groups": np.zeros(3, int)}, "one group"),
         ({"k": 2, "time": np.ones(3)}, "same time"),
     ],
 )
 def test_what_cannot_be_dealt_is_refused_in_words(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(BadData, match=words):
-        folds.make(["a", "b", "c"], **arguments)  # type: ignore[arg-type]
+        folds.make(**{"ids": ["a", "b", "c"], **arguments})  # type: ignore[arg-type]
 
 
 @settings(max_examples=50)

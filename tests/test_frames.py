@@ -76,6 +76,7 @@ REFUSED = [
     (b"a,b\n1,2,\n3,4,\n", "line 2: 3 fields"),
     (b'a,b\n1,2\n"3,4\n5,6\n', "line 4: .*quote left open"),
     (b'a,b\n1,"2"x\n', "line 2: "),
+    (b"a;b;c\n1,5;2;3\n", "line 1: the columns are divided by ';'. Save the file with commas"),
     (b"a,b,a\n1,2,3\n", "line 1: the column 'a' stands there twice"),
     (b"\n1,2\n", "line 1: no column names"),
     (b",\n1,2\n", "line 1: no column names"),

@@ -109,6 +109,9 @@ def test_without_its_data_a_page_lacks_the_pictures_only_and_says_so(
     run.note(root=str(tmp_path / "gone"))
     found = seen(page.write(run))
     assert "img" not in found.elements and "no longer in" in found.words and "Right and wrong" in found.words
+    assert "shown without what they hold: the run's data is no longer in" in capsys.readouterr().err
+    with pytest.raises(kit.Usage, match="--data nowhere: there is no such folder"):
+        page.write(run, "nowhere")
     assert not Path("data").exists()  # embedded data is not laid out for it
     assert seen(page.write(run, digits)).elements.count("img") == mistakes.WORST
     shutil.copytree(digits, tmp_path / "other")
@@ -123,7 +126,7 @@ def test_a_review_with_a_script_in_it_is_text(tmp_path: Path) -> None:
     answers = [("bad", "no"), ("good", "</b>yes")]
     lines = [f'{i},"the {answers[i % 2][0]} film {i} {nasty}",{answers[i % 2][1]}' for i in range(60)]
     Path("reviews.csv").write_text("\n".join(["id,text,label", *lines]) + "\n")
-    run = kit.run("csv", "reviews.csv", out=tmp_path / "run", folds=2, quiet=True)
+    run = kit.run("csv", "reviews.csv", out=tmp_path / "run", folds=2, quiet=True, text="text")
     found = seen(page.write(run))
     assert "alert(1)" in found.words and "</b>yes" in found.words and "img" not in found.elements
 

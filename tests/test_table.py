@@ -333,10 +333,16 @@ BAD = {
         lambda t: t.assign(size=some(t["size"], "big")),
         r"'size': \d training cells are no numbers and are taken as missing \(row 'tr3': 'big'\)",
     ),
-    "infinite": (lambda t: t.assign(size=some(t["size"], "inf")), "'size': . training cells are infinite and are taken as ±1e"),
+    "infinite": (lambda t: t.assign(size=some(t["size"], "inf")), "'size': . training cells are beyond ±1e.30 and are"),
     "huge": (lambda t: t.assign(size=some(t["size"], "1e30")), "columns: 1 numbers"),
+    "beyond": (lambda t: t.assign(size=some(t["size"], "-1e39")), r"'size': . test cells are beyond .* \(row 'te3': '-1e39'\)"),
     "no date": (lambda t: t.assign(sold=some(t["sold"], "2021-02-30")), "'sold': . training cells are no dates"),
-    "unseen": (lambda t: t.assign(shape=[f"{x}{i > 80}" for i, x in enumerate(t["shape"])]), "columns: 1 numbers"),
+    "unseen": (
+        lambda t: t.assign(shape=[f"{x}{i >= 90}" for i, x in enumerate(t["shape"])]),
+        "30 test cells are of new or rare .*: in 'shape'",
+    ),
+    "blank test": (lambda t: t.assign(size=[*t["size"][:90], *[""] * 30]), "blank in the whole test table: 'size'"),
+    "names": (lambda t: t.assign(name=[f"Mr {i}" for i in range(len(t))]), "text that hardly repeats .* are not used: 'name'"),
 }
 
 
@@ -366,7 +372,18 @@ REFUSED = {
     "nothing in common": (lambda a, b: (a, b[["Id"]]), "share no column besides ids and answers"),
     "nothing to learn": (lambda a, b: (spoiled(a, size="1", shape="", sold="x"), b), "nothing to learn"),
     "text for an amount": (lambda a, b: (a.assign(price=some(a["price"], "dear")), b), "row 'tr3'.*'dear' is not a number"),
-    "an infinite amount": (lambda a, b: (a.assign(price=some(a["price"], "inf")), b), "row 'tr3'.*'inf' is not a number"),
+    "an infinite amount": (
+        lambda a, b: (a.assign(price=some(a["price"], "inf")), b),
+        "row 'tr3'.*'inf' is not a number .3 such rows",
+    ),
+    "an amount beyond": (lambda a, b: (a.assign(price=some(a["price"], "1e39")), b), "'1e39' is too large a number"),
+    "one amount": (
+        lambda a, b: (spoiled(a, price="1.5"), b),
+        "'price': every training row says '1.5'; there is nothing to learn",
+    ),
+    "decimal commas": (lambda a, b: (a.assign(price=a["price"].str.replace(".", ",")), b), r"no numbers \('1\d\d,\d'\)"),
+    "texts alone": (lambda a, b: (a[["Id", "price"]].assign(x="tr" + a["Id"]), b[["Id"]].assign(x=b["Id"])), "--text COLUMN"),
+    "ids and answers alone": (lambda a, b: (a[["Id", "price"]], b[["Id"]]), "train has no other"),
     "free text": (lambda a, b: (a.assign(price=[f"word {i}" for i in range(len(a))]), b), "90 different texts in the column"),
     "an id twice": (lambda a, b: (a, pd.concat([b, b.head(1)])), "stands in line"),
 }
@@ -386,6 +403,59 @@ def test_bad_tables_are_refused_in_words(fault: str, tmp_path: Path, capsys: pyt
     said = capsys.readouterr().err
     assert "Traceback" not in said
     assert pd.Series([said]).str.contains(words).all(), said
+
+
+def test_answers_that_are_nan_are_left_out_and_classes_are_named(tmp_path: Path) -> None:
+    table = sold()
+    data = folder(tmp_path / "data", table[:90].assign(price=some(table["price"][:90], "NaN", 4)), table[90:])
+    run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="price", **QUICK)
+    assert any("22 rows have no answer and are left out" in note for note in run.info["notes"])
+    run = kit.run("csv", data, out=tmp_path / "other", quiet=True, target="dear", **QUICK)
+    assert any("'dear' is one class of 2 ('0', '1'), scored by accuracy" in note for note in run.info["notes"])
+
+
+def test_a_sample_that_asks_for_more_is_refused_before_training(tmp_path: Path) -> None:
+    table = sold()
+    data = folder(tmp_path / "data", table[:90], table[90:])
+    sample = pd.DataFrame({"Id": [f"te{i}" for i in range(30)], "price": "1", "other": "1"})
+    frames.write_csv(data / "sample_submission.csv", sample, index=False)
+    for target in ("price", "dear"):
+        with pytest.raises(kit.BadData, match="the sample submission asks for 'price', 'other'"):
+            kit.run("csv", data, out=tmp_path / target, quiet=True, target=target, **QUICK)
+        assert not (tmp_path / target / "fold0").exists()
+
+
+def test_the_column_that_names_the_rows_holds_no_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder(tmp_path / "data", sold(), sold())
+    assert main(["run", "csv", "--data", "data", "--target", "Id"]) == 2
+    assert "--target Id: this column names the rows" in capsys.readouterr().err
+
+
+def test_predictions_that_are_not_finite_are_a_diverged_training(tmp_path: Path) -> None:
+    table = sold().drop(columns="price")
+    data = folder(tmp_path / "data", table[:90], table[90:])
+    with pytest.raises(kit.Diverged, match=r"the model predicts NaN or infinity for 45 rows\. Try a lower --lr"):
+        kit.run("csv", data, out=tmp_path / "run", quiet=True, target="dear", **{**QUICK, "epochs": 1, "batch": 99, "lr": 1e8})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_odd_rows_are_predicted_and_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = sold().drop(columns="dear")
+    data = folder(tmp_path / "data", table[:90], table[90:].drop(columns="price"))
+    run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="price", model=model, **QUICK)
+    rows = pd.DataFrame({"size": ["big", "1e39"], "shape": ["tent", "hut"], "sold": ["soon", "2021-05-01"]}, index=["a", "b"])
+    capsys.readouterr()
+    assert np.isfinite(run.predict(rows).to_numpy()).all()
+    said = capsys.readouterr().err
+    assert "'size': 1 test cells are no numbers and are taken as missing (row 'a': 'big')" in said
+    assert "are beyond ±1e+30" in said and "are no dates" in said and "of new or rare categories" in said
+    assert len(run.predict(rows[:0])) == 0
+    with pytest.raises(kit.BadData, match="no column 'size'"):
+        run.predict(rows.drop(columns="size"))
+    with pytest.raises(kit.BadData, match="line 3: the id is blank"):
+        run.predict(rows.assign(Id=["a", None]))
+    with pytest.raises(kit.BadData, match="an index of 2 levels"):
+        run.predict(rows.set_index(["size", "shape"]))
 
 
 def test_a_model_of_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from kit import frames
-from kit.inputs.cells import PARTS, Cells
+from kit.errors import listed, quoted
+from kit.inputs.cells import MOST, ORDERS, PARTS, Cells
 
 RARE = 2  # a category of fewer training rows says nothing of others; all such share code 0 with what was never seen
 CATEGORIES = 254  # the most frequent ones of a column; the limit of scikit-learn's boosting
+SHOWN = 8  # columns named
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,26 @@ class Encoding:
             np.stack(codes, axis=1) if codes else np.zeros((len(cells), 0), np.int64),
         )
 
+    def odd(self, cells: Cells, where: str) -> list[str]:
+        """Lines on the cells of the `where` table that cannot be read as what their column is. Raises what `encode` does."""
+        frames.need_columns(cells.frame, self.columns, "the table to predict")
+        notes = []
+        for name in self.numbers:
+            notes += _odd(cells, name, cells.stray(name), f"{where} cells are no numbers and are taken as missing")
+            far = np.abs(cells.raw(name)) > MOST
+            notes += _odd(cells, name, far, f"{where} cells are beyond ±{MOST:g} and are taken as that")
+        for name, order in self.dates:
+            wrong = np.isnat(cells.dates(name, order)) & ~cells.blank(name)
+            notes += _odd(cells, name, wrong, f"{where} cells are no dates ({ORDERS[order]}) and are taken as missing")
+        return notes
+
+    def new(self, cells: Cells, where: str) -> list[str]:
+        """A line on the cells of the `where` table that say what no two rows of those learned from did, if there are any."""
+        count = {name: int((_coded(cells, name, known) == 0).sum()) for name, known in self.categories}
+        names = [name for name in count if count[name]]
+        what = f"{sum(count.values()):,} {where} cells are of new or rare categories, which count as one"
+        return [f"{what}: in {listed(names, SHOWN)}"] if names else []
+
     def json(self) -> dict[str, Any]:
         """Plain values, as a checkpoint holds them."""
         return {
@@ -92,3 +114,10 @@ def _coded(cells: Cells, name: str, known: tuple[str, ...]) -> np.ndarray:
     place = {value: code for code, value in enumerate(known, start=1)}
     table = np.array([place.get(str(value), 0) for value in values], np.int64)
     return table[codes]
+
+
+def _odd(cells: Cells, name: str, wrong: np.ndarray, what: str) -> list[str]:
+    if not wrong.any():
+        return []
+    row = int(wrong.argmax())
+    return [f"column {name!r}: {wrong.sum():,} {what} (row {cells.frame.index[row]!r}: {quoted(cells.frame[name].iloc[row])})"]

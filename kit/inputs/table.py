@@ -12,7 +12,8 @@ import numpy as np
 from kit import frames
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
-from kit.inputs.cells import MOST, ORDERS, Cells
+from kit.inputs.cells import Cells
+from kit.inputs.encoding import Encoding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,8 @@ class Table(Inputs):
             notes.append(f"the test table has the answers' column {listed(given)}: it is not read")
         shared = [name for name in own if name in test.columns]
         if not shared:
-            raise BadData(f"train and test share no column besides ids and answers; train has {listed(own, SHOWN)}.")
+            has = f"train has {listed(own, SHOWN)}" if own else "train has no other"
+            raise BadData(f"train and test share no column besides ids and answers; {has}.")
         return train.drop(columns=lost), notes + _review(self._cells(train[shared]), self._cells(test[shared]))
 
     def _cells(self, frame: pd.DataFrame) -> Cells:
@@ -94,30 +96,24 @@ def _invented(kind: str, classes: list[int], rng: np.random.Generator) -> list[s
 
 
 def _review(train: Cells, test: Cells) -> list[str]:
-    """Lines on what each column was taken for, and on every cell that could not be read as such."""
+    """Lines on what each column was taken for, and on the cells that could not be read as such."""
     every = np.arange(len(train))
-    kinds = {name: train.kind(name, every) for name in train.names}
-    found = {kind: [name for name in train.names if kinds[name] == kind] for kind in (*KINDS, "")}
-    if len(found[""]) == len(train.names):
-        raise BadData(f"every column is blank or says the same in all training rows ({listed(train.names)}): nothing to learn.")
-    plural = {"number": "numbers", "category": "categories", "date": "dates"}
-    notes = ["columns: " + "; ".join(f"{len(found[k])} {plural[k]} ({listed(found[k], SHOWN)})" for k in KINDS if found[k])]
-    if found[""]:
-        notes.append(f"columns that are blank or constant in the training table are not used: {listed(found[''], SHOWN)}")
-    for where, cells in (("training", train), ("test", test)):
-        for name in found["number"]:
-            notes += _strays(cells, name, cells.stray(name), f"{where} cells are no numbers", "are taken as missing")
-            endless = np.isinf(cells.raw(name))
-            notes += _strays(cells, name, endless, f"{where} cells are infinite", f"are taken as ±{MOST:g}")
-        for name in found["date"]:
-            order = train.order(name, every)
-            wrong = np.isnat(cells.dates(name, order)) & ~cells.blank(name)
-            notes += _strays(cells, name, wrong, f"{where} cells are no dates ({ORDERS[order]})", "are taken as missing")
-    return notes
-
-
-def _strays(cells: Cells, name: str, wrong: np.ndarray, what: str, then: str) -> list[str]:
-    if not wrong.any():
-        return []
-    row = cells.frame.index[wrong][0]
-    return [f"column {name!r}: {wrong.sum():,} {what} and {then} (row {row!r}: {cells.frame.at[row, name]!r})"]
+    found = Encoding.learn(train, every)
+    dates, categories = [name for name, _ in found.dates], [name for name, _ in found.categories]
+    left = [name for name in train.names if name not in found.columns]
+    alike = [name for name in left if not train.kind(name, every)]
+    other = [name for name in left if name not in alike]
+    if not found.columns:
+        where = "is blank or says the same in all training rows" if not other else "says nothing, or a text that hardly repeats"
+        more = "\n`kit run csv --text COLUMN` learns from texts." if other else ""
+        raise BadData(f"every column {where} ({listed(train.names)}): nothing to learn.{more}")
+    said = {"numbers": found.numbers, "categories": categories, "dates": dates}
+    notes = ["columns: " + "; ".join(f"{len(names)} {kind} ({listed(names, SHOWN)})" for kind, names in said.items() if names)]
+    if alike:
+        notes.append(f"columns that are blank or constant in the training table are not used: {listed(alike, SHOWN)}")
+    if other:
+        notes.append(f"columns of text that hardly repeats in the training table are not used: {listed(other, SHOWN)}")
+    blank = [name for name in found.columns if test.blank(name).all()]
+    if blank:
+        notes.append(f"columns that are blank in the whole test table: {listed(blank, SHOWN)}")
+    return notes + found.odd(train, "training") + found.odd(test, "test") + found.new(test, "test")

@@ -9,11 +9,14 @@ import numpy as np
 
 from kit import frames
 from kit.config import Config
-from kit.errors import BadData, listed
+from kit.errors import BadData, listed, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
+
+LARGEST = 1e30  # of an answer: float32 holds larger ones, but not the sums of them
 
 
 class Labels(ABC):
@@ -122,16 +125,20 @@ class Labels(ABC):
 
 
 def numbers(train: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
-    """Cells as float64 [n, columns]. Raises BadData naming the first that is not a finite number."""
+    """Cells as float64 [n, columns]. Raises BadData naming the first that is no number, or one beyond ±LARGEST."""
     try:
         values = train[list(columns)].to_numpy(dtype=np.float64)
     except ValueError:
         values = np.array([[_number(cell) for cell in row] for row in train[list(columns)].to_numpy()])
-    wrong = ~np.isfinite(values)
+    wrong = ~(np.abs(values) <= LARGEST)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         cell = train.iloc[row][columns[column]]
-        raise BadData(f"training row {train.index[row]!r}, column {columns[column]!r}: {cell!r} is not a number.")
+        why = "too large a number" if np.isfinite(values[row, column]) else "not a number"
+        raise BadData(
+            f"training row {train.index[row]!r}, column {columns[column]!r}: {quoted(cell)} is {why}"
+            f" ({wrong.any(axis=1).sum():,} such rows). Leave the cell blank to train without the row."
+        )
     return values
 
 

@@ -50,6 +50,12 @@ class Numbers(Labels):
     def chosen(self, config: Config) -> Numbers:
         return replace(self, huber=config.huber)
 
+    def bind(self, train: pd.DataFrame) -> Numbers:
+        if len(train) > 1 and (train[list(self.names)].nunique() == 1).all():
+            said = [train.iloc[0][name] for name in self.names]
+            raise BadData(f"column {listed(self.names)}: every training row says {listed(said)}; there is nothing to learn.")
+        return self
+
     def blank(self, train: pd.DataFrame) -> np.ndarray:
         cells = train[list(self.names)].map(lambda cell: cell.strip().lower())
         return cells.isin(["", "nan"]).any(axis=1).to_numpy()
