@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 LOOK = 64  # side of the small copies of streamed images
 NO_UTF8 = re.compile("[\\udc80-\\udcff]")  # what Python reads of other bytes in a file's name: no table can hold it
 MANY = 5000  # images whose decoding takes long enough to be announced
+
+
+@lru_cache
+def _parts(template: str) -> tuple[str, str]:
+    parts = PurePosixPath(template).parts
+    fixed = next(i for i, part in enumerate(parts) if "{" in part)
+    return "/".join(parts[:fixed]), "/".join(parts[fixed:])
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,7 @@ class Images(Inputs):
 
     def _template(self, split: str) -> tuple[str, str]:
         """The folder that a split's images are in, and the rest of their template."""
-        parts = PurePosixPath(self.test if split == "test" and self.test else self.template).parts
-        fixed = next(i for i, part in enumerate(parts) if "{" in part)
-        return "/".join(parts[:fixed]), "/".join(parts[fixed:])
+        return _parts(self.test if split == "test" and self.test else self.template)
 
     def name(self, row_id: str, cells: dict[Any, Any], split: str) -> str:
         """The name of a row's image within the split's folder."""
