@@ -60,8 +60,9 @@ def answering(run: Run) -> list[int | str]:
 
     All of them, or as many as a time budget had time for, the refit before any fold.
     """
-    names = {"folds": run.info["folds"], "refit": ["refit"], "both": [*run.info["folds"], "refit"]}[run.info["config"]["final"]]
-    fewer = len(names) - run.info.get("in_time", {}).get("answering", len(names))
+    info = run.info
+    names = {"folds": info["folds"], "refit": ["refit"], "both": [*info["folds"], "refit"]}[info["config"]["final"]]
+    fewer = len(names) - info.get("in_time", {}).get("answering", len(names))
     first = names.index("refit") if "refit" in names else len(names)
     return names[: first - fewer] + names[first:]
 

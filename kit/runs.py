@@ -37,10 +37,12 @@ class Run:
         Raises BadData where it is not a run's.
         """
         path = self.path / "run.json"
-        found = read_json(path) if path.exists() else {"competition": None, "config": None}
+        if not path.exists():
+            return {}
+        found = read_json(path)
         if not isinstance(found, dict) or not {"competition", "config"} <= found.keys():
             raise BadData(f"{path}: does not say of which competition and configuration. Remove the folder, or use --name.")
-        return found if path.exists() else {}
+        return found
 
     def note(self, **values: Any) -> None:
         """Set values in `run.json`."""

@@ -13,14 +13,13 @@ from kit import frames
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.cells import Cells
-from kit.inputs.encoding import Encoding
+from kit.inputs.encoding import SHOWN, Encoding
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("number", "category", "date")
 FEW = 0.5  # a table with fewer distinct rows than this share of all repeats itself by chance: its rows are no copies
-SHOWN = 8
 
 
 @dataclass(frozen=True)
