@@ -34,9 +34,9 @@ def pictures(root: Path, part: str) -> dict[str, str]:
     return {name: parts[0] if len(parts) > 1 else "" for name, parts in named.items() if seen(parts)}
 
 
-def parts_of(root: Path) -> tuple[dict[str, str], dict[str, str], bool]:
-    """The pictures to learn from, those to be answered, and whether these were kept back from train/."""
-    train = {name: one for name, one in pictures(root, "train").items() if one}
+def parts_of(root: Path, shown: dict[str, str]) -> tuple[dict[str, str], dict[str, str], bool]:
+    """Of what `train/` shows, the pictures to learn from; those to be answered; whether these were kept back from train/."""
+    train = {name: one for name, one in shown.items() if one}
     asked = {name: one for part in ASKED for name, one in pictures(root, part).items()}
     if asked or not train:
         return train, asked or pictures(root, "."), False  # a folder of pictures to predict, nothing else
@@ -67,10 +67,10 @@ def frame(rows: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame({"label": list(rows.values())}, index=pd.Index(list(rows), name="file"), dtype=object)
 
 
-def passed_over(root: Path) -> list[str]:
+def passed_over(root: Path, shown: dict[str, str]) -> list[str]:
     """Notes on what is in the folders and not used."""
     notes = []
-    loose = [name for name, one in pictures(root, "train").items() if not one]
+    loose = [name for name, one in shown.items() if not one]
     if loose:
         notes.append(f"{len(loose)} pictures lie in no class's folder of train/ and are left out: {listed(loose)}")
     inside = [path for part in ("train", *ASKED) for path in sorted((root / part).rglob("*")) if path.is_file()]
@@ -78,7 +78,7 @@ def passed_over(root: Path) -> list[str]:
     other = [name for name in names if seen(Path(name).parts)]
     if other:
         notes.append(f"{len(other)} files are no pictures by their suffix and are not read: {listed(other)}")
-    classes = {one for one in pictures(root, "train").values() if one}
+    classes = set(shown.values())
     empty = [path.name for path in sorted((root / "train").iterdir()) if path.is_dir() and path.name not in classes]
     empty = [name for name in empty if seen((name,))]
     return [*notes, f"no pictures in train/ of {listed(empty)}: no class"] if empty else notes
@@ -86,7 +86,8 @@ def passed_over(root: Path) -> list[str]:
 
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
     """The training pictures, and what is odd about the files."""
-    train, asked, kept = parts_of(root)
+    shown = pictures(root, "train")
+    train, asked, kept = parts_of(root, shown)
     if not train:
         raise none(root, "pictures in train/CLASS/")
     count = len(train) + len(asked) * kept
@@ -99,12 +100,12 @@ def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]
         if len(names) == 1 < count
     ]
     notes += [f"no val/ or test/: {len(asked)} of {count} pictures are kept back as the test set"] if kept else []
-    return frame(train), notes + passed_over(root)
+    return frame(train), notes + passed_over(root, shown)
 
 
 def read_test(facts: Competition, root: Path) -> Asked:
     """The pictures of val/ and test/; those in a class's folder have known answers."""
-    train, asked, _ = parts_of(root)
+    train, asked, _ = parts_of(root, pictures(root, "train"))
     if not asked:
         raise none(root, "pictures in it")
     classes = set(train.values())
