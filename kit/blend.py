@@ -195,7 +195,7 @@ class Judge:
         folds = [self(rows, values[rows]) for rows in each]
         extra, solution = {}, self.tables.solution
         if solution is not None:
-            known = self.labels.encode(solution.set_axis(list(self.labels.train_columns), axis=1))
+            known = self.labels.encode(self.labels.as_trained(solution))
             answers = test.loc[solution.index].to_numpy(np.float32)
             extra["held_out"] = self.facts.metric(self.labels.truth(known), self.labels.harden(answers))
         return {

@@ -38,7 +38,7 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
         return
     bound = facts.labels.bind(answers)
     prior = np.repeat(bound.prior(bound.encode(answers))[None], test, axis=0)
-    names = list(facts.labels.train_columns)
+    names = list(bound.asked)
     sample = pd.DataFrame({facts.id: ids, **{name: bound.decode(prior, names)[name] for name in names}})
     frames.write_csv(root / facts.sample, sample, index=False)
 

@@ -89,8 +89,6 @@ def score_held_out(work: Work, test: pd.DataFrame) -> float | None:
     solution, labels = work.tables.solution, work.tables.labels
     if solution is None:
         return None
-    solution = solution.copy()
-    if len(labels.train_columns) == 1 == solution.shape[1]:
-        solution.columns = pd.Index(labels.train_columns)
+    known = labels.encode(labels.as_trained(solution))
     values = test.loc[solution.index].to_numpy(np.float32)
-    return work.adapter.competition.metric(labels.truth(labels.encode(solution)), labels.harden(values))
+    return work.adapter.competition.metric(labels.truth(known), labels.harden(values))

@@ -24,6 +24,8 @@ SHAPES = {
     "grades": """inputs=Images("images/{id}.png"), labels=Grade("diagnosis", top=4), metric=qwk""",
     "tags": """inputs=Images("images/{id}.png"), labels=Tags("labels", ("complex", "rust", "scab")), metric=f1_samples""",
     "tags learned from the file": """inputs=Images("images/{id}.png"), labels=Tags("labels"), metric=f1_micro""",
+    "a probability for each class of a column": """
+        inputs=Images("images/{id}.png"), labels=Columns(column="breed"), metric=log_loss""",
     "class names learned from the file": """inputs=Images("images/{id}.png"), labels=OneOf("breed"), metric=accuracy""",
     "a number by time": """inputs=Images("images/{id}.png"), labels=Numbers(("price",)), metric=rmsle, time="sold" """,
     "a table by group": """inputs=Table(), labels=Columns(("churn",)), metric=auc, group="customer" """,

@@ -21,6 +21,7 @@ KINDS: dict[str, Labels] = {
     "one probability": Columns(("p",)),
     "several probabilities": Columns(("a", "b", "c")),
     "exclusive probabilities": Columns(("a", "b", "c"), exclusive=True),
+    "a probability for each class of a column": Columns(("a", "b", "c"), column="breed"),
     "tags": Tags("y", ("scab", "rust", "healthy")),
     "tags, learned": Tags("y"),
     "a number": Numbers(("v",)),
@@ -50,10 +51,10 @@ def right_logits(labels: Labels, y: np.ndarray) -> torch.Tensor:
 @pytest.mark.parametrize("seed", range(5))
 def test_decode_undoes_encode(kind: str, seed: int) -> None:
     labels, train, y = rows(kind, 20, seed)
-    decoded = labels.decode(labels.certain(y), list(labels.train_columns))
-    assert list(decoded) == list(labels.train_columns)
+    decoded = labels.decode(labels.certain(y), list(labels.asked))
+    assert list(decoded) == list(labels.asked)
     again = table({name: [str(cell) for cell in cells] for name, cells in decoded.items()})
-    assert np.array_equal(labels.encode(again), y)
+    assert np.array_equal(labels.encode(labels.as_trained(again)), y)
     if labels.kind in ("one class", "grade") or getattr(labels, "whole", False):
         assert again.equals(train)
 
@@ -61,7 +62,7 @@ def test_decode_undoes_encode(kind: str, seed: int) -> None:
 @every_kind
 def test_what_decode_gives_is_no_fault(kind: str) -> None:
     labels, _, y = rows(kind)
-    for cells in labels.decode(labels.certain(y), list(labels.train_columns)).values():
+    for cells in labels.decode(labels.certain(y), list(labels.asked)).values():
         assert [labels.fault(str(cell)) for cell in cells] == [""] * len(cells)
 
 
@@ -185,7 +186,7 @@ def test_columns_are_answered_by_name_not_by_place() -> None:
 def test_a_sample_with_other_columns_is_refused(kind: str) -> None:
     labels, _, y = rows(kind)
     with pytest.raises(BadData, match="the sample submission asks for"):
-        labels.decode(labels.certain(y), [*labels.train_columns, "another"])
+        labels.decode(labels.certain(y), [*labels.asked, "another"])
 
 
 def test_numbers_outside_their_range_are_refused_and_answers_kept_inside() -> None:

@@ -38,6 +38,11 @@ class Labels(ABC):
     def columns(self) -> tuple[str, ...]:
         """The names of the prediction columns, c of them (after `bind`)."""
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns of a submission (after `bind`); a single one may have another name."""
+        return self.train_columns
+
     def bind(self, train: pd.DataFrame) -> Labels:
         """These labels with what only the training file tells (such as the names of the classes)."""
         return self
@@ -53,6 +58,10 @@ class Labels(ABC):
     @abstractmethod
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         """What the submission holds, by the sample's columns. Undoes `encode` on certain predictions."""
+
+    def as_trained(self, answers: pd.DataFrame) -> pd.DataFrame:
+        """Certain answers in the submission's columns as cells of the training table, for `encode`."""
+        return answers.set_axis([self.train_columns[0]], axis=1) if answers.shape[1] == 1 else answers
 
     @abstractmethod
     def certain(self, y: np.ndarray) -> np.ndarray:
@@ -140,6 +149,28 @@ def numbers(train: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
             f" ({wrong.any(axis=1).sum():,} such rows). Leave the cell blank to train without the row."
         )
     return values
+
+
+def distinct(train: pd.DataFrame, column: str) -> tuple[str, ...]:
+    """The names in a column, in their natural order. Raises BadData where all are the same."""
+    found = tuple(sorted(set(train[column]), key=_natural))
+    if len(found) < 2:
+        raise BadData(f"column {column!r}: every training row says {listed(found)}; two classes are needed.")
+    return found
+
+
+def _natural(name: str) -> tuple[int, float, str]:
+    """Numbers in their order, before names in theirs."""
+    return (0, float(name), name) if name.isdecimal() else (1, 0.0, name)
+
+
+def codes(train: pd.DataFrame, column: str, classes: tuple[str, ...]) -> np.ndarray:
+    """The position of each cell among the classes, int64 [n]. Raises BadData naming those that are none."""
+    position = {name: index for index, name in enumerate(classes)}
+    found = train[column].map(position)
+    if found.isna().any():
+        raise unknown(train, column, classes)
+    return found.to_numpy(dtype=np.int64).copy()  # pandas hands out read-only memory
 
 
 def _number(cell: str) -> float:

@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, number_fault, numbers, unknown
+from kit.labels.base import Labels, codes, distinct, number_fault, numbers, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
-
-
-def _natural(name: str) -> tuple[int, float, str]:
-    """Numbers in their order, before names in theirs."""
-    return (0, float(name), name) if name.isdecimal() else (1, 0.0, name)
 
 
 def _answer_column(columns: list[str]) -> str:
@@ -44,19 +39,10 @@ class OneOf(Labels):
         return self.classes
 
     def bind(self, train: pd.DataFrame) -> OneOf:
-        found = tuple(sorted(set(train[self.column]), key=_natural))
-        if self.classes:
-            return self
-        if len(found) < 2:
-            raise BadData(f"column {self.column!r}: every training row says {listed(found)}; two classes are needed.")
-        return replace(self, classes=found)
+        return self if self.classes else replace(self, classes=distinct(train, self.column))
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
-        position = {name: index for index, name in enumerate(self.classes)}
-        codes = train[self.column].map(position)
-        if codes.isna().any():
-            raise unknown(train, self.column, self.classes)
-        return codes.to_numpy(dtype=np.int64).copy()  # pandas hands out read-only memory
+        return codes(train, self.column, self.classes)
 
     def certain(self, y: np.ndarray) -> np.ndarray:
         return np.eye(len(self.classes), dtype=np.float32)[y]

@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.errors import BadData, listed
 from kit.folds import rarest_label
-from kit.labels.base import Labels, number_fault, numbers
+from kit.labels.base import Labels, codes, distinct, number_fault, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,22 +50,44 @@ class _ManyProbabilities(Labels):
 class Columns(_ManyProbabilities):
     """A 0/1 column for each name in the training file and a probability for each in the submission.
 
-    `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid).
+    `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid). `column`: the training file has
+    that one column instead, which holds a name; names left out are learned from it.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     exclusive: bool = False
+    column: str = ""
     kind: ClassVar[str] = "probabilities"
+
+    def __post_init__(self) -> None:
+        if not self.names and not self.column:
+            raise ValueError("names, or the column that holds them, are wanted")
+        object.__setattr__(self, "exclusive", self.exclusive or bool(self.column))
 
     @property
     def train_columns(self) -> tuple[str, ...]:
-        return self.names
+        return (self.column,) if self.column else self.names
+
+    def bind(self, train: pd.DataFrame) -> Columns:
+        return self if self.names else replace(self, names=distinct(train, self.column))
+
+    def as_trained(self, answers: pd.DataFrame) -> pd.DataFrame:
+        if not self.column or answers.shape[1] == 1:
+            return super().as_trained(answers)
+        likeliest = answers[list(self.names)].to_numpy(np.float64).argmax(axis=1)
+        return answers[[]].assign(**{self.column: [self.names[i] for i in likeliest]})
 
     @property
     def columns(self) -> tuple[str, ...]:
         return self.names
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return self.names
+
     def encode(self, train: pd.DataFrame) -> np.ndarray:
+        if self.column:
+            return np.eye(len(self.names), dtype=np.float32)[codes(train, self.column, self.names)]
         y = numbers(train, self.names)
         wrong = (y < 0) | (y > 1)
         if wrong.any():
@@ -83,8 +105,13 @@ class Columns(_ManyProbabilities):
         return predictions
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
-        if set(columns) != set(self.names):
-            raise BadData(f"the sample submission asks for {listed(columns)}; these labels are {listed(self.names)}.")
+        strange = [name for name in columns if name not in self.names]
+        absent = [name for name in self.names if name not in columns]
+        if strange or absent:
+            odd = [f"{listed(strange)}: no label"] * bool(strange) + [f"{listed(absent)}: not in the sample"] * bool(absent)
+            raise BadData(
+                f"the sample submission asks for {listed(columns)}; these labels are {listed(self.names)} ({'; '.join(odd)})."
+            )
         return {name: predictions[:, self.names.index(name)] for name in columns}
 
     def fault(self, cell: str) -> str:
@@ -102,6 +129,9 @@ class Columns(_ManyProbabilities):
         return logits.float().softmax(dim=1) if self.exclusive else super().activation(logits)
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
+        if self.column:
+            names = self.names or ("cat", "dog", "owl")
+            return {self.column: [names[i % len(names)] for i in rng.permutation(n)]}
         if self.exclusive:
             answers = np.eye(len(self.names), dtype=int)[rng.permutation(n) % len(self.names)]
         else:
@@ -109,6 +139,8 @@ class Columns(_ManyProbabilities):
         return {name: [str(cell) for cell in answers[:, j]] for j, name in enumerate(self.names)}
 
     def describe(self) -> str:
+        if not self.names:
+            return "a probability a class"
         return f"{len(self.names)} probabilities" if len(self.names) > 1 else "a probability"
 
 
