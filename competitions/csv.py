@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, matched, numbered
 from kit.config import Config
-from kit.errors import BadData, Usage, listed, quoted
+from kit.errors import BadData, Usage, listed
 from kit.holdout import kept_back
 from kit.inputs import Table, Text
-from kit.labels import Columns, Labels, Numbers, OneOf
-from kit.metrics import Metric, accuracy, auc, rmse
+from kit.labels import Labels, OneOf
+from kit.labels.inferred import CLASSES, filled, of_column, usual_metric
+from kit.metrics import Metric, accuracy
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = "sample_submission.csv"
-CLASSES = 20  # more different whole numbers than these are amounts
-MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
 
 
 def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
@@ -54,28 +53,13 @@ def id_column(facts: Competition, root: Path) -> str:
 
 def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
     """What the answers are: amounts, a probability where the sample has fractions for 0 and 1, else classes."""
-    import pandas as pd
-
     target = facts.labels.train_columns[0]
     table = _read(facts, root, facts.train) if _file(facts, root, facts.train) else None
     if table is None or target not in table:
         return facts.labels, facts.metric
-    cells = table[target].map(str.strip)
-    cells = cells[cells != ""]
-    values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
-    strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
-    numeric = values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
-    if numeric and (different > CLASSES or (values.dropna() % 1 != 0).any()):
-        return Numbers((target,)), rmse
     sample = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
-    if set(cells) == {"0", "1"} and sample is not None and (pd.to_numeric(sample.iloc[:, 0], errors="coerce") % 1 > 0).any():
-        return Columns((target,)), auc
-    if different > max(CLASSES, len(cells) // 2):
-        raise BadData(
-            f"{facts.train}: {different:,} different texts in the column {target!r} of {len(cells):,} rows: no classes,"
-            f" and no numbers ({quoted(strange.iloc[0])}).\nIs it the right --target?"
-        )
-    return facts.labels, facts.metric
+    labels = of_column(filled(table[target]), None if sample is None or sample.empty else sample.iloc[:, 0])
+    return labels, usual_metric(labels)
 
 
 def _file(facts: Competition, root: Path, name: str) -> Path | None:

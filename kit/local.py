@@ -1,4 +1,4 @@
-"""Local: the command line of what needs no Kaggle: list, run, predict, blend, validate, check, export, report, doctor."""
+"""Local: the command line of what needs no Kaggle: list, run, predict, blend, validate, check, new, export, report, doctor."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def add(add_command: Adder, add_knobs: Callable[..., None]) -> None:
     check.add_argument("--data", help="the folder with the competition's files")
     check.add_argument("--preset", default="fast", help="fast (default) or best")
     add_knobs(check)
+    new = add_command("new", "a first adapter for a competition, inferred from its files")
+    new.add_argument("name", metavar="NAME", help="what to call it: competitions/NAME.py")
+    new.add_argument("--from", dest="folder", required=True, metavar="DIR", help="the folder with the competition's files")
+    new.add_argument("--target", default="", metavar="COLUMN", help="the column of answers, where the sample does not tell")
     export = add_command(
         "export", "a complete run's models as one file that others load, tried on real rows, with a model card"
     )
@@ -222,6 +226,19 @@ def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
     return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 
 
+def _new(arguments: argparse.Namespace) -> int:
+    with memory.importing():
+        from kit import draft
+
+    path, lines = draft.write(arguments.name, Path(arguments.folder), arguments.target)
+    if arguments.json:
+        print(json.dumps({"adapter": str(path), "lines": lines}))
+        return 0
+    print("\n".join([str(path), *lines]))
+    print(f"\nLook at it, then: kit check {arguments.name} --data {arguments.folder}")
+    return 0
+
+
 def _export(arguments: argparse.Namespace) -> int:
     import kit
 
@@ -265,6 +282,7 @@ COMMANDS = {
     "blend": _blend,
     "validate": _validate,
     "check": _check,
+    "new": _new,
     "export": _export,
     "report": _report,
     "doctor": _doctor,

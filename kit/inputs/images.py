@@ -140,13 +140,20 @@ class Images(Inputs):
     ) -> dict[str, list[str]]:
         from PIL import Image
 
-        for row_id, one in zip(ids, classes, strict=True):
+        template = self._template(split)[1]
+        suffix = "" if "." in template else ".png"  # of the cells that name files
+        columns = {name: [one + suffix for one in ids] for name in re.findall("{(.*?)}", template) if name != "id"}
+        for row, (row_id, one) in enumerate(zip(ids, classes, strict=True)):
             colour = (np.array([37, 91, 53]) * (one + 1) % 256)[None, None, : self.channels]
             image = np.clip(colour + rng.normal(0, 20, (32, 32, self.channels)), 0, 255).astype(np.uint8)
-            path = root / self._template(split)[0] / self.name(row_id, {}, split)
+            path = (
+                root
+                / self._template(split)[0]
+                / self.name(row_id, {name: cells[row] for name, cells in columns.items()}, split)
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.squeeze()).save(path)
-        return {}
+        return columns
 
 
 def _key(pictures: Pictures, split: str, size: int) -> str:

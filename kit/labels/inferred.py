@@ -1,0 +1,116 @@
+"""Inferred: what the answers are, from the cells of the training table and the columns of the sample submission."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kit import metrics
+from kit.errors import BadData, listed, quoted
+from kit.labels.base import Labels
+from kit.labels.classes import Grade, OneOf
+from kit.labels.columns import Columns, Tags
+from kit.labels.numbers import Numbers
+from kit.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLASSES = 20  # more different whole numbers than these are amounts
+MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
+GRADED = re.compile("diagnosis|grade|severity|rating|score|level|stage|stars", re.I)  # what ordered classes are called
+GRADES = range(3, 11)  # so many of them
+
+
+def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, target: str = "") -> Labels:
+    """The Labels that fill a sample submission, from tables indexed by id.
+
+    `target`: the column of answers, where the names do not tell. Raises BadData where no column holds them, or one holds
+    texts that hardly repeat.
+    """
+    asked = [str(name) for name in sample.columns]
+    if target and target not in train:
+        raise BadData(f"--target {target}: the training table has no such column; it has {listed(train.columns, 10)}.")
+    own = [target] if target else [name for name in asked if name in train]
+    unseen = [str(name) for name in train.columns if name not in test]
+    if len(asked) == 1 and not own:
+        alike = [name for name in unseen if name.lower() == asked[0].lower()]
+        own = alike or (unseen if len(unseen) == 1 else [])
+    if len(asked) == len(own) == 1:
+        return _single(filled(train[own[0]]), sample[asked[0]])
+    if len(own) == len(asked):
+        return _several(train, tuple(asked))
+    classes = {str(name): set(filled(train[name])) for name in (own if target else unseen)}
+    for name, said in classes.items():
+        if len(said) > 1 and said <= set(asked):
+            return Columns(() if said == set(asked) else tuple(asked), column=name)
+    raise BadData(
+        f"the sample submission asks for {listed(asked)}; which column of the training table holds the answers?"
+        f"\nIt has {listed(train.columns, 10)}: name one with --target."
+    )
+
+
+def filled(cells: pd.Series) -> pd.Series:
+    """The cells that are not blank."""
+    cells = cells.map(str.strip)
+    return cells[cells != ""]
+
+
+def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
+    """Amounts; a probability, where the cells are 0 and 1 and the sample has fractions; else classes.
+
+    Raises BadData for texts that hardly repeat.
+    """
+    import pandas as pd
+
+    name = str(cells.name)
+    values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
+    strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
+    numeric = values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
+    if numeric and (different > CLASSES or (values.dropna() % 1 != 0).any()):
+        return Numbers((name,))
+    if set(cells) == {"0", "1"} and sample is not None and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+        return Columns((name,))
+    if different > max(CLASSES, len(cells) // 2):
+        raise BadData(
+            f"{different:,} different texts in the column {name!r} of {len(cells):,} rows: no classes,"
+            f" and no numbers ({quoted(strange.iloc[0])}).\nIs it the right --target?"
+        )
+    return OneOf(name)
+
+
+def usual_metric(labels: Labels) -> Metric:
+    """The metric by which such answers are mostly scored; the competition's page tells which it is."""
+    if isinstance(labels, Numbers):
+        return metrics.rmse if len(labels.names) == 1 else metrics.mcrmse
+    if isinstance(labels, Columns):
+        return metrics.log_loss if labels.column else metrics.auc
+    return {"grade": metrics.qwk, "tags": metrics.f1_samples}.get(labels.kind, metrics.accuracy)
+
+
+def _single(cells: pd.Series, sample: pd.Series) -> Labels:
+    name, said = str(cells.name), set(cells)
+    if GRADED.search(name) and len(said) in GRADES and said == {str(i) for i in range(len(said))}:
+        return Grade(name, top=len(said) - 1)
+    if _are_tags(said):
+        return Tags(name)
+    return of_column(cells, sample)
+
+
+def _are_tags(said: set[str]) -> bool:
+    """Are cells of several words made of fewer words than there are cells, none twice in one?"""
+    split = [one.split() for one in said]
+    words = {word for one in split for word in one}
+    once = all(len(set(one)) == len(one) for one in split)
+    return once and len(words) < len(said) and not any(word.replace(".", "").isdecimal() for word in words)
+
+
+def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:
+    import pandas as pd
+
+    values = train[list(names)].apply(pd.to_numeric, errors="coerce").dropna()
+    if not len(values):
+        raise BadData(f"no training row has numbers in all of {listed(names)}: which answers are these?")
+    if not values.isin([0, 1]).all(axis=None):
+        return Numbers(names)
+    return Columns(names, exclusive=bool((values.sum(axis=1) == 1).all()))
