@@ -1,16 +1,17 @@
-"""Local: the command line of what needs no Kaggle: list, run, predict, blend, validate, check, new, export, report, doctor."""
+"""Local: the command line of what needs no Kaggle: runs and what is made of them, adapters, this machine."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kit import memory
-from kit.config import KNOBS
+from kit.config import KNOBS, flag
 from kit.errors import Usage
 
 Adder = Callable[[str, str], argparse.ArgumentParser]
@@ -20,6 +21,7 @@ def add(add_command: Adder, add_knobs: Callable[..., None]) -> None:
     """Describe the commands to the parser."""
     add_command("list", "the competitions: what they are and where their data was found")
     _add_run(add_command, add_knobs)
+    _add_tune(add_command, add_knobs)
     _add_predict(add_command)
     _add_blend(add_command)
     validate = add_command("validate", "every fault of a submission file, with row and id")
@@ -59,6 +61,27 @@ def _add_run(add_command: Adder, add_knobs: Callable[..., None]) -> None:
     run.add_argument("--fresh", action="store_true", help="start over")
     run.add_argument("--preset", default="fast", help="fast (default) or best")
     add_knobs(run)
+
+
+def _add_tune(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+    tune = add_command("tune", "try values of some knobs on one fold, and weigh the best on another; the same command resumes")
+    tune.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
+    tune.add_argument("--data", help="the folder with the competition's files")
+    tune.add_argument("--trials", type=int, default=20, help="fits, the preset's the first (default: 20)")
+    tune.add_argument(
+        "--knobs",
+        dest="tuned",
+        default="",
+        metavar="KNOBS",
+        help="which: lr,dropout=0:0.5,augment=light|heavy (default: by model)",
+    )
+    tune.add_argument(
+        "--name", dest="run_name", metavar="RUN", help="name of the tuning (default: tune-, preset, changed knobs)"
+    )
+    tune.add_argument("--out", help="the tuning's folder (default: runs/NAME/RUN)")
+    tune.add_argument("--fresh", action="store_true", help="start over")
+    tune.add_argument("--preset", default="fast", help="fast (default) or best")
+    add_knobs(tune)
 
 
 def _add_predict(add_command: Adder) -> None:
@@ -115,6 +138,25 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.fresh, arguments.quiet, **knobs,
     )  # fmt: skip
     _print_run(run, arguments.json)
+    return 0
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from kit import tune
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    found = tune.tune(
+        arguments.name, arguments.data, arguments.preset, arguments.run_name, arguments.out, arguments.fresh,
+        arguments.quiet, knobs, arguments.trials, arguments.tuned,
+    )  # fmt: skip
+    if arguments.json:
+        gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
+        print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
+        return 0
+    given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
+    given |= {flag(KNOBS[name]): value for name, value in knobs.items() if name not in found.best.knobs}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    print(tune.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
     return 0
 
 
@@ -278,6 +320,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 COMMANDS = {
     "list": _list,
     "run": _run,
+    "tune": _tune,
     "predict": _predict,
     "blend": _blend,
     "validate": _validate,

@@ -17,7 +17,7 @@ from kit.runs import read_json, write_json
 from kit.work import Work
 
 
-def finish(work: Work, read_seconds: float) -> dict[str, Any]:
+def finish(work: Work) -> dict[str, Any]:
     """Out-of-fold and test predictions, scores, and last of all the submission."""
     run, numbers = work.run, work.folds.numbers
     stats = {k: read_json(run.fold(k) / "fold.json") for k in numbers}
@@ -32,8 +32,8 @@ def finish(work: Work, read_seconds: float) -> dict[str, Any]:
     held_out = score_held_out(work, test)
     if held_out is not None:
         scores["extra"]["held_out"] = held_out
-    scores["seconds"]["read"] = read_seconds
-    scores["seconds"]["total"] += read_seconds
+    scores["seconds"]["read"] = work.read_seconds
+    scores["seconds"]["total"] += work.read_seconds
     write_json(run.path / "scores.json", scores)
     picture(work, oof, test)
     if isinstance(work.x, Texts) and work.config.model == "ngrams":

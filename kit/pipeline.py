@@ -6,15 +6,19 @@ import contextlib
 import shutil
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kit import competition as competitions, config as configs, files, ledger, memory, runs
+from kit import competition as competitions, config as configs, ledger, memory, runs
 from kit.budget import Budget
 from kit.errors import BadData, KitError, Stopped, Usage
+from kit.plan import Plan, planned
 from kit.progress import say
 from kit.runs import Run
+
+if TYPE_CHECKING:
+    from kit.work import Work
 
 
 def run(
@@ -29,53 +33,35 @@ def run(
     knobs: Mapping[str, Any],
 ) -> Run:
     """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
-    from kit import loggers
-    from kit.backbones import fingerprint
-
     began = time.monotonic()
-    adapter = competitions.load(name)
-    config, origins, preset = resolved(adapter, preset, knobs)
-    loggers.names(config)  # one that is missing is said before anything is read
-    changed = {key: configs.shown(key, getattr(config, key)) for key in configs.by_hand(origins)}
-    path = Path(out) if out else Path("runs") / adapter.name / (run_name or runs.default_name(preset, changed))
-    target = Run(path)
-    root = adapter.competition.find(data)
-    adapter = adapter.shaped(config, root)
-    known = {
-        "competition": adapter.source,
-        "config": config.json(),
-        "data": files.fingerprint(root, adapter.competition.files(root)),
-        "backbone": fingerprint(config.from_run),
-    }
+    plan = planned(name, data, preset, knobs)
+    target = Run(Path(out) if out else Path("runs") / plan.adapter.name / (run_name or plan.name))
     with target.locked():
         if fresh:
             clear(target)
-        refuse_other(target, known)
+        refuse_other(target, plan.known)
         if target.complete:
             if not quiet:
-                say(f"{path} is complete; nothing to do (--fresh starts over)")
+                say(f"{target.path} is complete; nothing to do (--fresh starts over)")
             return target
-        start(target, known, origins, preset, root)
+        start(target, plan.known, plan.origins, plan.preset, plan.root)
         if not quiet:
-            announce(target, config, origins, root)
-        execute(target, adapter, config, root, only_fold, quiet, Budget(config.time_budget, began))
+            announce(target, plan.config, plan.origins, plan.root)
+        with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
+            _train(work)
     return target
 
 
-def resolved(
-    adapter: competitions.Adapter, preset: str, knobs: Mapping[str, Any]
-) -> tuple[configs.Config, dict[str, str], str]:
-    """The configuration, where each of its values came from, and the preset that it began with."""
-    given = configs.given(knobs)
-    begin = adapter.preset(preset, given)
-    config, origins = configs.resolve(begin, preset, knobs)
-    if begin.model == "ngrams" != config.model and "transformer" in adapter.presets:
-        preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
-        config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
-    return config, origins, preset
-
-
-EXTRAS = ("words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png")  # of some runs
+EXTRAS = (
+    "words.csv",
+    "report.html",
+    "vectors.npz",
+    "lr.svg",
+    "numbers.png",
+    "readings.csv",
+    "readings.png",
+    "trials.csv",
+)  # of some runs
 
 
 def clear(target: Run) -> None:
@@ -84,7 +70,7 @@ def clear(target: Run) -> None:
         return
     for one in ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
         (target.path / one).unlink(missing_ok=True)
-    for folder in [*target.path.glob("fold*"), target.path / "refit"]:
+    for folder in [*target.path.glob("fold*"), *target.path.glob("trial*"), target.path / "refit"]:
         if folder.is_dir():
             shutil.rmtree(folder)
 
@@ -94,7 +80,8 @@ def refuse_other(target: Run, known: Mapping[str, Any]) -> None:
     info = target.info
     if not info:
         return
-    lines = [f"{key}: {info[key]} → {known[key]}" for key in ("competition", "data", "backbone") if info[key] != known[key]]
+    keys = ("competition", "data", "backbone", "ranges")  # only a tuning has ranges
+    lines = [f"{key}: {info.get(key)} → {known.get(key)}" for key in keys if info.get(key) != known.get(key)]
     lines += configs.difference(info["config"], known["config"])
     if lines:
         raise Usage(
@@ -130,43 +117,44 @@ def announce(target: Run, config: configs.Config, origins: Mapping[str, str], ro
         say(f"  {line}")
 
 
-def execute(
-    target: Run,
-    adapter: competitions.Adapter,
-    config: configs.Config,
-    root: Path,
-    only_fold: list[int] | None,
-    quiet: bool,
-    budget: Budget,
-) -> None:
-    """Train what is missing and, once every fold is there, score and write the submission; note how it ended."""
+@contextlib.contextmanager
+def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, budget: Budget) -> Iterator[Work]:
+    """The files read and the folds dealt; signals stop what is done inside the block, and how it ended is noted."""
     from kit.stopping import stoppable
 
     try:
         with stoppable() as stop, contextlib.ExitStack() as frozen:
             began = time.monotonic()
             with memory.importing():  # seconds of imports: only when there is something to do
-                from kit import crossval, devices, outcome
+                from kit import crossval, devices, outcome  # noqa: F401 (what comes next needs them)
                 from kit.work import prepare
             frozen.enter_context(memory.settled())
-            here = devices.choose(config, adapter.competition.inputs.kind)
+            here = devices.choose(plan.config, plan.adapter.competition.inputs.kind)
             target.note(**devices.note(here))
-            work = prepare(target, adapter, here, root, stop, quiet, only_fold, budget)
-            read_seconds = time.monotonic() - began
+            work = prepare(target, plan.adapter, here, plan.root, stop, quiet, only_fold, budget)
+            work.read_seconds = time.monotonic() - began
             try:
-                crossval.train(work)
+                yield work
             finally:
                 work.progress.close()
                 if work.timings.seconds:
                     say(work.timings.table())
-            if crossval.complete(work):
-                outcome.finish(work, read_seconds)
-                ledger.add_run(target)
-            else:
-                target.note(status="stopped")
     except BaseException as fault:
         note_end(target, "stopped" if isinstance(fault, Stopped | KeyboardInterrupt) else "failed", str(fault))
         raise
+
+
+def _train(work: Work) -> None:
+    """Train what is missing and, once every fold is there, score and write the submission."""
+    from kit import crossval, outcome
+
+    crossval.train(work)
+    work.progress.close()
+    if crossval.complete(work):
+        outcome.finish(work)
+        ledger.add_run(work.run)
+    else:
+        work.run.note(status="stopped")
 
 
 def note_end(target: Run, status: str, reason: str) -> None:

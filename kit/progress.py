@@ -25,6 +25,7 @@ class Progress:
 
     def expect(self, total: int) -> None:
         """So many rows are to be trained: the bar appears."""
+        self.close()
         self.total = total
         self.began = self.last = time.monotonic()
         if not self.quiet and sys.stderr.isatty():

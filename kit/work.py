@@ -60,6 +60,7 @@ class Work:
     budget: Budget
     left: list[int | str]  # folds, and `refit`, that are still to train
     timings: Timings = field(default_factory=Timings)
+    read_seconds: float = 0.0  # that imports and the files took
     pace: float = 0.0  # seconds that a row's prediction takes, where a time budget asks for it
     weigh: bool = True  # are there predictions without views and averages too, to tell whether those paid?
 

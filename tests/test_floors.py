@@ -14,12 +14,12 @@ PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
-    " timings ledger markup drawing axes memory cores",
+    " timings ledger markup drawing axes memory cores ranges",
     "ngrams incidence tokens inputs labels views augment trivial duplicates charts layout sheets",
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid work crossval outcome blend pipeline opened"
     " answers check previews readings audit doctor report mistakes findings page export parity card client kaggle"
-    " download submit attached dataset kernel show hidden rehearsal push allowance inferred draft",
+    " download submit attached dataset kernel show hidden rehearsal push allowance inferred draft plan tune",
     "__init__ cli __main__ local remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

@@ -1,0 +1,108 @@
+"""Ranges: what values of some knobs a tuning tries; each draw is a function of seed and trial alone."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from kit import config as configs
+from kit.config import KNOBS, Config
+from kit.errors import Usage, did_you_mean, listed
+
+FACTOR = 4.0  # from a preset's number divided by this to the number times this
+SHARES = 0.3  # the largest share (dropout, label smoothing) that is tried unasked
+# What belongs to the rows rather than to the model, or changes no result: the trials share one reading of the files.
+FIXED = {
+    "text", "target", "size", "limit", "folds", "split", "seed", "vectors", "ngrams", "final", "devices", "layout",
+    *configs.IMMATERIAL,
+}  # fmt: skip
+USUAL = {
+    "ngrams": ("inverse_penalty",),
+    "boosting": ("shrinkage", "leaves", "trees"),
+    "mlp": ("lr", "weight_decay", "dropout", "width"),
+}
+OTHERS = ("lr", "weight_decay", "label_smoothing")
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of a knob: some `choices`, or numbers from `low` to `high`, on a logarithmic scale where `log`."""
+
+    name: str
+    choices: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+
+    def draw(self, random_number: float) -> Any:
+        """The value for a number from 0 to 1, of two digits."""
+        if self.choices:
+            return self.choices[min(int(random_number * len(self.choices)), len(self.choices) - 1)]
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        value = low + random_number * (high - low)
+        value = float(f"{math.exp(value) if self.log else value:.2g}")
+        return max(1, round(value)) if type(KNOBS[self.name].default) is int else value
+
+    def __str__(self) -> str:
+        if self.choices:
+            return f"{self.name}={'|'.join(configs.shown(self.name, one) for one in self.choices)}"
+        return f"{self.name}={self.low:g}:{self.high:g}"
+
+
+def usual(config: Config) -> list[Range]:
+    """Around a Config's own values, those that mostly matter to its model."""
+    return [around(name, config) for name in USUAL.get(config.model, OTHERS)]
+
+
+def parsed(text: str, config: Config) -> list[Range]:
+    """`lr,dropout=0:0.5,augment=light|heavy` as ranges. Raises Usage for a knob that is none, or cannot be tuned."""
+    found = []
+    for part in text.split(","):
+        name, given, values = part.strip().partition("=")
+        name = name.replace("-", "_")
+        if name not in KNOBS:
+            raise Usage(f"--knobs {name!r}: no such knob.{did_you_mean(name, KNOBS)}")
+        if name in FIXED:
+            raise Usage(f"--knobs {name}: it is of the data or of the machine, and the same for all trials.")
+        if not configs.heeded(name, config.model):
+            raise Usage(f"--knobs {name}: it changes nothing for --model {config.model}.")
+        found.append(_range(name, values, part) if given else around(name, config))
+    twice = {one.name for one in found if sum(one.name == other.name for other in found) > 1}
+    if twice:
+        raise Usage(f"--knobs: {listed(sorted(twice))} is named twice.")
+    return found
+
+
+def around(name: str, config: Config) -> Range:
+    """The choices of a knob, a share from nothing to two fifths, or the numbers around the Config's own."""
+    about, value = KNOBS[name].metadata, getattr(config, name)
+    if about["choices"]:
+        return Range(name, choices=tuple(one for one in about["choices"] if one != "photo" or value == "photo"))
+    if isinstance(value, str):
+        raise Usage(f"--knobs {name}: which? Say {name}=ONE|OTHER.")
+    if about["high"] is not None and about["low"] == 0 and isinstance(value, float):
+        return Range(name, low=0.0, high=max(SHARES, value))
+    if not value:
+        raise Usage(f"--knobs {name}: it is 0 here, which has nothing around it. Say {name}=LOW:HIGH.")
+    high = min(value * FACTOR, about["high"] or math.inf)
+    return Range(name, low=max(value / FACTOR, about["low"] or 0.0), high=high, log=True)
+
+
+def _range(name: str, values: str, part: str) -> Range:
+    """`low:high` or `one|other`; each must be a value that the knob takes."""
+    split = values.split(":") if ":" in values else values.split("|")
+    taken = [getattr(Config().changed(**{name: one}), name) for one in split]
+    if ":" not in values:
+        return Range(name, choices=tuple(taken))
+    if len(taken) != 2 or isinstance(taken[0], str) or not taken[0] < taken[1]:
+        raise Usage(f"--knobs {part.strip()}: {name}=LOW:HIGH is wanted, the lower first, or {name}=ONE|OTHER.")
+    low, high = map(float, taken)
+    return Range(name, low=low, high=high, log=low > 0 and high / low >= FACTOR)
+
+
+def draw(ranges: list[Range], seed: int, trial: int) -> dict[str, Any]:
+    """The knobs of a trial. The first (0) is the preset itself: nothing is drawn."""
+    numbers = random.Random(f"{seed} {trial}")
+    return {one.name: one.draw(numbers.random()) for one in ranges} if trial else {}

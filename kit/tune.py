@@ -1,0 +1,208 @@
+"""Tune: values of some knobs, tried on one fold; a fold that chose nothing tells whether the best beats the preset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import config as configs, files, pipeline, ranges
+from kit.budget import Budget
+from kit.errors import DiskError, KitError, Stopped, Usage
+from kit.plan import planned
+from kit.progress import clock, table
+from kit.ranges import Range
+from kit.runs import Run, read_json, write_json
+from kit.weights import Gain, gained
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kit.work import Work
+
+TRIALS = 20
+SHOWN = 10  # trials in the summary
+RESULT, TABLE = "trial.json", "trials.csv"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Values of the knobs that are tuned (none: the preset's), and how well they did on the fold that chooses."""
+
+    number: int
+    knobs: dict[str, Any]
+    score: float | None  # None: it could not be trained
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuning's folder, its trials, the best first, and how much better it is than the preset on a fold that chose nothing.
+
+    `gain`: None where no trial was better on the fold that chooses, or where there is no other fold.
+    """
+
+    run: Run
+    metric: str
+    trials: list[Trial]
+    gain: Gain | None
+
+    @property
+    def best(self) -> Trial:
+        return self.trials[0]
+
+
+def tune(
+    name: str,
+    data: str | Path | None,
+    preset: str,
+    run_name: str | None,
+    out: str | Path | None,
+    fresh: bool,
+    quiet: bool,
+    knobs: Mapping[str, Any],
+    trials: int = TRIALS,
+    tuned: str = "",
+) -> Tuned:
+    """Try the preset and `trials` - 1 draws, then weigh the best. The same command goes on where it stopped.
+
+    `tuned`: the knobs to tune, see `kit.ranges.parsed`. A time budget is of the whole tuning; trials train to their end.
+    Raises Usage for what cannot be tuned, and where the folder holds a tuning of other ranges.
+    """
+    began = time.monotonic()
+    if trials < 2:
+        raise Usage(f"--trials {trials}: two at least are wanted; the first is the preset itself.")
+    plan = planned(name, data, preset, knobs)
+    budget = Budget(plan.config.time_budget, began)
+    plan = replace(plan, config=plan.config.changed(time_budget=0.0))
+    if 0 in (plan.config.lr, plan.config.batch):
+        raise Usage("--lr auto and --batch auto are found before a run: give a number to tune around.")
+    tried = ranges.parsed(tuned, plan.config) if tuned else ranges.usual(plan.config)
+    known = plan.known | {"ranges": [str(one) for one in tried]}
+    target = Run(Path(out) if out else Path("runs") / plan.adapter.name / (run_name or f"tune-{plan.name}"))
+    with target.locked():
+        if fresh:
+            pipeline.clear(target)
+        pipeline.refuse_other(target, known)
+        pipeline.start(target, known, plan.origins, plan.preset, plan.root)
+        with pipeline.working(target, plan, [], quiet, Budget(0.0, began)) as work:
+            work.progress.say(f"{trials} trials of {', '.join(map(str, tried))}")
+            found = search(work, tried, trials, budget)
+            gain = weigh(work, found[0]) if found[0].number else None
+            target.note(status="tuned")
+    return Tuned(target, plan.adapter.competition.metric.name, found, gain)
+
+
+def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[Trial]:
+    """The trials that there is time for, the best first; the preset is always one. `trials.csv` follows them."""
+    metric, found, ordered = work.adapter.competition.metric, list[Trial](), list[Trial]()
+    fold = work.folds.numbers[0]
+    work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
+    for number in range(count):
+        longest = max((one.seconds for one in found), default=0.0)
+        if found and budget.left < 3 * longest:  # this one, and two to weigh the best
+            work.progress.say(f"--time-budget: {number} of {count} trials")
+            break
+        found.append(attempt(work, number, fold, ranges.draw(tried, work.config.seed, number)))
+        sign = -1 if metric.higher_is_better else 1
+        ordered = sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0), one.number))
+        write_table(work.run.path / TABLE, ordered, [one.name for one in tried], work.config)
+    return ordered
+
+
+def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any]) -> Trial:
+    """One fit and its score on the fold; what is there already is read. Raises what the preset's fit raises."""
+    folder = work.run.path / f"trial{number:03d}"
+    if not (folder / RESULT).exists():
+        began = time.monotonic()
+        try:
+            score: float | None = predicted(work, folder, fold, knobs, f"trial {number}")[0]
+        except KitError as fault:
+            if not number or isinstance(fault, Stopped | DiskError):
+                raise
+            work.progress.say(f"trial {number} failed: {fault}")
+            score = None
+        write_json(folder / RESULT, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began})
+    known = read_json(folder / RESULT)
+    return Trial(number, known["knobs"], known["score"], known["seconds"])
+
+
+def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name: str) -> tuple[float, np.ndarray]:
+    """The score of a fit with these knobs on a fold's validation rows, and its predictions of them."""
+    from kit import checkpoints, inference
+    from kit.training import fit
+    from kit.work import fold_of
+
+    config = work.config.changed(**knobs)
+    whose = hashlib.sha256(f"{work.identity} {json.dumps(knobs)}".encode()).hexdigest()
+    fold = replace(fold_of(work, number, config), name=name, folder=folder, identity=whose)
+    module, keeper = fit(fold, work.stop, work.progress, timings=work.timings)
+    keeper.logs.close()
+    if keeper.best is not None:
+        module.load_state_dict(keeper.best["module"])
+    answers = inference.predict(module, fold.x, fold.valid, config)
+    checkpoints.drop_snapshots(folder)
+    return fold.score(answers), answers
+
+
+def weigh(work: Work, best: Trial) -> Gain | None:
+    """How much better the best trial's knobs are than the preset's on the second fold; None where there is none."""
+    if len(work.folds.numbers) < 2:
+        return None
+    kept = work.run.path / "gain.json"
+    known = read_json(kept) if kept.exists() else {}
+    if known.get("trial") != best.number:
+        fold = work.folds.numbers[1]
+        labels, metric = work.tables.labels, work.adapter.competition.metric
+        truth = labels.truth(work.y[work.folds.split(fold)[1]])
+        sides = [
+            labels.harden(predicted(work, work.run.path / "trial-weighed" / side, fold, knobs, f"fold {fold}, {side}")[1])
+            for side, knobs in (("best", best.knobs), ("preset", {}))
+        ]
+        sign = 1 if metric.higher_is_better else -1
+        gain = gained(sides[0], sides[1], lambda rows, answers: sign * metric(truth[rows], answers))
+        known = {"trial": best.number, "gain": gain.gain, "noise": gain.noise}
+        write_json(kept, known)
+    return Gain(known["gain"], known["noise"])
+
+
+def summary(tuned: Tuned, command: str) -> str:
+    """The ten best trials and the preset, what was gained, and (`command` and its flags) how to run it."""
+    shown = [*tuned.trials[:SHOWN], *(one for one in tuned.trials[SHOWN:] if not one.number)]
+    names = [one.partition("=")[0] for one in tuned.run.info["ranges"]]
+    config = configs.Config(**tuned.run.info["config"])
+    rows = [
+        [
+            str(one.number) if one.number else "preset",
+            "failed" if one.score is None else f"{one.score:.5f}",
+            clock(one.seconds),
+            *(configs.shown(name, one.knobs.get(name, getattr(config, name))) for name in names),
+        ]
+        for one in shown
+    ]
+    text = table(["trial", tuned.metric, "time", *names], rows) + f"\n{tuned.run.path / TABLE}\n\n"
+    if tuned.gain is None:
+        why = "there is no second fold to weigh it by" if tuned.best.number else "no trial was better than the preset"
+        return text + why
+    said = (
+        f"on a fold that chose nothing, trial {tuned.best.number} is better by {tuned.gain.gain:+.5f} ± {tuned.gain.noise:.5f}"
+    )
+    if not tuned.gain.pays:
+        return f"{text}{said}: no more than noise, keep the preset"
+    flags = " ".join(
+        f"{configs.flag(configs.KNOBS[key])} {configs.shown(key, value)}" for key, value in tuned.best.knobs.items()
+    )
+    return f"{text}{said}\n{command} {flags}"
+
+
+def write_table(path: Path, trials: list[Trial], names: list[str], config: configs.Config) -> None:
+    """The trials as a table, the best first."""
+    lines = [["trial", "score", "seconds", *names]]
+    for one in trials:
+        values = [configs.shown(name, one.knobs.get(name, getattr(config, name))) for name in names]
+        lines.append([str(one.number), "" if one.score is None else repr(one.score), f"{one.seconds:.1f}", *values])
+    files.write(path, "".join(",".join(line) + "\n" for line in lines))
