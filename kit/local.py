@@ -143,12 +143,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _tune(arguments: argparse.Namespace) -> int:
     from kit import tune
+    from kit.plan import planned
 
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
-    found = tune.tune(
-        arguments.name, arguments.data, arguments.preset, arguments.run_name, arguments.out, arguments.fresh,
-        arguments.quiet, knobs, arguments.trials, arguments.tuned,
-    )  # fmt: skip
+    plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
+    named = Path("runs") / plan.adapter.name / arguments.run_name if arguments.run_name else None
+    path = Path(arguments.out) if arguments.out else named
+    found = tune.tune(plan, arguments.trials, arguments.tuned, path, arguments.fresh, arguments.quiet)
     if arguments.json:
         gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
         print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))

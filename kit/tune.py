@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit import config as configs, files, pipeline, ranges
 from kit.budget import Budget
 from kit.errors import DiskError, KitError, Stopped, Usage
-from kit.plan import planned
+from kit.plan import Plan
 from kit.progress import clock, table
 from kit.ranges import Range
 from kit.runs import Run, read_json, write_json
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from kit.work import Work
 
-TRIALS = 20
 SHOWN = 10  # trials in the summary
 RESULT, TABLE = "trial.json", "trials.csv"
 
@@ -56,34 +54,23 @@ class Tuned:
         return self.trials[0]
 
 
-def tune(
-    name: str,
-    data: str | Path | None,
-    preset: str,
-    run_name: str | None,
-    out: str | Path | None,
-    fresh: bool,
-    quiet: bool,
-    knobs: Mapping[str, Any],
-    trials: int = TRIALS,
-    tuned: str = "",
-) -> Tuned:
-    """Try the preset and `trials` - 1 draws, then weigh the best. The same command goes on where it stopped.
+def tune(plan: Plan, trials: int, tuned: str, path: Path | None, fresh: bool, quiet: bool) -> Tuned:
+    """Try the plan's Config and `trials` - 1 draws, then weigh the best. The same call goes on where it stopped.
 
-    `tuned`: the knobs to tune, see `kit.ranges.parsed`. A time budget is of the whole tuning; trials train to their end.
-    Raises Usage for what cannot be tuned, and where the folder holds a tuning of other ranges.
+    `tuned`: the knobs to tune, see `kit.ranges.parsed`; "" for the usual ones. `path`: the folder, if not the usual one. A
+    time budget is of the whole tuning; trials train to their end. Raises Usage for what cannot be tuned, and where the
+    folder holds a run, or a tuning of other ranges.
     """
     began = time.monotonic()
     if trials < 2:
         raise Usage(f"--trials {trials}: two at least are wanted; the first is the preset itself.")
-    plan = planned(name, data, preset, knobs)
     budget = Budget(plan.config.time_budget, began)
     plan = replace(plan, config=plan.config.changed(time_budget=0.0))
     if 0 in (plan.config.lr, plan.config.batch):
         raise Usage("--lr auto and --batch auto are found before a run: give a number to tune around.")
     tried = ranges.parsed(tuned, plan.config) if tuned else ranges.usual(plan.config)
     known = plan.known | {"ranges": [str(one) for one in tried]}
-    target = Run(Path(out) if out else Path("runs") / plan.adapter.name / (run_name or f"tune-{plan.name}"))
+    target = Run(path or Path("runs") / plan.adapter.name / f"tune-{plan.name}")
     with target.locked():
         if fresh:
             pipeline.clear(target)

@@ -12,6 +12,7 @@ import kit
 from kit import frames, ranges, tune
 from kit.cli import main
 from kit.config import Config
+from kit.plan import planned
 from kit.ranges import Range
 from kit.tune import Tuned
 
@@ -19,7 +20,7 @@ KNOBS = {"model": "convnet", "width": 4, "epochs": 2, "batch": 64, "folds": 3, "
 
 
 def tuned(data: Path, out: Path, trials: int = 4, which: str = "lr,dropout", **knobs: Any) -> Tuned:
-    return tune.tune("digits", data, "fast", None, out, False, True, KNOBS | knobs, trials, which)
+    return tune.tune(planned("digits", data, "fast", KNOBS | knobs), trials, which, out, fresh=False, quiet=True)
 
 
 @pytest.fixture(scope="module")
