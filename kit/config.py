@@ -117,6 +117,7 @@ class Config:
     precision: str = knob("auto", "arithmetic; auto: by the device", ("auto", "fp32", "bf16", "fp16"))
     layout: str = knob("auto", "memory format", ("auto", "channels_last", "contiguous"))
     devices: str = knob("auto", "where to compute", ("auto", "cpu", "gpu"))
+    jobs: int = knob(0, "folds trained at a time, each in a process of its own; 0: one for each GPU, one on a CPU", low=0)
     workers: int = knob(-1, "processes that decode or augment images one by one; -1: as many as cores", low=-1)
     cache_gb: float = knob(
         50.0, "gigabytes of decoded images to keep on disk; a larger set is decoded anew in each epoch", low=0
@@ -147,7 +148,7 @@ class Config:
 
 KNOBS: dict[str, Field] = {one.name: one for one in fields(Config)}
 # These change how a result is computed, not what it is: a run may be resumed with other values.
-IMMATERIAL = frozenset({"workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
+IMMATERIAL = frozenset({"jobs", "workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
 # What only models that train by epochs heed, and what only the others do.
 NETS = {
     "width", "weights", "tokens", "from_run", "strategy", "unfreeze", "layer_decay", "crop", "epochs", "early_stop", "batch",

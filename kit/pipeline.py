@@ -146,9 +146,9 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
 
 def _train(work: Work) -> None:
     """Train what is missing and, once every fold is there, score and write the submission."""
-    from kit import crossval, outcome
+    from kit import crossval, outcome, parallel
 
-    crossval.train(work)
+    parallel.train(work)
     work.progress.close()
     if crossval.complete(work):
         outcome.finish(work)

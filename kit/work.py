@@ -84,7 +84,8 @@ def prepare(
     keep_truth(run, tables, y)
     names, notes = dealt.numbers, [*tables.notes, *notes, *doubled]
     prior = tables.labels.prior(y).tolist()
-    run.note(folds=names, labels=to_json(tables.labels), notes=notes, prior=prior)
+    late = run.info.get("in_time", {}).get("notes", [])
+    run.note(folds=names, labels=to_json(tables.labels), notes=notes + late, prior=prior)
     unknown = [k for k in only or [] if k not in names]
     if unknown:
         raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
@@ -151,17 +152,17 @@ def in_time(work: Work) -> tuple[Config, bool]:
         weigh = (rows + models * test) * config.views + 2 * rows <= share
         views = config.views if weigh else max(1, min(config.views, int(share / (rows + models * test))))
         enough = max(1, min(models, int((share - rows) / test)))
-        found = {"views": views, "weigh": weigh} | ({"answering": enough} if enough < models else {})
-        work.run.note(in_time=found)
         if views < config.views:
             work.progress.say(f"--time-budget: {views} of {config.views} views; training needs the time of the others")
-        if enough < models:
-            note = f"--time-budget: {enough} of {models} models answer the test; there is no time for the others"
+        notes = [f"--time-budget: {enough} of {models} models answer the test; there is no time for the others"]
+        notes = notes if enough < models else []
+        for note in notes:
             work.progress.say(note)
-            work.run.note(notes=[*work.run.info["notes"], note])
         if each * (rows + enough * test) > left:
             least = clock(each * (rows + enough * test))
             work.progress.say(f"--time-budget: predictions alone take about {least}, which is longer")
+        found = {"views": views, "weigh": weigh, "notes": notes} | ({"answering": enough} if notes else {})
+        work.run.note(in_time=found, notes=work.run.info["notes"] + notes)
     found = found or {"views": config.views, "weigh": True}
     return config.changed(views=found["views"]), found["weigh"]
 

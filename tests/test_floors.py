@@ -19,7 +19,7 @@ FLOORS = [
     "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid work crossval outcome blend pipeline opened"
     " answers check previews readings audit doctor report mistakes findings page export parity card client kaggle"
-    " download submit attached dataset kernel show hidden rehearsal push allowance inferred draft plan tune",
+    " download submit attached dataset kernel show hidden rehearsal push allowance inferred draft plan tune parallel",
     "__init__ cli __main__ local remote",
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
