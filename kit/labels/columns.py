@@ -51,12 +51,14 @@ class Columns(_ManyProbabilities):
     """A 0/1 column for each name in the training file and a probability for each in the submission.
 
     `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid). `column`: the training file has
-    that one column instead, which holds a name; names left out are learned from it.
+    that one column instead, which holds a name; names left out are learned from it. `prefix`: what they begin with in the
+    submission only.
     """
 
     names: tuple[str, ...] = ()
     exclusive: bool = False
     column: str = ""
+    prefix: str = ""
     kind: ClassVar[str] = "probabilities"
 
     def __post_init__(self) -> None:
@@ -68,14 +70,21 @@ class Columns(_ManyProbabilities):
     def train_columns(self) -> tuple[str, ...]:
         return (self.column,) if self.column else self.names
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names as the training file has them."""
+        return tuple(name.removeprefix(self.prefix) for name in self.names)
+
     def bind(self, train: pd.DataFrame) -> Columns:
-        return self if self.names else replace(self, names=distinct(train, self.column))
+        if self.names:
+            return self
+        return replace(self, names=tuple(self.prefix + name for name in distinct(train, self.column)))
 
     def as_trained(self, answers: pd.DataFrame) -> pd.DataFrame:
         if not self.column or answers.shape[1] == 1:
             return super().as_trained(answers)
         likeliest = answers[list(self.names)].to_numpy(np.float64).argmax(axis=1)
-        return answers[[]].assign(**{self.column: [self.names[i] for i in likeliest]})
+        return answers[[]].assign(**{self.column: [self.classes[i] for i in likeliest]})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ class Columns(_ManyProbabilities):
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
         if self.column:
-            return np.eye(len(self.names), dtype=np.float32)[codes(train, self.column, self.names)]
+            return np.eye(len(self.names), dtype=np.float32)[codes(train, self.column, self.classes)]
         y = numbers(train, self.names)
         wrong = (y < 0) | (y > 1)
         if wrong.any():
@@ -130,7 +139,7 @@ class Columns(_ManyProbabilities):
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         if self.column:
-            names = self.names or ("cat", "dog", "owl")
+            names = self.classes or ("cat", "dog", "owl")
             return {self.column: [names[i % len(names)] for i in rng.permutation(n)]}
         if self.exclusive:
             answers = np.eye(len(self.names), dtype=int)[rng.permutation(n) % len(self.names)]
