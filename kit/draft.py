@@ -18,7 +18,7 @@ from kit.errors import BadData, Usage, listed
 from kit.inferred import TIMED, facts_of, tables_in
 from kit.inputs import Images, Inputs, Pixels, Table, Text
 from kit.inputs.inferred import LOOKED_AT, SHOWN
-from kit.labels import Grade, Numbers, OneOf, Tags
+from kit.labels import Columns, Grade, Numbers, OneOf, Tags
 
 SMALL = 64  # pixels a side: such pictures need no pretrained backbone
 WIDTH = 100  # of a line of names
@@ -175,6 +175,8 @@ def _of_answers(tables: Tables) -> Iterator[str]:
         yield f"whole numbers are taken for classes: where near ones are better than far, state Numbers(({column},), True)"
     elif isinstance(labels, Grade) or (isinstance(labels, Numbers) and labels.whole):
         yield f"whole numbers are taken for grades, which have an order: where they have none, state OneOf({column})"
+    elif isinstance(labels, Columns) and labels.column and len(labels.names) == 1:
+        yield f"a fraction in the sample is taken for the probability of {labels.names[0]!r}: state the other name where it is"
     elif isinstance(labels, Tags):
         yield f"each word of a cell is taken for a tag: where a cell is one name, state OneOf({column})"
     cells = [cell for name in tables.sample for cell in tables.sample[name].iloc[:LOOKED_AT].unique() if cell.strip()]

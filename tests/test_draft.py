@@ -39,6 +39,7 @@ SHAPES = {
     "a text by its author": (Text("essay"), Grade("score", top=3), qwk, {"group": "author_id"}),
     "a table by time": (Table(), Numbers(("price",)), rmse, {"time": "day"}),
     "a probability for each class, called otherwise": (Table(), Columns(column="Status", prefix="Status_"), log_loss, {}),
+    "a probability of one class": (Table(), Columns(("yes",), column="survived"), auc, {}),
     "grades from one": (Text("essay"), Numbers(("score",), True, (1,), (5,)), qwk, {"group": "essay_id"}),
 }
 
@@ -214,7 +215,8 @@ def test_a_table_is_read_as_what_it_is(case: int, tmp_path: Path) -> None:
 DOUBTS = {  # training answers, the sample's, what is said of them
     "a probability?": ("01", "0", 'state Columns(("y",)) and, say, auc'),
     "classes or amounts?": ("123", "1", 'state Numbers(("y",), True)'),
-    "classes spelled otherwise": ("ab", "0.5", "the sample answers otherwise: '0.5' is no class"),
+    "classes spelled otherwise": ("abc", "0.5", "the sample answers otherwise: '0.5' is no class"),
+    "whose probability?": (("no", "yes"), "0.5", "a fraction in the sample is taken for the probability of 'yes'"),
     "several classes": ("ab", "a b", "the sample answers otherwise: 'a b' is no class"),
     "tags?": (("a", "b", "a b"), "a", 'state OneOf("y")'),
     "one column of two": ("ab", "a", "nothing is learned from 'x': Table() would, but not from the text"),

@@ -23,6 +23,7 @@ KINDS: dict[str, Labels] = {
     "exclusive probabilities": Columns(("a", "b", "c"), exclusive=True),
     "a probability for each class of a column": Columns(("a", "b", "c"), column="breed"),
     "a probability for each class, called otherwise": Columns(("is a", "is b", "is c"), column="breed", prefix="is "),
+    "a probability of one class of a column": Columns(("yes",), column="survived"),
     "tags": Tags("y", ("scab", "rust", "healthy")),
     "tags, learned": Tags("y"),
     "a number": Numbers(("v",)),

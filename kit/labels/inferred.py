@@ -87,7 +87,7 @@ def usual_metric(labels: Labels) -> Metric:
         one = metrics.qwk if labels.whole else metrics.rmse
         return one if len(labels.names) == 1 else metrics.mcrmse
     if isinstance(labels, Columns):
-        return metrics.log_loss if labels.column else metrics.auc
+        return metrics.log_loss if labels.column and labels.exclusive else metrics.auc
     return {"grade": metrics.qwk, "tags": metrics.f1_samples}.get(labels.kind, metrics.accuracy)
 
 
@@ -103,7 +103,10 @@ def _single(cells: pd.Series, sample: pd.Series) -> Labels:
         cells = cells.astype(float).astype(int).astype(str)  # 0.0 and 1.0 too may be probabilities
     if _are_tags(said):
         return Tags(name)
-    return of_column(cells, sample)
+    found = of_column(cells, sample)
+    if isinstance(found, OneOf) and len(said) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+        return Columns((max(said),), column=name)  # yes, True, Presence: the later of two is mostly the one that is asked for
+    return found
 
 
 def _are_tags(said: set[str]) -> bool:
