@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.errors import BadData, listed
 from kit.folds import rarest_label
-from kit.labels.base import Labels, codes, distinct, number_fault, numbers
+from kit.labels.base import Labels, codes, distinct, number_fault, numbers, tracked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,8 +127,8 @@ class Columns(_ManyProbabilities):
         return predictions
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
-        if self._one and columns == [self.column]:
-            return {self.column: predictions[:, 0]}
+        if len(columns) == 1 == len(self.names):
+            return {columns[0]: predictions[:, 0]}
         strange = [name for name in columns if name not in self.names]
         absent = [name for name in self.names if name not in columns]
         if strange or absent:
@@ -143,6 +143,9 @@ class Columns(_ManyProbabilities):
 
     def strata(self, y: np.ndarray) -> np.ndarray:
         return y.argmax(axis=1) if self.exclusive else super().strata(y)
+
+    def tracked(self) -> dict[str, Any]:
+        return tracked(len(self.names)) if self.exclusive else super().tracked()
 
     def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import cross_entropy
