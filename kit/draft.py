@@ -17,7 +17,7 @@ from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.inferred import TIMED, facts_of, tables_in
 from kit.inputs import Images, Inputs, Pixels, Table, Text
-from kit.inputs.inferred import LOOKED_AT, SHOWN
+from kit.inputs.inferred import LOOKED_AT, SHOWN, names_of_pictures
 from kit.labels import Columns, Grade, Numbers, OneOf, Tags
 
 SMALL = 64  # pixels a side: such pictures need no pretrained backbone
@@ -191,6 +191,8 @@ def _of_inputs(facts: Competition, tables: Tables) -> Iterator[str]:
         yield f"{inputs.names[0]}, {inputs.names[1]}, … are taken for pictures: state Table() where they are none"
     if isinstance(inputs, Images):
         yield "pictures may be mirrored: state mirror=False where left is not right"
+    elif lying := next(iter(names_of_pictures(tables.root)), ""):
+        yield f"pictures such as {lying!r} are not used: training and test rows do not both lead to them"
     if isinstance(inputs, Images | Text):
         own = {facts.group, facts.time, *facts.labels.train_columns, *re.findall("{(.*?)}", call(inputs))}
         own |= {inputs.column} if isinstance(inputs, Text) else set()

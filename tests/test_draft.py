@@ -153,8 +153,9 @@ def test_the_answers_column_may_be_named(tmp_path: Path) -> None:
 
 def test_the_only_column_that_the_test_lacks_holds_the_answers(tmp_path: Path) -> None:
     sample = TABLE[["id"]].assign(answer="0")
-    root = written(tmp_path / "d", train=TABLE.drop(columns="z"), test=TABLE[["id", "x"]], sample_submission=sample)
-    assert facts_of(root).labels == OneOf("y")
+    for number, test in enumerate((TABLE[["id", "x"]], TABLE[["id", "x"]].assign(y=""))):  # or leaves blank
+        root = written(tmp_path / f"d{number}", train=TABLE.drop(columns="z"), test=test, sample_submission=sample)
+        assert facts_of(root).labels == OneOf("y")
 
 
 def test_a_shared_group_is_no_group(tmp_path: Path) -> None:
@@ -252,6 +253,16 @@ def test_pictures_of_several_sizes_are_photos(tmp_path: Path, monkeypatch: pytes
     Image.new("RGB", (40, 30)).save(root / "images/train_0003.jpg")
     draft.write("mine", root)
     assert competitions.load("mine").presets["fast"].size == draft.PHOTOS.size
+
+
+def test_pictures_of_training_rows_only_are_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = written(tmp_path / "d", train=TABLE, test=TABLE[["id", "x"]].assign(id=list("uvwxyz")))
+    frames.write_csv(root / "sample.csv", TABLE[["id", "y"]].assign(id=list("uvwxyz")), index=False)
+    for one in TABLE["id"]:
+        Image.new("RGB", (8, 8)).save(root / f"{one}.png")
+    assert any("pictures such as 'a.png' are not used" in line for line in draft.write("mine", root)[1])
+    assert isinstance(facts_of(root).inputs, Table)
 
 
 SAMPLE = TABLE[["id", "y"]]

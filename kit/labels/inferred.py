@@ -32,7 +32,7 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
     if target and target not in train:
         raise BadData(f"--target {target}: the training table has no such column; it has {listed(train.columns, 10)}.")
     own = [target] if target else [name for name in asked if name in train]
-    unseen = [str(name) for name in train.columns if name not in test]
+    unseen = [str(name) for name in train.columns if name not in test or not len(filled(test[name]))]
     if len(asked) == 1 and not own:
         alike = [name for name in unseen if name.lower() == asked[0].lower()]
         own = alike or (unseen if len(unseen) == 1 else [])
