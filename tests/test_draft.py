@@ -193,6 +193,7 @@ EVERY: list[tuple[dict[str, list[str]], dict[str, list[str]], str, dict[str, Any
     ({f"p{i}": ["3"] * N for i in range(64)}, {f"p{i}": ["0", "1"] for i in range(64)}, "0", {"inputs": Pixels(8, "p", 15)}),
     # A text has more words than the row has other columns.
     ({"name": CALLED}, {"name": CALLED[:2]}, "0", {"inputs": Text("name")}),
+    ({"name": [f"{i} 2 3 4 5 6 7 8" for i in range(N)]}, {"name": ["7 2", "9 2"]}, "0", {"inputs": Table()}),
     ({f"x{i}": ROWS["x"] for i in range(9)} | {"name": CALLED}, {f"x{i}": ["1", "2"] for i in range(9)} | {"name": CALLED[:2]},
      "0", {"inputs": Table()}),
     ({"y": [f"{i % 5} {i % 3 + 5}" for i in range(N)]}, {}, "0 1", {"labels": Tags("y")}),

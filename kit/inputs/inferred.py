@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit import stores
@@ -57,7 +57,7 @@ def names_of_pictures(root: Path) -> list[str]:
             found += [name if suffix and name.startswith(own) else own + name for name in inside]
         else:
             found.append(place.name)
-    seen = [name for name in found if not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts)]
+    seen = [name for name in found if not any(part.startswith((".", "__")) for part in name.split("/"))]
     return [name for name in seen if name.lower().endswith(SUFFIXES)]
 
 
@@ -113,6 +113,7 @@ def _template(table: pd.DataFrame, taken: set[str], below: dict[str, dict[str, s
 
 def _text(train: pd.DataFrame, shared: list[str], delimiter: str) -> Text | None:
     """The column of the longest texts, if any are."""
-    words = {name: train[name].str.count(r"\S+").mean() for name in shared if train[name].nunique() > DISTINCT * len(train)}
+    wordy = [name for name in shared if train[name].str.contains("[^\\W\\d_]").mean() > DISTINCT]  # not rows of numbers
+    words = {name: train[name].str.count(r"\S+").mean() for name in wordy if train[name].nunique() > DISTINCT * len(train)}
     longest = max(words, key=lambda name: words[name], default="")
     return Text(longest, delimiter) if longest and words[longest] >= max(WORDS, len(shared) - 1) else None

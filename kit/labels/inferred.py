@@ -32,7 +32,7 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
     if target and target not in train:
         raise BadData(f"--target {target}: the training table has no such column; it has {listed(train.columns, 10)}.")
     own = [target] if target else [name for name in asked if name in train]
-    unseen = [str(name) for name in train.columns if name not in test or not len(filled(test[name]))]
+    unseen = [str(name) for name in train.columns if name not in test or (test[name].to_numpy() == "").all()]
     if len(asked) == 1 and not own:
         alike = [name for name in unseen if name.lower() == asked[0].lower()]
         own = alike or (unseen if len(unseen) == 1 else [])
@@ -99,7 +99,7 @@ def _single(cells: pd.Series, sample: pd.Series) -> Labels:
             return Grade(name, top=grades[-1]) if grades[0] == 0 else Numbers((name,), True, (grades[0],), (grades[-1],))
     import pandas as pd
 
-    if set(pd.to_numeric(cells, errors="coerce")) == {0, 1}:
+    if set(pd.to_numeric(pd.Series(list(said), dtype=object), errors="coerce")) == {0, 1}:
         cells = cells.astype(float).astype(int).astype(str)  # 0.0 and 1.0 too may be probabilities
     if _are_tags(said):
         return Tags(name)
