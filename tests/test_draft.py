@@ -38,6 +38,9 @@ SHAPES = {
     "pixels of sixteen greys": (Pixels(12, "p", top=16), Numbers(("a", "b")), mcrmse, {}),
     "a text by its author": (Text("essay"), Grade("score", top=3), qwk, {"group": "author_id"}),
     "a table by time": (Table(), Numbers(("price",)), rmse, {"time": "day"}),
+    "a probability for each class, called otherwise": (Table(), Columns(column="Status", prefix="Status_"), log_loss, {}),
+    "a probability of one class": (Table(), Columns(("yes",), column="survived"), auc, {}),
+    "grades from one": (Text("essay"), Numbers(("score",), True, (1,), (5,)), qwk, {"group": "essay_id"}),
 }
 
 
@@ -96,6 +99,9 @@ def test_archives_are_looked_into(tmp_path: Path) -> None:
     import shutil
 
     root = laid_out(competitions.load("cifar10").competition, tmp_path)
+    labels = (root / "trainLabels.csv").rename(root / "labels.csv")
+    (root / "trainLabels.csv").mkdir()  # as some mounts have it
+    labels.rename(root / "trainLabels.csv/trainLabels.csv")
     for split in ("train", "test"):
         shutil.make_archive(str(root / split), "zip", root, split)
         shutil.rmtree(root / split)
@@ -147,8 +153,9 @@ def test_the_answers_column_may_be_named(tmp_path: Path) -> None:
 
 def test_the_only_column_that_the_test_lacks_holds_the_answers(tmp_path: Path) -> None:
     sample = TABLE[["id"]].assign(answer="0")
-    root = written(tmp_path / "d", train=TABLE.drop(columns="z"), test=TABLE[["id", "x"]], sample_submission=sample)
-    assert facts_of(root).labels == OneOf("y")
+    for number, test in enumerate((TABLE[["id", "x"]], TABLE[["id", "x"]].assign(y=""))):  # or leaves blank
+        root = written(tmp_path / f"d{number}", train=TABLE.drop(columns="z"), test=test, sample_submission=sample)
+        assert facts_of(root).labels == OneOf("y")
 
 
 def test_a_shared_group_is_no_group(tmp_path: Path) -> None:
@@ -162,6 +169,129 @@ def test_a_shared_group_is_no_group(tmp_path: Path) -> None:
     assert facts_of(apart).group == "customer_id"
 
 
+N = 40
+ROWS = {"id": [f"r{i}" for i in range(N)], "x": [str(i % 7) for i in range(N)], "y": [str(i % 2) for i in range(N)]}
+CALLED = [f"{name} of the old town, by the sea" for name in ROWS["id"]]
+SENTENCES = [f"number {i} " + " ".join(f"w{(i * j) % 11}" for j in range(9)) for i in range(N)]
+EVERY: list[tuple[dict[str, list[str]], dict[str, list[str]], str, dict[str, Any]]] = [  # training columns, test's, sample
+    ({}, {}, "0", {"inputs": Table(), "labels": OneOf("y"), "group": None, "time": None}),
+    ({}, {}, "0.5", {"labels": Columns(("y",)), "metric": auc}),
+    ({"y": [f"{i % 2}.0" for i in range(N)]}, {}, "0.5", {"labels": Columns(("y",))}),
+    # What names rows is no feature, and what is only called nearly so is one.
+    ({"": [str(i) for i in range(N)]}, {"": ["0", "1"]}, "0", {"inputs": Table(without=("",))}),
+    ({"rowId": [str(i) for i in range(N)]}, {"rowId": ["0", "1"]}, "0", {"inputs": Table(without=("rowId",))}),
+    ({"humid": [str(i) for i in range(N)]}, {"humid": ["0", "1"]}, "0", {"inputs": Table()}),
+    # Groups: of which the test has others, or which it does not tell.
+    ({"PhotoId": [str(i // 2) for i in range(N)]}, {"PhotoId": ["90", "91"]}, "0", {"group": "PhotoId"}),
+    ({"PhotoId": [str(i // 2) for i in range(N)]}, {"PhotoId": ["1", "91"]}, "0", {"group": None}),
+    ({"PhotoId": [str(i // 2) for i in range(N)]}, {}, "0", {"group": None}),
+    ({"PatientID": [str(i // 2) for i in range(N)]}, {}, "0", {"group": "PatientID"}),
+    ({"website_visits": [str(i // 2) for i in range(N)]}, {"website_visits": ["90", "91"]}, "0", {"group": None}),
+    # Many columns of one name are pixels only where they hold whole numbers.
+    ({f"p{i}": ["0.5"] * N for i in range(64)}, {f"p{i}": ["0", "1"] for i in range(64)}, "0", {"inputs": Table()}),
+    ({f"p{i}": ["A"] * N for i in range(64)}, {f"p{i}": ["A", "B"] for i in range(64)}, "0", {"inputs": Table()}),
+    ({f"p{i}": ["3"] * N for i in range(64)}, {f"p{i}": ["0", "1"] for i in range(64)}, "0", {"inputs": Pixels(8, "p", 15)}),
+    # A text has more words than the row has other columns.
+    ({"name": CALLED}, {"name": CALLED[:2]}, "0", {"inputs": Text("name")}),
+    ({"name": [f"{i} 2 3 4 5 6 7 8" for i in range(N)]}, {"name": ["7 2", "9 2"]}, "0", {"inputs": Table()}),
+    ({f"x{i}": ROWS["x"] for i in range(9)} | {"name": CALLED}, {f"x{i}": ["1", "2"] for i in range(9)} | {"name": CALLED[:2]},
+     "0", {"inputs": Table()}),
+    ({"y": [f"{i % 5} {i % 3 + 5}" for i in range(N)]}, {}, "0 1", {"labels": Tags("y")}),
+    ({"y": [f"{i % 5}.5 {i % 3}.5" for i in range(N)]}, {}, "0", {"labels": OneOf("y")}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(EVERY)))
+def test_a_table_is_read_as_what_it_is(case: int, tmp_path: Path) -> None:
+    columns, asked, answer, wanted = EVERY[case]
+    root = written(
+        tmp_path / "d",
+        train=pd.DataFrame(ROWS | columns),
+        test=pd.DataFrame({"id": ["a", "b"], "x": ["1", "2"]} | asked),
+        sample_submission=pd.DataFrame({"id": ["a", "b"], "y": answer}),
+    )
+    found = facts_of(root)
+    assert same(found, replace(found, **wanted))
+
+
+DOUBTS = {  # training answers, the sample's, what is said of them
+    "a probability?": ("01", "0", 'state Columns(("y",)) and, say, auc'),
+    "classes or amounts?": ("123", "1", 'state Numbers(("y",), True)'),
+    "classes spelled otherwise": ("abc", "0.5", "the sample answers otherwise: '0.5' is no class"),
+    "whose probability?": (("no", "yes"), "0.5", "a fraction in the sample is taken for the probability of 'yes'"),
+    "several classes": ("ab", "a b", "the sample answers otherwise: 'a b' is no class"),
+    "tags?": (("a", "b", "a b"), "a", 'state OneOf("y")'),
+    "one column of two": ("ab", "a", "nothing is learned from 'x': Table() would, but not from the text"),
+    "ids that say when": ("ab", "a", "'id day' names the rows, so nothing is learned from it"),
+    "tables": ("ab", "a", "tables that are not read: 'oof.csv', 'submission.csv', 'train_more.csv'"),
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_what_is_guessed_is_said(doubt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answers, answer, said = DOUBTS[doubt]
+    train = pd.DataFrame(ROWS | {"y": [answers[i % len(answers)] for i in range(N)]})
+    train = train.assign(id=[f"20{i + 10}-01-01" for i in range(N)], text=SENTENCES).rename(columns={"id": "id day"})
+    root = written(
+        tmp_path / "d",
+        train=train,
+        train_more=train,
+        test=train.drop(columns="y"),
+        oof=train,
+        submission=train[["id day"]].assign(y="b"),
+        sample_submission=train[["id day"]].assign(y=answer),
+    )
+    _, lines = draft.write("mine", root)
+    assert any(said in line for line in lines), lines
+    other = [one for name, (*_, one) in DOUBTS.items() if name not in (doubt, *list(DOUBTS)[-3:])]
+    assert not any(one in line for line in lines for one in other)
+
+
+def test_pictures_of_several_sizes_are_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = laid_out(competitions.load("plant2020").competition, tmp_path)
+    Image.new("RGB", (40, 30)).save(root / "images/train_0003.jpg")
+    draft.write("mine", root)
+    assert competitions.load("mine").presets["fast"].size == draft.PHOTOS.size
+
+
+def test_pictures_of_training_rows_only_are_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = written(tmp_path / "d", train=TABLE, test=TABLE[["id", "x"]].assign(id=list("uvwxyz")))
+    frames.write_csv(root / "sample.csv", TABLE[["id", "y"]].assign(id=list("uvwxyz")), index=False)
+    for one in TABLE["id"]:
+        Image.new("RGB", (8, 8)).save(root / f"{one}.png")
+    assert any("pictures such as 'a.png' are not used" in line for line in draft.write("mine", root)[1])
+    assert isinstance(facts_of(root).inputs, Table)
+
+
+SAMPLE = TABLE[["id", "y"]]
+SAID: list[tuple[dict[str, pd.DataFrame], str]] = [
+    ({}, r"no table \(.csv, .tsv\)"),
+    (
+        {"sample": SAMPLE},
+        r"no table .* to train on beside sample.csv.\nMake a train.csv of what is there: id,y; a row an answer",
+    ),
+    ({"sample": TABLE[["id"]], "train": TABLE}, "sample.csv: an id and columns to fill are wanted; it has 'id'"),
+    (
+        {"sample": SAMPLE.rename(columns={"id": ""}), "train": TABLE},
+        "sample.csv: an id and columns to fill are wanted; it has ''",
+    ),
+    ({"sample": SAMPLE.iloc[:0], "train": TABLE}, "sample.csv: a header and no rows"),
+    (
+        {"sample": SAMPLE, "train": TABLE.assign(id="a")},
+        "train.csv: several rows have the 'id' 'a'; an adapter has one row an id",
+    ),
+    ({"sample": SAMPLE, "train": TABLE}, r"nothing is known of the rows: .* \(there are none"),
+    (
+        {"sample": SAMPLE, "train": TABLE, "test": TABLE.rename(columns={"id": "name"})},
+        "say 'a'.; its column 'name' holds them",
+    ),
+    ({"sample": SAMPLE, "train": TABLE, "test": TABLE[["x"]].assign(n="1")}, "no column holds them: it has 'x', 'n'"),
+]
+
+
 def test_what_cannot_be_inferred_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(kit.BadData, match=r"no sample submission among 'train.csv': it tells what is asked.\n`kit run csv"):
@@ -170,10 +300,9 @@ def test_what_cannot_be_inferred_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     Image.new("RGB", (8, 8)).save(tmp_path / "tree/train/cats/1.png")
     with pytest.raises(kit.BadData, match="`kit run folders --data DIR` takes train/CLASS/PICTURE without an adapter"):
         facts_of(tmp_path / "tree")
-    with pytest.raises(kit.BadData, match=r"no training table beside sample.csv"):
-        facts_of(written(tmp_path / "b", sample=TABLE[["id", "y"]]))
-    with pytest.raises(kit.BadData, match=r"sample.csv: an id and columns to fill are wanted; it has 'id'"):
-        facts_of(written(tmp_path / "c", sample=TABLE[["id"]], train=TABLE))
+    for number, (tables, said) in enumerate(SAID):
+        with pytest.raises(kit.BadData, match=said):
+            facts_of(written(tmp_path / f"d{number}", **tables))
     for name, said in (("mnist", "mnist.py is there already"), ("my comp", "a name of letters"), ("mine", "no such folder")):
         with pytest.raises(kit.Usage, match=said):
             draft.write(name, tmp_path / "nowhere")
@@ -202,7 +331,7 @@ def test_the_command_says_what_it_found_and_what_it_guessed(
     said = capsys.readouterr().out
     assert said.startswith(
         "competitions/leaves.py\n"
-        "· 40 training rows (train.csv); 20 to be answered, named by 'image_id'\n"
+        "· 40 training rows (train.csv); 20 to be answered (sample_submission.csv), named by 'image_id'\n"
         '· Images("images/{id}.jpg")\n'
         '· Columns(names=("healthy", "multiple_diseases", "rust", "scab"), exclusive=True)\n'
         "? auc is what such answers are mostly scored by"

@@ -12,6 +12,7 @@ from sklearn import metrics, preprocessing
 from kit import labels as all_labels
 from kit.config import Config
 from kit.errors import BadData
+from kit.keeper import tracked
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 
 KINDS: dict[str, Labels] = {
@@ -22,6 +23,8 @@ KINDS: dict[str, Labels] = {
     "several probabilities": Columns(("a", "b", "c")),
     "exclusive probabilities": Columns(("a", "b", "c"), exclusive=True),
     "a probability for each class of a column": Columns(("a", "b", "c"), column="breed"),
+    "a probability for each class, called otherwise": Columns(("is a", "is b", "is c"), column="breed", prefix="is "),
+    "a probability of one class of a column": Columns(("yes",), column="survived"),
     "tags": Tags("y", ("scab", "rust", "healthy")),
     "tags, learned": Tags("y"),
     "a number": Numbers(("v",)),
@@ -217,3 +220,21 @@ def test_the_report_of_numbers_equals_scikit_learns() -> None:
     scale = preprocessing.MinMaxScaler().fit([[0, -50], [10, 50]])
     assert found["scaled_mse"] == pytest.approx(metrics.mean_squared_error(scale.transform(truth), scale.transform(answer)))
     assert found["exact"] == (truth == answer).all(axis=1).mean()
+
+
+def test_classes_that_exclude_each_other_are_tracked_alike_however_they_are_stated() -> None:
+    y = np.array([0, 1, 2, 2, 1])
+    guess = torch.softmax(torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)), dim=1)
+    one, each = OneOf("y", ("a", "b", "c")), Columns(("a", "b", "c"), column="y")
+    assert tracked(one, guess, torch.from_numpy(y)) == tracked(each, guess, torch.eye(3)[y])
+
+
+@pytest.mark.parametrize("kind", ["one probability", "a probability of one class of a column", "a number", "grade"])
+def test_a_single_answer_may_be_called_otherwise_in_the_sample(kind: str) -> None:
+    labels, _, y = rows(kind)
+    assert np.array_equal(labels.decode(labels.certain(y), ["another"])["another"], labels.truth(y).reshape(-1))
+
+
+def test_a_class_that_no_row_has_is_refused() -> None:
+    with pytest.raises(BadData, match="column 'y': no training row says 'Yes', but"):
+        Columns(("Yes",), column="y").bind(table({"y": ["yes", "no"]}))

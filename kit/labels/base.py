@@ -194,6 +194,18 @@ def number_fault(cell: str, low: float = float("-inf"), high: float = float("inf
     return "" if low <= value <= high else f"{cell!r} is not from {low:g} to {high:g}"
 
 
+def tracked(classes: int) -> dict[str, Any]:
+    """torchmetrics of so many classes that exclude each other."""
+    from torchmetrics import classification as tm
+
+    count: dict[str, Any] = {"num_classes": classes, "validate_args": False}
+    return {
+        "accuracy": tm.MulticlassAccuracy(average="micro", **count),
+        "f1": tm.MulticlassF1Score(average="macro", **count),
+        "auroc": tm.MulticlassAUROC(**count),
+    }
+
+
 def unknown(train: pd.DataFrame, column: str, known: tuple[str, ...]) -> BadData:
     """The error for labels outside the declared classes, with the rows that have them."""
     rows = train[~train[column].isin(known)]

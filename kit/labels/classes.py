@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, codes, distinct, number_fault, numbers, unknown
+from kit.labels.base import Labels, codes, distinct, number_fault, numbers, tracked, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,14 +68,7 @@ class OneOf(Labels):
         return logits.float().softmax(dim=1)
 
     def tracked(self) -> dict[str, Any]:
-        from torchmetrics import classification as tm
-
-        count: dict[str, Any] = {"num_classes": len(self.classes), "validate_args": False}
-        return {
-            "accuracy": tm.MulticlassAccuracy(average="micro", **count),
-            "f1": tm.MulticlassF1Score(average="macro", **count),
-            "auroc": tm.MulticlassAUROC(**count),
-        }
+        return tracked(len(self.classes))
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         names = self.classes or ("cat", "dog")

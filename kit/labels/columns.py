@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.errors import BadData, listed
 from kit.folds import rarest_label
-from kit.labels.base import Labels, codes, distinct, number_fault, numbers
+from kit.labels.base import Labels, codes, distinct, number_fault, numbers, tracked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,31 +51,51 @@ class Columns(_ManyProbabilities):
     """A 0/1 column for each name in the training file and a probability for each in the submission.
 
     `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid). `column`: the training file has
-    that one column instead, which holds a name; names left out are learned from it.
+    that one column instead, which holds a name; names left out are learned from it. Where one name is given, the submission
+    holds its probability in a column called as this one. `prefix`: what names begin with in the submission only.
     """
 
     names: tuple[str, ...] = ()
     exclusive: bool = False
     column: str = ""
+    prefix: str = ""
     kind: ClassVar[str] = "probabilities"
 
     def __post_init__(self) -> None:
         if not self.names and not self.column:
             raise ValueError("names, or the column that holds them, are wanted")
-        object.__setattr__(self, "exclusive", self.exclusive or bool(self.column))
+        object.__setattr__(self, "exclusive", self.exclusive or (bool(self.column) and len(self.names) != 1))
 
     @property
     def train_columns(self) -> tuple[str, ...]:
         return (self.column,) if self.column else self.names
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names as the training file has them."""
+        return tuple(name.removeprefix(self.prefix) for name in self.names)
+
+    @property
+    def _one(self) -> bool:
+        """Is one name of a column asked for?"""
+        return bool(self.column) and len(self.names) == 1
+
     def bind(self, train: pd.DataFrame) -> Columns:
-        return self if self.names else replace(self, names=distinct(train, self.column))
+        if self._one and not train[self.column].isin(self.classes).any():
+            raise BadData(
+                f"column {self.column!r}: no training row says {self.classes[0]!r}, but {listed(set(train[self.column]))}."
+            )
+        if self.names:
+            return self
+        return replace(self, names=tuple(self.prefix + name for name in distinct(train, self.column)))
 
     def as_trained(self, answers: pd.DataFrame) -> pd.DataFrame:
         if not self.column or answers.shape[1] == 1:
-            return super().as_trained(answers)
+            known = super().as_trained(answers)
+            certain = {"1": self.classes[0], "1.0": self.classes[0]} if self._one else {}
+            return known.map(lambda cell: certain.get(cell, cell))
         likeliest = answers[list(self.names)].to_numpy(np.float64).argmax(axis=1)
-        return answers[[]].assign(**{self.column: [self.names[i] for i in likeliest]})
+        return answers[[]].assign(**{self.column: [self.classes[i] for i in likeliest]})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,11 +103,13 @@ class Columns(_ManyProbabilities):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        return self.names
+        return (self.column,) if self._one else self.names
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
+        if self._one:
+            return (train[[self.column]] == self.classes[0]).to_numpy(np.float32, copy=True)
         if self.column:
-            return np.eye(len(self.names), dtype=np.float32)[codes(train, self.column, self.names)]
+            return np.eye(len(self.names), dtype=np.float32)[codes(train, self.column, self.classes)]
         y = numbers(train, self.names)
         wrong = (y < 0) | (y > 1)
         if wrong.any():
@@ -105,6 +127,8 @@ class Columns(_ManyProbabilities):
         return predictions
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
+        if len(columns) == 1 == len(self.names):
+            return {columns[0]: predictions[:, 0]}
         strange = [name for name in columns if name not in self.names]
         absent = [name for name in self.names if name not in columns]
         if strange or absent:
@@ -120,6 +144,9 @@ class Columns(_ManyProbabilities):
     def strata(self, y: np.ndarray) -> np.ndarray:
         return y.argmax(axis=1) if self.exclusive else super().strata(y)
 
+    def tracked(self) -> dict[str, Any]:
+        return tracked(len(self.names)) if self.exclusive else super().tracked()
+
     def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import cross_entropy
 
@@ -130,7 +157,7 @@ class Columns(_ManyProbabilities):
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         if self.column:
-            names = self.names or ("cat", "dog", "owl")
+            names = (*self.classes, "other") if self._one else self.classes or ("cat", "dog", "owl")
             return {self.column: [names[i % len(names)] for i in rng.permutation(n)]}
         if self.exclusive:
             answers = np.eye(len(self.names), dtype=int)[rng.permutation(n) % len(self.names)]

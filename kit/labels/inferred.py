@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CLASSES = 20  # more different whole numbers than these are amounts
 MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
-GRADED = re.compile("diagnosis|grade|severity|rating|score|level|stage|stars", re.I)  # what ordered classes are called
+GRADED = re.compile("diagnosis|grade|severity|rating|score|level|stage|stars|quality", re.I)  # what ordered classes are called
 GRADES = range(3, 11)  # so many of them
 
 
@@ -32,7 +32,7 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
     if target and target not in train:
         raise BadData(f"--target {target}: the training table has no such column; it has {listed(train.columns, 10)}.")
     own = [target] if target else [name for name in asked if name in train]
-    unseen = [str(name) for name in train.columns if name not in test]
+    unseen = [str(name) for name in train.columns if name not in test or (test[name].to_numpy() == "").all()]
     if len(asked) == 1 and not own:
         alike = [name for name in unseen if name.lower() == asked[0].lower()]
         own = alike or (unseen if len(unseen) == 1 else [])
@@ -42,8 +42,10 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
         return _several(train, tuple(asked))
     classes = {str(name): set(filled(train[name])) for name in (own if target else unseen)}
     for name, said in classes.items():
-        if len(said) > 1 and said <= set(asked):
-            return Columns(() if said == set(asked) else tuple(asked), column=name)
+        for prefix in ("", *(asked[0].removesuffix(one) for one in said if asked[0].endswith(one))):
+            named = {prefix + one for one in said}
+            if len(said) > 1 and named <= set(asked):
+                return Columns(() if named == set(asked) else tuple(asked), column=name, prefix=prefix)
     raise BadData(
         f"the sample submission asks for {listed(asked)}; which column of the training table holds the answers?"
         f"\nIt has {listed(train.columns, 10)}: name one with --target."
@@ -82,19 +84,29 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
 def usual_metric(labels: Labels) -> Metric:
     """The metric by which such answers are mostly scored; the competition's page tells which it is."""
     if isinstance(labels, Numbers):
-        return metrics.rmse if len(labels.names) == 1 else metrics.mcrmse
+        one = metrics.qwk if labels.whole else metrics.rmse
+        return one if len(labels.names) == 1 else metrics.mcrmse
     if isinstance(labels, Columns):
-        return metrics.log_loss if labels.column else metrics.auc
+        return metrics.log_loss if labels.column and labels.exclusive else metrics.auc
     return {"grade": metrics.qwk, "tags": metrics.f1_samples}.get(labels.kind, metrics.accuracy)
 
 
 def _single(cells: pd.Series, sample: pd.Series) -> Labels:
     name, said = str(cells.name), set(cells)
-    if GRADED.search(name) and len(said) in GRADES and said == {str(i) for i in range(len(said))}:
-        return Grade(name, top=len(said) - 1)
+    if GRADED.search(name) and len(said) in GRADES and all(map(str.isdecimal, said)):
+        grades = sorted(map(int, said))
+        if {str(one) for one in range(grades[0], grades[-1] + 1)} == said:
+            return Grade(name, top=grades[-1]) if grades[0] == 0 else Numbers((name,), True, (grades[0],), (grades[-1],))
+    import pandas as pd
+
+    if set(pd.to_numeric(pd.Series(list(said), dtype=object), errors="coerce")) == {0, 1}:
+        cells = cells.astype(float).astype(int).astype(str)  # 0.0 and 1.0 too may be probabilities
     if _are_tags(said):
         return Tags(name)
-    return of_column(cells, sample)
+    found = of_column(cells, sample)
+    if isinstance(found, OneOf) and len(said) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+        return Columns((max(said),), column=name)  # yes, True, Presence: the later of two is mostly the one that is asked for
+    return found
 
 
 def _are_tags(said: set[str]) -> bool:
@@ -102,7 +114,7 @@ def _are_tags(said: set[str]) -> bool:
     split = [one.split() for one in said]
     words = {word for one in split for word in one}
     once = all(len(set(one)) == len(one) for one in split)
-    return once and len(words) < len(said) and not any(word.replace(".", "").isdecimal() for word in words)
+    return once and len(words) < len(said) and not any("." in word and word.replace(".", "").isdecimal() for word in words)
 
 
 def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:
