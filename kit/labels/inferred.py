@@ -92,13 +92,13 @@ def usual_metric(labels: Labels) -> Metric:
 
 
 def _single(cells: pd.Series, sample: pd.Series) -> Labels:
+    import pandas as pd
+
     name, said = str(cells.name), set(cells)
     if GRADED.search(name) and len(said) in GRADES and all(map(str.isdecimal, said)):
         grades = sorted(map(int, said))
         if {str(one) for one in range(grades[0], grades[-1] + 1)} == said:
             return Grade(name, top=grades[-1]) if grades[0] == 0 else Numbers((name,), True, (grades[0],), (grades[-1],))
-    import pandas as pd
-
     if set(pd.to_numeric(pd.Series(list(said), dtype=object), errors="coerce")) == {0, 1}:
         cells = cells.astype(float).astype(int).astype(str)  # 0.0 and 1.0 too may be probabilities
     if _are_tags(said):
