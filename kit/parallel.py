@@ -145,17 +145,18 @@ def _end(children: Sequence[Child]) -> None:
 
 def work_on(folder: Path, folds: list[int], seconds: float, quiet: bool) -> None:
     """Train these folds of a run that another process has prepared, and holds."""
+    budget = Budget(seconds, time.monotonic())  # before seconds of imports
     from kit import competition as competitions, crossval, devices
     from kit.stopping import stoppable
     from kit.work import prepare
 
-    began, run = time.monotonic(), Run(folder)
+    run = Run(folder)
     info = run.info
     config, root = Config(**info["config"]), Path(info["root"])
     adapter = competitions.load(info["competition"]).shaped(config, root)
     with stoppable() as stop:
         here = devices.choose(config, adapter.competition.inputs.kind)
-        work = prepare(run, adapter, here, root, stop, True, folds, Budget(seconds, began))
+        work = prepare(run, adapter, here, root, stop, True, folds, budget)
         work.progress.quiet = quiet
         crossval.train(work)
 
@@ -178,4 +179,6 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(code)  # as `kit.__main__` does: to take torch's modules apart takes seconds
