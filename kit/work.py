@@ -161,7 +161,8 @@ def in_time(work: Work) -> tuple[Config, bool]:
         if each * (rows + enough * test) > left:
             least = clock(each * (rows + enough * test))
             work.progress.say(f"--time-budget: predictions alone take about {least}, which is longer")
-        found = {"views": views, "weigh": weigh, "notes": notes} | ({"answering": enough} if notes else {})
+        fewer: dict[str, Any] = {"answering": enough, "notes": notes} if notes else {}
+        found = {"views": views, "weigh": weigh, **fewer}
         work.run.note(in_time=found, notes=work.run.info["notes"] + notes)
     found = found or {"views": config.views, "weigh": True}
     return config.changed(views=found["views"]), found["weigh"]

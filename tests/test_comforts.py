@@ -167,8 +167,8 @@ def test_a_time_budget_lets_fewer_folds_answer_the_test_where_one_view_is_too_sl
     rows, test = 300, len(competition.load("digits").competition.tables(digits).sample)
     monkeypatch.setattr(inference, "pace", lambda *rest: 0.5 * 55 / (rows + 2 * test))
     run = kit.run("digits", digits, out=tmp_path / "run", **knobs)
-    assert run.complete and run.info["in_time"] == {"views": 1, "weigh": False, "answering": 2}
     note = f"--time-budget: 2 of {3 + (final == 'both')} models answer the test; there is no time for the others"
+    assert run.complete and run.info["in_time"] == {"views": 1, "weigh": False, "answering": 2, "notes": [note]}
     assert note in capsys.readouterr().err and note in run.info["notes"]
     folders = [run.fold(0), run.fold(1)] if final == "folds" else [run.fold(0), run.fold("refit")]
     assert [folder.name for folder in sorted(run.path.glob("*/")) if (folder / "test.csv").exists()] == [
@@ -181,7 +181,8 @@ def test_a_time_budget_lets_fewer_folds_answer_the_test_where_one_view_is_too_sl
     run.note(status="stopped")
     before = run.test
     monkeypatch.setattr(inference, "pace", lambda *rest: 1e-6)
-    assert kit.run("digits", digits, out=tmp_path / "run", **knobs).test.equals(before)  # what was found once stays
+    again = kit.run("digits", digits, out=tmp_path / "run", **knobs)
+    assert again.test.equals(before) and note in again.info["notes"]  # what was found once stays
 
 
 def _cut(*rest: Any) -> None:
