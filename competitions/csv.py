@@ -58,7 +58,10 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
     if table is None or target not in table:
         return facts.labels, facts.metric
     sample = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
-    labels = of_column(filled(table[target]), None if sample is None or sample.empty else sample.iloc[:, 0])
+    try:
+        labels = of_column(filled(table[target]), None if sample is None or sample.empty else sample.iloc[:, 0])
+    except BadData as fault:
+        raise BadData(f"{facts.train}: {fault}") from fault
     return labels, usual_metric(labels)
 
 

@@ -193,11 +193,8 @@ class Judge:
         """What `scores.json` holds, but for the seconds."""
         values, each = oof.to_numpy(np.float32), [np.flatnonzero(self.fold == k) for k in np.unique(self.fold)]
         folds = [self(rows, values[rows]) for rows in each]
-        extra, solution = {}, self.tables.solution
-        if solution is not None:
-            known = self.labels.encode(self.labels.as_trained(solution))
-            answers = test.loc[solution.index].to_numpy(np.float32)
-            extra["held_out"] = self.facts.metric(self.labels.truth(known), self.labels.harden(answers))
+        held_out = self.tables.held_out(self.labels, self.facts.metric, test)
+        extra = {} if held_out is None else {"held_out": held_out}
         return {
             "metric": self.facts.metric.name,
             "higher_is_better": self.facts.metric.higher_is_better,

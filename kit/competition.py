@@ -35,6 +35,16 @@ class Tables:
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
 
+    def held_out(self, labels: Labels, metric: Metric, predictions: pd.DataFrame) -> float | None:
+        """The score of predictions by id on the test answers, where they are known (a `solution.csv`, say), else None."""
+        import numpy as np
+
+        if self.solution is None:
+            return None
+        known = labels.encode(labels.as_trained(self.solution))
+        answers = predictions.loc[self.solution.index].to_numpy(np.float32)
+        return metric(labels.truth(known), labels.harden(answers))
+
 
 @dataclass(frozen=True)
 class Asked:

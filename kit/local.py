@@ -144,18 +144,18 @@ def _run(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> int:
     from kit import tune
     from kit.plan import planned
+    from kit.runs import Run
 
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
-    named = Path("runs") / plan.adapter.name / arguments.run_name if arguments.run_name else None
-    path = Path(arguments.out) if arguments.out else named
-    found = tune.tune(plan, arguments.trials, arguments.tuned, path, arguments.fresh, arguments.quiet)
+    target = Run(plan.folder(arguments.run_name, arguments.out, "tune-"))
+    found = tune.tune(plan, arguments.trials, arguments.tuned, target, arguments.fresh, arguments.quiet)
     if arguments.json:
         gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
         print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
         return 0
     given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
-    given |= {flag(KNOBS[name]): value for name, value in knobs.items() if name not in found.best.knobs}
+    given |= {flag(KNOBS[name]): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
     print(tune.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
     return 0

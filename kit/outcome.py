@@ -29,7 +29,7 @@ def finish(work: Work) -> dict[str, Any]:
     frames.write_csv(run.path / "test.csv", test)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
     scores = score(work, oof, stats)
-    held_out = score_held_out(work, test)
+    held_out = work.tables.held_out(work.tables.labels, work.adapter.competition.metric, test)
     if held_out is not None:
         scores["extra"]["held_out"] = held_out
     scores["seconds"]["read"] = work.read_seconds
@@ -82,13 +82,3 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
         "seconds": {"total": sum(seconds.values()), **seconds},
         "rows": {"train": len(work.y), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }
-
-
-def score_held_out(work: Work, test: pd.DataFrame) -> float | None:
-    """The score on the test answers, where they are known (a `solution.csv`, a test set of one's own), else None."""
-    solution, labels = work.tables.solution, work.tables.labels
-    if solution is None:
-        return None
-    known = labels.encode(labels.as_trained(solution))
-    values = test.loc[solution.index].to_numpy(np.float32)
-    return work.adapter.competition.metric(labels.truth(known), labels.harden(values))

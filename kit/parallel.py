@@ -37,10 +37,11 @@ def train(work: Work) -> None:
     """Every fold that is asked for, several at a time where there is more than one place for them; then the refit."""
     from kit import crossval
 
-    folds = [k for k in work.left if isinstance(k, int) and not crossval.finished(work.run.fold(k))]
-    count = min(places(work.config), len(folds))
+    count = places(work.config)
     if count > 1:
-        _side_by_side(work, folds, count)
+        folds = [k for k in work.left if isinstance(k, int) and not crossval.finished(work.run.fold(k))]
+        if len(folds) > 1:
+            _side_by_side(work, folds, min(count, len(folds)))
     crossval.train(work)  # the refit; a fold that is finished is only counted
 
 
@@ -112,17 +113,17 @@ def _side_by_side(work: Work, folds: list[int], count: int) -> None:
 def _start(work: Work, folds: list[int], number: int, count: int, seconds: float) -> Child:
     import torch
 
-    places = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if work.config.devices == "gpu":
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         gpus = seen if seen != [""] else [str(i) for i in range(torch.cuda.device_count())]
-        places["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+        own["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     else:
-        places["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // count))
+        own["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // count))
     words = [str(work.run.path), ",".join(map(str, folds)), str(seconds), str(int(work.progress.quiet))]
     process = subprocess.Popen(
         [sys.executable, "-m", "kit.parallel", *words],
-        env=os.environ | places, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=os.environ | own, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     return Child(folds, process)
 
@@ -175,6 +176,9 @@ def main(words: Sequence[str]) -> int:
     except KitError as fault:
         print(f"kit: {fault}", file=sys.stderr)
         return fault.code
+    except Exception as fault:
+        print(f"kit: a fault in the kit: {type(fault).__name__}: {fault}\n--jobs 1 --debug shows where.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -35,7 +35,7 @@ def run(
     """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
     began = time.monotonic()
     plan = planned(name, data, preset, knobs)
-    target = Run(Path(out) if out else Path("runs") / plan.adapter.name / (run_name or plan.name))
+    target = Run(plan.folder(run_name, out))
     with target.locked():
         if fresh:
             clear(target)

@@ -29,6 +29,10 @@ class Plan:
         changed = {key: configs.shown(key, getattr(self.config, key)) for key in configs.by_hand(self.origins)}
         return runs.default_name(self.preset, changed)
 
+    def folder(self, name: str | None, out: str | Path | None, kind: str = "") -> Path:
+        """Where what it makes is: in `out`, or under a name; without one under its own, after `kind`."""
+        return Path(out) if out else Path("runs") / self.adapter.name / (name or f"{kind}{self.name}")
+
 
 def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any]) -> Plan:
     """The Plan of a command. Raises Usage and BadData for what cannot be meant, before anything is read."""

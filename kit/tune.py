@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import config as configs, files, pipeline, ranges
+from kit import config as configs, frames, pipeline, ranges
 from kit.budget import Budget
 from kit.errors import DiskError, KitError, Stopped, Usage
 from kit.plan import Plan
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kit.work import Work
 
 SHOWN = 10  # trials in the summary
-RESULT, TABLE = "trial.json", "trials.csv"
+TABLE = "trials.csv"
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Tuned:
         return self.trials[0]
 
 
-def tune(plan: Plan, trials: int, tuned: str, path: Path | None, fresh: bool, quiet: bool) -> Tuned:
+def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: bool) -> Tuned:
     """Try the plan's Config and `trials` - 1 draws, then weigh the best. The same call goes on where it stopped.
 
-    `tuned`: the knobs to tune, see `kit.ranges.parsed`; "" for the usual ones. `path`: the folder, if not the usual one. A
-    time budget is of the whole tuning; trials train to their end. Raises Usage for what cannot be tuned, and where the
+    `tuned`: the knobs to tune, see `kit.ranges.parsed`; "" for the usual ones. `target`: where. A time budget is of the
+    whole tuning; trials train to their end. Raises Usage for what cannot be tuned, and where the
     folder holds a run, or a tuning of other ranges.
     """
     began = time.monotonic()
@@ -70,7 +70,6 @@ def tune(plan: Plan, trials: int, tuned: str, path: Path | None, fresh: bool, qu
         raise Usage("--lr auto and --batch auto are found before a run: give a number to tune around.")
     tried = ranges.parsed(tuned, plan.config) if tuned else ranges.usual(plan.config)
     known = plan.known | {"ranges": [str(one) for one in tried]}
-    target = Run(path or Path("runs") / plan.adapter.name / f"tune-{plan.name}")
     with target.locked():
         if fresh:
             pipeline.clear(target)
@@ -91,7 +90,7 @@ def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[T
     work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
     for number in range(count):
         longest = max((one.seconds for one in found), default=0.0)
-        if found and budget.left < 3 * longest:  # this one, and two to weigh the best
+        if found and budget.left < 3 * longest and not _result(work, number).exists():  # this one, and two to weigh the best
             work.progress.say(f"--time-budget: {number} of {count} trials")
             break
         found.append(attempt(work, number, fold, ranges.draw(tried, work.config.seed, number)))
@@ -103,19 +102,24 @@ def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[T
 
 def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any]) -> Trial:
     """One fit and its score on the fold; what is there already is read. Raises what the preset's fit raises."""
-    folder = work.run.path / f"trial{number:03d}"
-    if not (folder / RESULT).exists():
+    path = _result(work, number)
+    if not path.exists():
         began = time.monotonic()
         try:
-            score: float | None = predicted(work, folder, fold, knobs, f"trial {number}")[0]
+            score: float | None = predicted(work, path.parent, fold, knobs, f"trial {number}")[0]
         except KitError as fault:
             if not number or isinstance(fault, Stopped | DiskError):
                 raise
             work.progress.say(f"trial {number} failed: {fault}")
             score = None
-        write_json(folder / RESULT, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began})
-    known = read_json(folder / RESULT)
+        write_json(path, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began})
+    known = read_json(path)
     return Trial(number, known["knobs"], known["score"], known["seconds"])
+
+
+def _result(work: Work, number: int) -> Path:
+    """Where a trial's score is, once it has one."""
+    return work.run.path / f"trial{number:03d}" / "trial.json"
 
 
 def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name: str) -> tuple[float, np.ndarray]:
@@ -140,14 +144,15 @@ def weigh(work: Work, best: Trial) -> Gain | None:
     """How much better the best trial's knobs are than the preset's on the second fold; None where there is none."""
     if len(work.folds.numbers) < 2:
         return None
-    kept = work.run.path / "gain.json"
+    folder = work.run.path / "trial-weighed"
+    kept = folder / "gain.json"
     known = read_json(kept) if kept.exists() else {}
     if known.get("trial") != best.number:
         fold = work.folds.numbers[1]
         labels, metric = work.tables.labels, work.adapter.competition.metric
         truth = labels.truth(work.y[work.folds.split(fold)[1]])
         sides = [
-            labels.harden(predicted(work, work.run.path / "trial-weighed" / side, fold, knobs, f"fold {fold}, {side}")[1])
+            labels.harden(predicted(work, folder / side, fold, knobs, f"fold {fold}, {side}")[1])
             for side, knobs in (("best", best.knobs), ("preset", {}))
         ]
         sign = 1 if metric.higher_is_better else -1
@@ -167,7 +172,7 @@ def summary(tuned: Tuned, command: str) -> str:
             str(one.number) if one.number else "preset",
             "failed" if one.score is None else f"{one.score:.5f}",
             clock(one.seconds),
-            *(configs.shown(name, one.knobs.get(name, getattr(config, name))) for name in names),
+            *values(one, names, config),
         ]
         for one in shown
     ]
@@ -186,10 +191,14 @@ def summary(tuned: Tuned, command: str) -> str:
     return f"{text}{said}\n{command} {flags}"
 
 
+def values(trial: Trial, names: list[str], config: configs.Config) -> list[str]:
+    """A trial's values of these knobs as one types them."""
+    return [configs.shown(name, trial.knobs.get(name, getattr(config, name))) for name in names]
+
+
 def write_table(path: Path, trials: list[Trial], names: list[str], config: configs.Config) -> None:
     """The trials as a table, the best first."""
-    lines = [["trial", "score", "seconds", *names]]
-    for one in trials:
-        values = [configs.shown(name, one.knobs.get(name, getattr(config, name))) for name in names]
-        lines.append([str(one.number), "" if one.score is None else repr(one.score), f"{one.seconds:.1f}", *values])
-    files.write(path, "".join(",".join(line) + "\n" for line in lines))
+    import pandas as pd
+
+    rows = [[one.number, one.score, round(one.seconds, 1), *values(one, names, config)] for one in trials]
+    frames.write_csv(path, pd.DataFrame(rows, columns=["trial", "score", "seconds", *names]), index=False)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import kit
-from kit import frames, ranges, tune
+from kit import frames, pipeline, ranges, tune
 from kit.cli import main
 from kit.config import Config
 from kit.plan import planned
@@ -19,26 +19,14 @@ from kit.tune import Tuned
 KNOBS = {"model": "convnet", "width": 4, "epochs": 2, "batch": 64, "folds": 3, "views": 1, "augment": "none"}
 
 
-def tuned(data: Path, out: Path, trials: int = 4, which: str = "lr,dropout", **knobs: Any) -> Tuned:
-    return tune.tune(planned("digits", data, "fast", KNOBS | knobs), trials, which, out, fresh=False, quiet=True)
+def tuned(digits: Path, out: Path, trials: int = 4, which: str = "lr,dropout", **knobs: Any) -> Tuned:
+    return tune.tune(planned("digits", digits, "fast", KNOBS | knobs), trials, which, kit.Run(out), fresh=False, quiet=True)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Digits laid out once."""
-    from kit import competition as competitions
-
-    folder = tmp_path_factory.mktemp("tune") / "digits"
-    lay_out = competitions.load("digits").competition.embedded
-    assert lay_out is not None
-    lay_out(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+def whole(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """A tuning that nothing disturbed."""
-    return tuned(data, tmp_path_factory.mktemp("whole") / "t", trials=5)
+    return tuned(digits, tmp_path_factory.mktemp("whole") / "t", trials=5)
 
 
 def test_draws_lie_in_their_range_and_depend_on_seed_and_trial_alone() -> None:
@@ -93,17 +81,17 @@ def test_what_cannot_be_tuned_is_said(text: str, said: str) -> None:
         ranges.parsed(text, Config())
 
 
-def test_a_trial_scores_what_that_fold_of_a_run_scores(whole: Tuned, data: Path, tmp_path: Path) -> None:
+def test_a_trial_scores_what_that_fold_of_a_run_scores(whole: Tuned, digits: Path, tmp_path: Path) -> None:
     for trial in whole.trials[:2]:
-        run = kit.run("digits", data, out=tmp_path / str(trial.number), only_fold=[0], quiet=True, **(KNOBS | trial.knobs))
+        run = kit.run("digits", digits, out=tmp_path / str(trial.number), only_fold=[0], quiet=True, **(KNOBS | trial.knobs))
         assert json.loads((run.fold(0) / "fold.json").read_text())["score"] == trial.score
 
 
-def test_the_gain_is_told_by_the_second_fold(whole: Tuned, data: Path, tmp_path: Path) -> None:
+def test_the_gain_is_told_by_the_second_fold(whole: Tuned, digits: Path, tmp_path: Path) -> None:
     assert whole.best.number and whole.gain is not None
     scores = []
     for knobs in (whole.best.knobs, {}):
-        run = kit.run("digits", data, out=tmp_path / str(len(scores)), only_fold=[1], quiet=True, **(KNOBS | knobs))
+        run = kit.run("digits", digits, out=tmp_path / str(len(scores)), only_fold=[1], quiet=True, **(KNOBS | knobs))
         scores.append(json.loads((run.fold(1) / "fold.json").read_text())["score"])
     assert whole.gain.gain == scores[0] - scores[1]
     assert 0 < whole.gain.noise < 0.1
@@ -120,7 +108,7 @@ def test_the_best_comes_first_and_the_table_says_the_same(whole: Tuned) -> None:
 
 
 def test_a_stopped_tuning_goes_on_and_ends_as_an_undisturbed_one(
-    whole: Tuned, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Tuned, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, calls = tune.attempt, []
 
@@ -133,11 +121,11 @@ def test_a_stopped_tuning_goes_on_and_ends_as_an_undisturbed_one(
     with monkeypatch.context() as patched:
         patched.setattr(tune, "attempt", stopped)
         with pytest.raises(kit.Stopped):
-            tuned(data, tmp_path / "t", trials=5)
+            tuned(digits, tmp_path / "t", trials=5)
     assert kit.load(tmp_path / "t").info["status"] == "stopped"
     before = {path: path.read_bytes() for path in (tmp_path / "t").glob("trial*/trial.json")}
     assert len(before) == 2
-    again = tuned(data, tmp_path / "t", trials=5)
+    again = tuned(digits, tmp_path / "t", trials=5)
     assert {path: path.read_bytes() for path in before} == before
     assert [(one.number, one.knobs, one.score) for one in again.trials] == [
         (one.number, one.knobs, one.score) for one in whole.trials
@@ -147,48 +135,62 @@ def test_a_stopped_tuning_goes_on_and_ends_as_an_undisturbed_one(
     assert not list((tmp_path / "t").glob("*/snapshot*"))
 
 
-def test_other_ranges_another_run_and_no_numbers_are_refused(whole: Tuned, data: Path) -> None:
+def test_other_ranges_another_run_and_no_numbers_are_refused(whole: Tuned, digits: Path) -> None:
     folder = whole.run.path
     with pytest.raises(kit.Usage, match=r"holds another run \(ranges: \['lr=.*, 'dropout=0:0.3'\] → \['lr=.*'\]\)"):
-        tuned(data, folder, which="lr")
+        tuned(digits, folder, which="lr")
     with pytest.raises(kit.Usage, match=r"holds another run \(.*epochs: 2 → 3"):
-        tuned(data, folder, epochs=3)
+        tuned(digits, folder, epochs=3)
     with pytest.raises(kit.Usage, match=r"holds another run \(ranges: .* → None\)"):
-        kit.run("digits", data, out=folder, quiet=True, **KNOBS)
+        kit.run("digits", digits, out=folder, quiet=True, **KNOBS)
     with pytest.raises(kit.Usage, match="--trials 1: two at least"):
-        tuned(data, folder, trials=1)
+        tuned(digits, folder, trials=1)
     with pytest.raises(kit.Usage, match="--lr auto and --batch auto are found before a run"):
-        tuned(data, folder, lr="auto")
+        tuned(digits, folder, lr="auto")
 
 
-def test_a_trial_that_fails_is_the_last_and_the_presets_failure_ends_it(data: Path, tmp_path: Path) -> None:
+def test_a_trial_that_fails_is_the_last_and_the_presets_failure_ends_it(digits: Path, tmp_path: Path) -> None:
     for which in ("lr=1e37:1e38", "model=nosuch|convnut"):
-        found = tuned(data, tmp_path / which[:5], trials=3, which=which)
+        found = tuned(digits, tmp_path / which[:5], trials=3, which=which)
         assert [(one.number, one.score is None) for one in found.trials] == [(0, False), (1, True), (2, True)]
         assert found.gain is None and "no trial was better than the preset" in tune.summary(found, "kit run digits")
         assert "failed" in tune.summary(found, "kit run digits")
     with pytest.raises(kit.Usage, match="neither convnet"):
-        tuned(data, tmp_path / "none", model="convnut")
+        tuned(digits, tmp_path / "none", model="convnut")
 
 
-def test_a_time_budget_ends_the_trials(data: Path, tmp_path: Path) -> None:
-    found = tuned(data, tmp_path / "t", trials=500, time_budget=6)
+def test_a_time_budget_ends_the_trials(digits: Path, tmp_path: Path) -> None:
+    found = tuned(digits, tmp_path / "t", trials=500, time_budget=6)
     assert 1 <= len(found.trials) < 500
+    again = tuned(digits, tmp_path / "t", trials=len(found.trials) + 1, time_budget=1e-3)
+    assert again.trials == found.trials  # what is there needs no time
+
+
+def test_starting_over_forgets_what_was_weighed(whole: Tuned, digits: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(whole.run.path, tmp_path / "t")
+    before = tune.tune(
+        planned("digits", digits, "fast", KNOBS), 5, "lr,dropout", kit.Run(tmp_path / "t"), fresh=False, quiet=True
+    )
+    assert before.gain == whole.gain
+    pipeline.clear(before.run)
+    assert {path.name for path in (tmp_path / "t").iterdir()} <= {".lock", ".holder"}
 
 
 def test_the_command_shows_trials_gain_and_how_to_run_them(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     flags = [part for name, value in KNOBS.items() for part in (f"--{name}", str(value))]
-    command = ["tune", "digits", "--data", str(data), "--trials", "3", "--knobs", "lr=0.02|0.03", "--lr", "0.00001", *flags]
+    command = ["tune", "digits", "--data", str(digits), "--trials", "3", "--knobs", "lr=0.02|0.03", "--lr", "0.00001", *flags]
     assert main([*command, "--name", "t"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("trial   accuracy  time ") and "\npreset" in said
     run = kit.load("runs/digits/t")
     best = frames.read_csv((run.path / "trials.csv").read_bytes(), "trials.csv").iloc[0]
     assert best["lr"] in ("0.02", "0.03") and f"trial {best['trial']} is better by +" in said
-    assert said.endswith(f"kit run digits --data {data} --model convnet --width 4 --epochs 2 --batch 64 --folds 3 --views 1"
+    assert said.endswith(f"kit run digits --data {digits} --model convnet --width 4 --epochs 2 --batch 64 --folds 3 --views 1"
                          f" --augment none --lr {best['lr']}\n")  # fmt: skip
     assert main([*command, "--name", "t", "--json", "--quiet"]) == 0
     again = json.loads(capsys.readouterr().out)
