@@ -47,10 +47,10 @@ def source(path: str, mine: Run, fold: int) -> Callable[[], Any] | None:
 
 
 def _complete(path: str) -> Run:
-    run = runs.load(Path(path))
-    if not run.complete:
-        raise Usage(f"--from {path}: this run is not complete. Run it again; it goes on where it stopped.")
-    return run
+    try:
+        return runs.load(Path(path)).finished()
+    except Usage as fault:
+        raise Usage(f"--from {fault}") from fault
 
 
 def _parts(run: Run) -> list[int | str]:

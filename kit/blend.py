@@ -85,8 +85,7 @@ def together(sources: Sequence[Run]) -> list[str]:
     first, notes = sources[0], []
     first_dealt = frames.read_folds(first.path)
     for one in sources:
-        if not one.complete:
-            raise Usage(f"{one.path}: this run is not complete. Run it again; it goes on where it stopped.")
+        one.finished()
         same = first.info["competition"] == one.info["competition"]
         pairs = [(key, first.info[key], one.info[key]) for key in ("competition", "data")]
         pairs += [(key, first.info["config"].get(key), one.info["config"].get(key)) for key in LEAKS]

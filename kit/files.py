@@ -51,8 +51,10 @@ def _unzip(data: bytes, path: Path, name: str) -> bytes:
             if not wanted:
                 raise BadData(f"{path}: holds no {name}, only {archive.namelist()[:3]}.")
             return archive.read(wanted[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as fault:  # RuntimeError: encrypted
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as fault:
         raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
+    except RuntimeError as fault:
+        raise BadData(f"{path}: is encrypted. Unpack it beside, with its password.") from fault
 
 
 def fingerprint(root: Path, paths: list[Path], by_time: bool = False) -> str:

@@ -88,9 +88,7 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
     Raises Usage where the run is not complete, BadData where a checkpoint is broken.
     """
-    if not run.complete:
-        raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
-    return [with_views(model, views) for model in load_members(run)]
+    return [with_views(model, views) for model in load_members(run.finished())]
 
 
 def load_members(run: Run) -> list[Any]:

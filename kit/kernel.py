@@ -136,9 +136,7 @@ def _attach(built: Built, parts: Mapping[str, Path], facts: dict[str, Any], titl
 
 
 def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
-    if not run.complete:
-        raise Usage(f"{run.path}: this run is not complete. Run it again; it goes on where it stopped.")
-    if Path(run.info["competition"]).stem != adapter.name:
+    if Path(run.finished().info["competition"]).stem != adapter.name:
         raise Usage(f"{run.path} is a run of {Path(run.info['competition']).stem}, not of {adapter.name}.")
     if "members" in run.info:
         names = listed(one["name"] for one in run.info["members"])

@@ -53,6 +53,12 @@ class Run:
         """Has every fold been trained and the submission been written?"""
         return self.info.get("status") == "complete" and self.submission.exists()
 
+    def finished(self) -> Run:
+        """This run. Raises Usage where it is not complete."""
+        if not self.complete:
+            raise Usage(f"{self.path}: this run is not complete. Run it again; it goes on where it stopped.")
+        return self
+
     @property
     def scores(self) -> dict[str, Any]:
         """`scores.json`: the out-of-fold score, each fold's, other metrics, seconds and rows."""
@@ -130,13 +136,18 @@ def default_name(preset: str, flags: dict[str, Any]) -> str:
 
 
 def load(path: str | Path) -> Run:
-    """An existing run. Raises Usage where the folder is none."""
+    """An existing run. Raises Usage where the folder is none, or holds only trials."""
     path = Path(path)
     if not (path / "run.json").exists():
         beside = sorted(str(p.parent) for p in Path("runs").glob("*/*/run.json"))
         hint = f" Runs here: {listed(beside)}." if beside else ""
         raise Usage(f"{path}: no run (there is no run.json in it).{hint}")
-    return Run(path)
+    run = Run(path)
+    if "ranges" in run.info:
+        raise Usage(
+            f"{path}: no run but the trials of `kit tune`, listed in {path / 'trials.csv'}. Train the best by `kit run`."
+        )
+    return run
 
 
 def environment() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kit.errors import BadData, Usage
 ARCHIVES = (".zip", ".7z", ".tar", ".tar.gz", ".tgz")
 # Deflate reaches 1032:1 on zeros alone. The emptiest honest file met, a sample submission of zeros, is 300:1.
 BOMB_RATIO, BOMB_SIZE = 500, 1 << 20
+ENCRYPTED = 1  # the bit of a zip entry's flags
 Handle = Callable[[str, bytes], None]
 
 
@@ -57,6 +58,10 @@ class Store(ABC):
         """The error for an archive that cannot be read."""
         said = str(fault).partition("\n")[0][:160].rstrip(":") or type(fault).__name__
         return BadData(f"{self.path}: not a readable archive ({said}). Download it again.")
+
+    def encrypted(self) -> BadData:
+        """The error for an archive that wants a password."""
+        return BadData(f"{self.path}: is encrypted. Unpack it beside, with its password.")
 
     def check(self, name: str, size: int, packed: int, link: bool = False) -> None:
         """Raise BadData for an entry that points outside, is a link, or swells beyond reason."""
@@ -116,6 +121,8 @@ class Zip(Store):
             raise self.broken(fault) from fault
         for one in infos:
             self.check(one.filename, one.file_size, one.compress_size, link=(one.external_attr >> 28) == 0o12)
+            if one.flag_bits & ENCRYPTED:
+                raise self.encrypted()
         return {one.filename: one for one in infos}
 
     def read(self, name: str) -> bytes:
@@ -191,9 +198,15 @@ class SevenZip(Store):
 
         try:
             with py7zr.SevenZipFile(self.path) as archive:
+                if archive.needs_password():
+                    raise self.encrypted()
                 entries = [
                     (f.filename, f.uncompressed, bool(f.is_symlink or f.is_junction), f.is_directory) for f in archive.files
                 ]
+        except BadData:
+            raise
+        except py7zr.exceptions.PasswordRequired as fault:  # the names are encrypted, too
+            raise self.encrypted() from fault
         except Exception as fault:  # py7zr raises whatever the bytes happen to mean
             raise self.broken(fault) from fault
         packed = self.path.stat().st_size

@@ -92,9 +92,7 @@ def _file_of(name: str, what: Path) -> tuple[Path, Run | None]:
     file, run = what, next((Run(place) for place in (what.parent, what.parent.parent) if (place / "run.json").exists()), None)
     if what.is_dir():
         run = runs.load(what)
-        file = run.submission
-        if not run.complete:
-            raise Usage(f"{what}: this run is not complete. Run it again; it goes on where it stopped.")
+        file = run.finished().submission
     if run and slug_of(run.info["competition"]) != slug_of(name):
         raise Usage(f"{what} is a run of {Path(run.info['competition']).stem}, not of {name}.")
     return file, run

@@ -78,6 +78,15 @@ def test_a_broken_or_wrong_zip_is_refused_by_its_path(content: bytes, tmp_path: 
     assert str(path) in str(caught.value)
 
 
+def test_a_zip_with_a_password_is_named(tmp_path: Path) -> None:
+    content = bytearray(zipped(TABLE))
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(header) + flags] |= 1
+    (tmp_path / "train.csv.zip").write_bytes(content)
+    with pytest.raises(BadData, match=r"train\.csv\.zip: is encrypted"):
+        files.read(tmp_path, "train.csv")
+
+
 def test_a_zip_with_one_byte_changed_is_read_right_or_refused(tmp_path: Path) -> None:
     whole, rng, content = zipped(TABLE * 50), random.Random(0), TABLE * 50
     refused = 0

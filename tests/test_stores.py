@@ -194,12 +194,21 @@ def test_a_sparse_file_in_a_tar_is_refused(tmp_path: Path) -> None:
         stores.open_store(tmp_path / "x.tar").read("hole")
 
 
-@pytest.mark.parametrize("kind", ["7z"])
-def test_an_archive_with_a_password_is_no_readable_one(kind: str, tmp_path: Path) -> None:
-    with py7zr.SevenZipFile(tmp_path / "x.7z", "w", password="secret", header_encryption=True) as archive:
+@pytest.mark.parametrize("names_hidden", [True, False])
+def test_a_7z_with_a_password_is_named(names_hidden: bool, tmp_path: Path) -> None:
+    with py7zr.SevenZipFile(tmp_path / "x.7z", "w", password="secret", header_encryption=names_hidden) as archive:
         archive.writestr(b"a", "a.png")
-    with pytest.raises(BadData, match="not a readable archive"):
+    with pytest.raises(BadData, match=r"x\.7z: is encrypted"):
         stores.open_store(tmp_path / "x.7z").read("a.png")
+
+
+def test_a_zip_with_an_encrypted_entry_is_named(tmp_path: Path) -> None:
+    pack(tmp_path / "x.zip", {"a.png": b"a", "b.png": b"b"})
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1  # the last entry's flags in the list at the end
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(BadData, match=r"x\.zip: is encrypted"):
+        _ = stores.open_store(tmp_path / "x.zip").names
 
 
 def test_a_zip_that_lies_about_its_size_takes_no_more_memory_than_it_says(tmp_path: Path) -> None:

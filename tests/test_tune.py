@@ -122,7 +122,7 @@ def test_a_stopped_tuning_goes_on_and_ends_as_an_undisturbed_one(
         patched.setattr(tune, "attempt", stopped)
         with pytest.raises(kit.Stopped):
             tuned(digits, tmp_path / "t", trials=5)
-    assert kit.load(tmp_path / "t").info["status"] == "stopped"
+    assert kit.Run(tmp_path / "t").info["status"] == "stopped"
     before = {path: path.read_bytes() for path in (tmp_path / "t").glob("trial*/trial.json")}
     assert len(before) == 2
     again = tuned(digits, tmp_path / "t", trials=5)
@@ -147,6 +147,11 @@ def test_other_ranges_another_run_and_no_numbers_are_refused(whole: Tuned, digit
         tuned(digits, folder, trials=1)
     with pytest.raises(kit.Usage, match="--lr auto and --batch auto are found before a run"):
         tuned(digits, folder, lr="auto")
+
+
+def test_a_folder_of_trials_is_no_run(whole: Tuned) -> None:
+    with pytest.raises(kit.Usage, match=r"no run but the trials of `kit tune`, listed in .*trials\.csv"):
+        kit.load(whole.run.path)
 
 
 def test_a_trial_that_fails_is_the_last_and_the_presets_failure_ends_it(digits: Path, tmp_path: Path) -> None:
@@ -187,7 +192,7 @@ def test_the_command_shows_trials_gain_and_how_to_run_them(
     assert main([*command, "--name", "t"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("trial   accuracy  time ") and "\npreset" in said
-    run = kit.load("runs/digits/t")
+    run = kit.Run(Path("runs/digits/t"))
     best = frames.read_csv((run.path / "trials.csv").read_bytes(), "trials.csv").iloc[0]
     assert best["lr"] in ("0.02", "0.03") and f"trial {best['trial']} is better by +" in said
     assert said.endswith(f"kit run digits --data {digits} --model convnet --width 4 --epochs 2 --batch 64 --folds 3 --views 1"
