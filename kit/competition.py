@@ -285,5 +285,7 @@ def load(name: str) -> Adapter:
     if not isinstance(getattr(module, "competition", None), Competition):
         raise Usage(f"{path}: defines no `competition = Competition(...)`.")
     presets = getattr(module, "presets", {})
+    if not isinstance(presets, Mapping) or not all(isinstance(one, Config) for one in presets.values()):
+        raise Usage(f'{path}: `presets` gives a Config to each name, as in presets = {{"fast": Config(epochs=8)}}.')
     source = path.stem if known.get(path.stem) == path else str(path.resolve())
     return Adapter(path.stem, source, module.competition, {**module.competition.inputs.presets(), **presets})

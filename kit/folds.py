@@ -32,6 +32,10 @@ class Folds:
         train = self.fold < number if self.by_time else self.fold != number
         return np.flatnonzero(train), np.flatnonzero(self.fold == number)
 
+    def parted(self, groups: np.ndarray) -> int:
+        """How many of these groups (ints, one a row) have rows in more than one block."""
+        return int((np.bincount(np.unique(np.stack([groups, self.fold]), axis=1)[0]) > 1).sum())
+
 
 def make(
     ids: Any,

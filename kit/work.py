@@ -228,7 +228,13 @@ def deal(
     if doubled and when is None:
         notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
         groups = same if groups is None else folds.joined(groups, same)
-    return folds.make(tables.train.index, config.folds, config.seed, strata, groups, when), notes
+    dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
+    if when is not None and groups is not None and (parted := dealt.parted(groups)):
+        notes.append(
+            f"folds are by time: older rows of {parted} {facts.group!r} train what validates on newer ones of theirs; "
+            "--split plain keeps each in one fold"
+        )
+    return dealt, notes
 
 
 def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:

@@ -91,12 +91,17 @@ def test_a_typo_in_the_environment_is_no_setting(
     assert (code, "unknown setting KIT_EPOCH in the environment. Did you mean 'KIT_EPOCHS'?" in error) == (2, True)
 
 
+DIGITS = "from kit import competition as adapters\ncompetition = adapters.load('digits').competition"
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ("competition = Competition(", "line 1: the adapter cannot be loaded (SyntaxError"),
         ("import nonsense", "No module named 'nonsense'"),
         ("competition = 3", "defines no `competition = Competition(...)`"),
+        (f"{DIGITS}\npresets = {{'fast': {{'epochs': 3}}}}", "`presets` gives a Config to each name"),
+        (f"{DIGITS}\npresets = 3", "`presets` gives a Config to each name"),
     ],
 )
 def test_an_adapter_that_cannot_be_loaded_is_named(
