@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit import files, frames, stores
+from kit import files, frames, misfits, stores
 from kit.config import Config
 from kit.errors import BadData, Usage, did_you_mean, listed
 from kit.inputs import Inputs
@@ -89,6 +89,7 @@ class Competition:
     code: bool = False
 
     def __post_init__(self) -> None:
+        misfits.refuse(self.inputs, self.labels, self.metric)
         others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
         object.__setattr__(self, "inputs", self.inputs.beside(others))
 

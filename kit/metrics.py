@@ -10,11 +10,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Metric:
-    """A score: `metric(truth, answer)`, both as `labels.harden` gives them."""
+    """A score: `metric(truth, answer)`, both as `labels.harden` gives them; `scores`: of which kinds of answers (none: any)."""
 
     name: str
     function: Callable[[Array, Array], float]
     higher_is_better: bool = True
+    scores: tuple[str, ...] = ()
 
     def __call__(self, truth: Array, answer: Array) -> float:
         return float(self.function(np.asarray(truth), np.asarray(answer)))
@@ -124,16 +125,21 @@ def _qwk(truth: Array, answer: Array) -> float:
     return float(1 - (weight * seen).sum() / chance) if chance else 1.0
 
 
-accuracy = Metric("accuracy", _accuracy)
-auc = Metric("auc", _auc)  # of one column, or the mean over columns; a column with one class only is left out
-log_loss = Metric("log_loss", _log_loss, False)  # one column: binary; several: exclusive classes
-mean_log_loss = Metric("mean_log_loss", _binary_log_loss, False)  # several columns that do not exclude each other
-f1 = Metric("f1", _f1_binary)
-f1_macro = Metric("f1_macro", _f1_macro)
-f1_micro = Metric("f1_micro", _f1_micro)
-f1_samples = Metric("f1_samples", _f1_samples)
-rmse = Metric("rmse", _rmse, False)
-mcrmse = Metric("mcrmse", _mcrmse, False)
-rmsle = Metric("rmsle", _rmsle, False)
-mae = Metric("mae", _mae, False)
-qwk = Metric("qwk", _qwk)
+_CLASSES = ("one class", "grade")
+_CHANCES = ("probabilities",)
+_NUMBERS = ("numbers", "grade", *_CHANCES)
+_SETS = ("tags", *_CHANCES)
+
+accuracy = Metric("accuracy", _accuracy, scores=(*_CLASSES, "tags"))
+auc = Metric("auc", _auc, scores=_CHANCES)  # of one column, or the mean over columns; one with one class only is left out
+log_loss = Metric("log_loss", _log_loss, False, _CHANCES)  # one column: binary; several: exclusive classes
+mean_log_loss = Metric("mean_log_loss", _binary_log_loss, False, _CHANCES)  # of columns that do not exclude each other
+f1 = Metric("f1", _f1_binary, scores=(*_CLASSES, *_SETS))
+f1_macro = Metric("f1_macro", _f1_macro, scores=(*_CLASSES, *_SETS))
+f1_micro = Metric("f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS))
+f1_samples = Metric("f1_samples", _f1_samples, scores=_SETS)
+rmse = Metric("rmse", _rmse, False, _NUMBERS)
+mcrmse = Metric("mcrmse", _mcrmse, False, _NUMBERS)
+rmsle = Metric("rmsle", _rmsle, False, _NUMBERS)
+mae = Metric("mae", _mae, False, _NUMBERS)
+qwk = Metric("qwk", _qwk, scores=_CLASSES)

@@ -16,7 +16,7 @@ FLOORS = [
     "errors holdout files stores cache pickles config metrics folds frames weights runs stopping progress budget"
     " timings ledger markup drawing axes memory cores ranges",
     "ngrams incidence tokens inputs labels views augment trivial duplicates charts layout sheets",
-    "competition submission fabricate modules graphs checkpoints batches photos vectors devices",
+    "misfits competition submission fabricate modules graphs checkpoints batches photos vectors devices",
     "inference explain backbones loggers keeper training autotune paid work crossval outcome blend pipeline opened"
     " answers check previews readings audit doctor report mistakes findings page export parity card client kaggle"
     " download submit attached dataset kernel show hidden rehearsal push allowance inferred draft plan tune parallel",

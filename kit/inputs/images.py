@@ -49,6 +49,11 @@ class Images(Inputs):
     alike: bool = True
     kind: ClassVar[str] = "images"
 
+    def __post_init__(self) -> None:
+        for one in filter(None, (self.template, self.test)):
+            if "{" not in one:
+                raise ValueError(f"Images({one!r}): which column is in a picture's name? In braces, as {one}/{{id}}.png")
+
     def _template(self, split: str) -> tuple[str, str]:
         """The folder that a split's images are in, and the rest of their template."""
         return _parts(self.test if split == "test" and self.test else self.template)

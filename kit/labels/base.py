@@ -29,6 +29,11 @@ class Labels(ABC):
     exclusive = False  # is one of the columns the answer?
 
     @property
+    def answers(self) -> str:
+        """What `harden` gives, as `Metric.scores` calls it."""
+        return self.kind
+
+    @property
     @abstractmethod
     def train_columns(self) -> tuple[str, ...]:
         """The columns of the training file that hold the answers."""

@@ -40,6 +40,10 @@ class Numbers(Labels):
             raise ValueError(f"low and high: a bound for each of {listed(self.names)} is wanted, or none")
 
     @property
+    def answers(self) -> str:
+        return "grade" if self.whole else "numbers"
+
+    @property
     def train_columns(self) -> tuple[str, ...]:
         return self.names
 
