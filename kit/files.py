@@ -54,7 +54,12 @@ def _unzip(data: bytes, path: Path, name: str) -> bytes:
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as fault:
         raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
     except RuntimeError as fault:
-        raise BadData(f"{path}: is encrypted. Unpack it beside, with its password.") from fault
+        raise encrypted(path) from fault
+
+
+def encrypted(path: Path) -> BadData:
+    """The error for an archive that wants a password."""
+    return BadData(f"{path}: is encrypted. Unpack it beside, with its password.")
 
 
 def fingerprint(root: Path, paths: list[Path], by_time: bool = False) -> str:

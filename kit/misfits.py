@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from kit.inputs import Inputs
@@ -27,21 +27,21 @@ def refuse(inputs: Any, labels: Any, metric: Any) -> None:
     """Raise TypeError or ValueError, with how to mend it, where these are not what a Competition is made of.
 
     A metric of the kit must score what the labels answer with: an AUC of class names, or the share of probabilities that
-    are right to the last bit, would be a number that means nothing.
+    are right to the last bit, would be a number that means nothing. Of labels of a kind of their own nothing is known.
     """
     for (what, kind, how), value in zip(WANTED, (inputs, labels, metric), strict=True):
         if not isinstance(value, kind):
             raise TypeError(f"{what}={_shown(value)}: it is {how}")
     for value in (inputs, labels):
         _refuse_loose_text(value)
-    if metric.scores and labels.answers not in metric.scores:
+    if metric.scores and labels.answers in GIVEN_BY and labels.answers not in metric.scores:
         able = "; ".join(f"{kind} ({GIVEN_BY[kind]})" for kind in metric.scores)
         raise ValueError(f"metric={metric.name} scores {able}: not {labels.answers} ({type(labels).__name__})")
 
 
 def _refuse_loose_text(value: Any) -> None:
     """A tuple of names that is one text, or holds what is none: cells are text, as the files have them."""
-    for field in fields(value):
+    for field in fields(value) if is_dataclass(value) else ():
         given = getattr(value, field.name)
         if not str(field.type).startswith("tuple[str"):
             continue

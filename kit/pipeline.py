@@ -52,16 +52,8 @@ def run(
     return target
 
 
-EXTRAS = (
-    "words.csv",
-    "report.html",
-    "vectors.npz",
-    "lr.svg",
-    "numbers.png",
-    "readings.csv",
-    "readings.png",
-    "trials.csv",
-)  # of some runs
+# Of some runs only.
+EXTRAS = ("words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png", "trials.csv")
 
 
 def clear(target: Run) -> None:

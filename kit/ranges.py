@@ -76,7 +76,7 @@ def parsed(text: str, config: Config) -> list[Range]:
 
 
 def around(name: str, config: Config) -> Range:
-    """The choices of a knob, a share from nothing to two fifths, or the numbers around the Config's own."""
+    """The choices of a knob, a share from nothing to SHARES (or its own, if larger), or the numbers around the Config's own."""
     about, value = KNOBS[name].metadata, getattr(config, name)
     if about["choices"]:
         return Range(name, choices=tuple(one for one in about["choices"] if one != "photo" or value == "photo"))

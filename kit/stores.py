@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kit import files
 from kit.errors import BadData, Usage
 
 ARCHIVES = (".zip", ".7z", ".tar", ".tar.gz", ".tgz")
@@ -58,10 +59,6 @@ class Store(ABC):
         """The error for an archive that cannot be read."""
         said = str(fault).partition("\n")[0][:160].rstrip(":") or type(fault).__name__
         return BadData(f"{self.path}: not a readable archive ({said}). Download it again.")
-
-    def encrypted(self) -> BadData:
-        """The error for an archive that wants a password."""
-        return BadData(f"{self.path}: is encrypted. Unpack it beside, with its password.")
 
     def check(self, name: str, size: int, packed: int, link: bool = False) -> None:
         """Raise BadData for an entry that points outside, is a link, or swells beyond reason."""
@@ -122,7 +119,7 @@ class Zip(Store):
         for one in infos:
             self.check(one.filename, one.file_size, one.compress_size, link=(one.external_attr >> 28) == 0o12)
             if one.flag_bits & ENCRYPTED:
-                raise self.encrypted()
+                raise files.encrypted(self.path)
         return {one.filename: one for one in infos}
 
     def read(self, name: str) -> bytes:
@@ -199,14 +196,14 @@ class SevenZip(Store):
         try:
             with py7zr.SevenZipFile(self.path) as archive:
                 if archive.needs_password():
-                    raise self.encrypted()
+                    raise files.encrypted(self.path)
                 entries = [
                     (f.filename, f.uncompressed, bool(f.is_symlink or f.is_junction), f.is_directory) for f in archive.files
                 ]
         except BadData:
             raise
         except py7zr.exceptions.PasswordRequired as fault:  # the names are encrypted, too
-            raise self.encrypted() from fault
+            raise files.encrypted(self.path) from fault
         except Exception as fault:  # py7zr raises whatever the bytes happen to mean
             raise self.broken(fault) from fault
         packed = self.path.stat().st_size

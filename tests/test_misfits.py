@@ -7,7 +7,7 @@ import pytest
 
 from kit import metrics
 from kit.competition import Competition
-from kit.inputs import Images, Table
+from kit.inputs import Images, Inputs, Table
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 from kit.metrics import Metric
 
@@ -79,6 +79,29 @@ def test_a_metric_of_ones_own_scores_anything(labels: Labels) -> None:
 def test_a_fact_of_the_wrong_kind_says_how_it_is_written(facts: dict[str, Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         stated(**facts)
+
+
+class Own(OneOf):
+    """Labels of an adapter's own, of a kind that the kit does not know."""
+
+    kind = "my own"
+
+
+class OwnInputs(Inputs):
+    """Inputs that are no dataclass."""
+
+    kind = "mine"
+    channels, mirror = 0, False
+
+    def load(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    fabricate = load
+
+
+def test_labels_and_inputs_of_ones_own_are_taken() -> None:
+    inputs = OwnInputs()
+    assert stated(labels=Own("y"), inputs=inputs, metric=metrics.accuracy).inputs is inputs
 
 
 @pytest.mark.parametrize("templates", [("pictures",), ("train/{id}.png", "test")])
