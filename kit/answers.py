@@ -21,9 +21,9 @@ def predict(
     """See `kit.predict`."""
     from kit import submission
 
-    labels = all_labels.from_json(source.info["labels"])
     folder = Path(out) if out else source.path / "predict"
     answers, sample = answered(source, data, views, folder, time_budget)
+    labels = all_labels.from_json(source.info["labels"])  # now that the adapter is loaded: they may be of a kind of its own
     frames.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
     return answers, folder / "submission.csv"

@@ -63,9 +63,7 @@ def blend(
     config = configs.Config(**info["config"]).changed(model=MODEL).json()
     known = {"competition": info["competition"], "config": config, "data": info["data"], "backbone": ""}
     with target.locked():
-        if fresh:
-            pipeline.clear(target)
-        pipeline.refuse_other(target, known)
+        pipeline.refuse_other(target, known, fresh)
         refuse_others(target, members)
         if target.complete:
             if not quiet:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from kit import files, frames, misfits, stores
@@ -265,6 +267,36 @@ def names() -> dict[str, Path]:
     return found
 
 
+_loaded: dict[Path, tuple[tuple[int, int], ModuleType]] = {}
+
+
+def _module(path: Path) -> ModuleType:
+    """An adapter's file as a module, executed once for each content.
+
+    It stands in `sys.modules` while it is executed, as any imported module does: `@dataclass` and timm's `@register_model`
+    look there. Raises Usage for whatever it raises.
+    """
+    about = path.stat()
+    stamp, name = (about.st_mtime_ns, about.st_size), f"competitions.{path.stem}"
+    if path in _loaded and _loaded[path][0] == stamp:
+        sys.modules[name] = _loaded[path][1]  # another folder's file of this name may have been loaded since
+        return _loaded[path][1]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module, before = importlib.util.module_from_spec(spec), sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as fault:  # a stranger's file may raise anything
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+        where = f", line {fault.lineno}" if isinstance(fault, SyntaxError) else ""
+        raise Usage(f"{path}{where}: the adapter cannot be loaded ({type(fault).__name__}: {fault}).") from fault
+    _loaded[path] = (stamp, module)
+    return module
+
+
 def load(name: str) -> Adapter:
     """The adapter of this name, slug, or file. Raises Usage where there is none or its file is no adapter."""
     known = names()
@@ -274,15 +306,9 @@ def load(name: str) -> Adapter:
         if name not in by_slug:
             raise Usage(f"unknown competition {name!r}.{did_you_mean(name, known)} `kit list` shows all.")
         name, path = by_slug[name], known[by_slug[name]]
-    spec = importlib.util.spec_from_file_location(f"competitions.{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
         raise Usage(f"{path}: no such adapter file.")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as fault:  # a stranger's file may raise anything
-        where = f", line {fault.lineno}" if isinstance(fault, SyntaxError) else ""
-        raise Usage(f"{path}{where}: the adapter cannot be loaded ({type(fault).__name__}: {fault}).") from fault
+    module = _module(path.resolve())
     if not isinstance(getattr(module, "competition", None), Competition):
         raise Usage(f"{path}: defines no `competition = Competition(...)`.")
     presets = getattr(module, "presets", {})

@@ -37,9 +37,7 @@ def run(
     plan = planned(name, data, preset, knobs)
     target = Run(plan.folder(run_name, out))
     with target.locked():
-        if fresh:
-            clear(target)
-        refuse_other(target, plan.known)
+        refuse_other(target, plan.known, fresh)
         if target.complete:
             if not quiet:
                 say(f"{target.path} is complete; nothing to do (--fresh starts over)")
@@ -67,8 +65,13 @@ def clear(target: Run) -> None:
             shutil.rmtree(folder)
 
 
-def refuse_other(target: Run, known: Mapping[str, Any]) -> None:
-    """Raise Usage, with the difference, where the folder holds a run of another configuration or other data."""
+def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> None:
+    """Raise Usage, with the difference, where the folder holds a run of another configuration or other data.
+
+    `fresh`: remove what it holds. A run that ended before it had read its data (a mistyped folder, say) is none.
+    """
+    if fresh or not target.began:
+        clear(target)
     info = target.info
     if not info:
         return

@@ -49,6 +49,11 @@ class Run:
         write_json(self.path / "run.json", self.info | values)
 
     @property
+    def began(self) -> bool:
+        """Has any data been read? Folds are dealt then, the first that a run leaves besides `run.json`."""
+        return (self.path / "folds.csv").exists() or any(self.path.glob("fold[0-9]*/"))
+
+    @property
     def complete(self) -> bool:
         """Has every fold been trained and the submission been written?"""
         return self.info.get("status") == "complete" and self.submission.exists()

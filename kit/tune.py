@@ -71,9 +71,7 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
     tried = ranges.parsed(tuned, plan.config) if tuned else ranges.usual(plan.config)
     known = plan.known | {"ranges": [str(one) for one in tried]}
     with target.locked():
-        if fresh:
-            pipeline.clear(target)
-        pipeline.refuse_other(target, known)
+        pipeline.refuse_other(target, known, fresh)
         pipeline.start(target, known, plan.origins, plan.preset, plan.root)
         with pipeline.working(target, plan, [], quiet, Budget(0.0, began)) as work:
             work.progress.say(f"{trials} trials of {', '.join(map(str, tried))}")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import SMALL, flags
 from hypothesis import given, strategies as st
+from pytorch_lightning.plugins import MixedPrecision
 from test_resume import same_results
 
 import kit
@@ -20,6 +21,7 @@ from kit.config import SCHEDULES, Config, seconds
 from kit.errors import KitError, Usage
 from kit.frames import read_predictions
 from kit.keeper import Keeper
+from kit.labels import OneOf, to_json
 from kit.modules import schedules
 from kit.modules.base import NetModule
 from kit.modules.images import ImageModule
@@ -82,7 +84,10 @@ def test_a_run_with_any_schedule_resumes_to_the_same_bytes(
     assert same_results(tmp_path / "cut", whole.path)
 
 
-def test_a_clipped_gradient_is_no_longer_than_asked(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])  # both on any CPU, by emulation where it has no bf16
+def test_a_clipped_gradient_is_no_longer_than_asked(
+    precision: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     norms: list[float] = []
 
     def looking(self: NetModule, optimizer: torch.optim.Optimizer) -> None:
@@ -90,8 +95,20 @@ def test_a_clipped_gradient_is_no_longer_than_asked(digits: Path, tmp_path: Path
         norms.extend([float(torch.linalg.vector_norm(torch.stack(parts)))] if parts else [])
 
     monkeypatch.setattr(NetModule, "on_before_zero_grad", looking)
-    kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], clip=0.01, **FIT)
+    kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], clip=0.01, precision=precision, **FIT)
     assert len(norms) > 2 and 0 < max(norms) <= 0.0101
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_lightning_clips_what_the_module_asks_it_to_clip(precision: str, clip: float) -> None:
+    config = Config(precision=precision, clip=clip, width=4)
+    module = ImageModule(config.json(), to_json(OneOf("y", ("a", "b"))), channels=1, side=8)
+    plugin = MixedPrecision("16-mixed" if precision == "fp16" else "bf16-mixed", "cpu")
+    optimizer = module.configure_optimizers()["optimizer"]
+    if precision != "fp32":
+        plugin.clip_gradients(optimizer, clip)
+    assert optimizer.param_groups[0]["fused"] == (not clip or precision == "fp32")
 
 
 def test_a_fold_ends_when_it_no_longer_gets_better_and_keeps_its_best(digits: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import command
 
 import kit
 from kit import check, competition as competitions, fabricate, submission
@@ -98,3 +99,62 @@ def test_photo_augmentation_is_the_same_for_any_number_of_workers(tmp_path: Path
     plain = kit.run(str(tmp_path / "photos.py"), tmp_path / "data", out=tmp_path / "plain", quiet=True, **KNOBS)
     assert runs[0].oof.equals(runs[1].oof)
     assert not runs[0].oof.equals(plain.oof)
+
+
+OWN = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import timm
+from kit.competition import Competition
+from kit.inputs import Images
+from kit.labels import OneOf
+from kit.metrics import accuracy
+from timm.models import register_model
+
+
+@register_model
+def stranger_net(pretrained: bool = False, **facts: object) -> object:
+    return timm.create_model("test_resnet", **facts)
+
+
+@dataclass(frozen=True)
+class Focal(OneOf):
+    gamma: float = 2.0
+
+    def loss(self, logits, y, smoothing=0.0):
+        from torch.nn.functional import cross_entropy
+
+        each = cross_entropy(logits, y, reduction="none")
+        return ((1 - (-each).exp()) ** self.gamma * each).mean()
+
+
+competition = Competition(
+    slug="stranger", id="image_id", inputs=Images("images/{id}.png"), labels=Focal("breed", gamma=3.0), metric=accuracy
+)
+"""
+
+
+def test_labels_of_an_adapters_own_are_learned_by_and_come_back_with_the_checkpoint(tmp_path: Path) -> None:
+    """In the same process and in another; with `@dataclass` under postponed annotations, and a net registered with timm."""
+    (tmp_path / "stranger.py").write_text(OWN)
+    name = str(tmp_path / "stranger.py")
+    own = competitions.load(name)
+    assert competitions.load(name).competition is own.competition  # executed once: timm warns of a second registration
+    fabricate.fabricate(own.competition, tmp_path / "data", train=24, test=10)
+    knobs = {**KNOBS, "epochs": 1, "model": "stranger_net"}
+    run = kit.run(name, tmp_path / "data", out=tmp_path / "run", quiet=True, **knobs)
+    assert run.info["labels"] == {"type": "competitions.stranger:Focal", "column": "breed", "classes": ["cat", "dog"], "gamma": 3}
+    (tmp_path / "plain.py").write_text(OWN.replace('Focal("breed", gamma=3.0)', 'OneOf("breed")').replace("@register_model", ""))
+    assert not run.oof.equals(kit.run("plain.py", tmp_path / "data", quiet=True, **knobs).oof)
+    assert kit.predict(run)[0].equals(run.test)
+    done = command("predict", run.path, "--data", tmp_path / "data", "--out", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "submission.csv").read_bytes() == run.submission.read_bytes()
+
+
+def test_an_adapter_that_was_changed_is_loaded_anew(tmp_path: Path) -> None:
+    first = written(tmp_path / "x.py", 'inputs=Images("{id}.png"), labels=OneOf("x"), metric=accuracy')
+    again = written(tmp_path / "x.py", 'inputs=Images("{id}.png"), labels=OneOf("other"), metric=accuracy')
+    assert [one.competition.labels.train_columns for one in (first, again)] == [("x",), ("other",)]

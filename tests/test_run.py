@@ -171,3 +171,16 @@ def test_shuffled_labels_score_as_chance(digits: Path, tmp_path: Path) -> None:
     run = kit.run("digits", tmp_path, out=tmp_path / "run", quiet=True, epochs=4, width=8, folds=3)
     largest = train["label"].value_counts(normalize=True).max()
     assert abs(run.scores["oof"] - 0.1) < 3 * np.sqrt(0.1 * 0.9 / len(train)) + (largest - 0.1)
+
+
+def test_a_command_that_failed_before_it_read_the_data_is_no_run(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(kit.BadData):
+        kit.run("digits", tmp_path / "empty", out=tmp_path / "run", quiet=True, **SMALL)
+    run = kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], quiet=True, **SMALL)
+    assert len(run.info["sessions"]) == 1 and "reason" in run.info
+    with pytest.raises(kit.Usage, match="holds another run"):
+        kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "epochs": 3})
+    (run.path / "folds.csv").unlink()  # lost, but the fold is trained
+    with pytest.raises(kit.Usage, match="holds another run"):
+        kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "epochs": 3})

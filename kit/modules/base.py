@@ -88,7 +88,8 @@ class NetModule(TargetModule):
             kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
             optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
         else:
-            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=not (c.clip and c.precision == "fp16"))
+            # Lightning's mixed precision refuses to clip the gradients of a fused optimizer, in bf16 as in fp16.
+            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=not (c.clip and c.precision != "fp32"))
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [self.rate] * len(groups))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
