@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, matched, numbered
+from kit.competition.detect_labels import CLASSES, filled, of_column, usual_metric
 from kit.config import Config
+from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
-from kit.holdout import kept_back
 from kit.inputs import Table, Text
 from kit.labels import Labels, OneOf
-from kit.labels.inferred import CLASSES, filled, of_column, usual_metric
 from kit.metrics import Metric, accuracy
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
 
 def _file(facts: Competition, root: Path, name: str) -> Path | None:
     """Where a table is; a single file is the training table."""
-    from kit import files
+    from kit.storage import files
 
     return (root if name == facts.train else None) if root.is_file() else files.find(root, name)
 
@@ -81,14 +81,14 @@ def _read(facts: Competition, root: Path, name: str) -> pd.DataFrame:
 @lru_cache(maxsize=3)
 def _parsed(path: Path, root: Path, name: str, changed: int) -> pd.DataFrame:
     """A table as it is read once, while it has this time."""
-    from kit import files, frames
+    from kit.storage import files, frames
 
     return frames.read_csv(root.read_bytes(), root.name) if root.is_file() else frames.read_csv(files.read(root, name), name)
 
 
 def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
-    from kit import frames
+    from kit.storage import frames
 
     name = root.name if root.is_file() else facts.train
     rows = numbered(_read(facts, root, facts.train), facts.id, name)
@@ -115,7 +115,7 @@ def _content(facts: Competition, rows: pd.DataFrame) -> list[bytes]:
 
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
     """The rows to train on, and what was found out about the files."""
-    from kit import frames
+    from kit.storage import frames
 
     rows, back = table(facts, root)
     frames.need_columns(rows, list(facts.labels.train_columns), f"{facts.train} (see --target)")

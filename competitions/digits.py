@@ -15,7 +15,7 @@ def lay_out(folder: Path) -> None:
     import pandas as pd
     from sklearn.datasets import load_digits
 
-    from kit.frames import write_csv
+    from kit.storage.frames import write_csv
 
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition
 from kit.config import Config
+from kit.data.folds import kept_back
 from kit.errors import BadData, listed
-from kit.holdout import kept_back
 from kit.inputs import Images
 from kit.inputs.decode import SUFFIXES
 from kit.labels import OneOf

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition
 from kit.config import Config
-from kit.holdout import kept_back
+from kit.data.folds import kept_back
 from kit.inputs import Images
 from kit.labels import Numbers, Reading
 from kit.metrics import rmse
@@ -78,7 +78,7 @@ def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, np.ndarray, boo
     """
     import numpy as np
 
-    from kit import files, frames
+    from kit.storage import files, frames
 
     rows = frames.index_by(frames.read_csv(files.read(root, facts.train), facts.train), facts.id, facts.train)
     frames.need_columns(rows, list(facts.labels.train_columns), facts.train)
@@ -100,7 +100,7 @@ def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]
 
 def read_test(facts: Competition, root: Path) -> Asked:
     """The ids of the sample submission, or the rows kept back, whose answers are known."""
-    from kit import files
+    from kit.storage import files
 
     if files.find(root, facts.sample):
         sample = facts.sample_table(root)
@@ -129,8 +129,8 @@ def lay_out(root: Path, train: int, test: int, seed: int = 0) -> None:
     import pandas as pd
     from PIL import Image
 
-    from kit import files, frames
-    from kit.inputs import drawn
+    from kit.inputs import rendered_text
+    from kit.storage import files, frames
 
     rng = np.random.default_rng(seed)
     ids = [f"eqn_{i:04d}" for i in range(train + test)]
@@ -139,7 +139,7 @@ def lay_out(root: Path, train: int, test: int, seed: int = 0) -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         for one, text in zip(ids, texts, strict=True):
             picture = io.BytesIO()
-            Image.fromarray(drawn.line(text, 300, 100)).save(picture, format="PNG")
+            Image.fromarray(rendered_text.line(text, 300, 100)).save(picture, format="PNG")
             archive.writestr(zipfile.ZipInfo(f"{FOLDER}/{one}.png"), picture.getvalue())
     files.write(root / f"{FOLDER}.zip", packed.getvalue())
     numbers = pd.DataFrame([coefficients(text.replace(" ", ""), RECORDED) for text in texts], columns=list(NAMES))

@@ -16,7 +16,7 @@ def lay_out(folder: Path) -> None:
     import numpy as np
     import pandas as pd
 
-    from kit.frames import write_csv
+    from kit.storage.frames import write_csv
 
     numbers = np.random.default_rng(0).integers(-100, 101, (21_000, len(NUMBERS)))
     rows = pd.DataFrame(numbers, columns=list(NUMBERS))

@@ -45,11 +45,13 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 source = unpack(Path(tempfile.mkdtemp(prefix="kit-")))
 sys.path.insert(0, str(source))
 import kit
-from kit import attached, competition, show
+from kit import competition
+from kit.kaggle import bundle
+from kit.reporting import notebook
 
 assert Path(kit.__file__).is_relative_to(source), f"another kit is in the way: {kit.__file__}"
 data = competition.load(SETTINGS["name"]).competition.find()
-files = attached.find(SETTINGS["attached"]) if SETTINGS["attached"] else None
+files = bundle.find(SETTINGS["attached"]) if SETTINGS["attached"] else None
 print(f"data in {data}, {kit.__version__} {SETTINGS['commit']}, rerun {bool(os.environ.get('KAGGLE_IS_COMPETITION_RERUN'))}")
 
 # %%
@@ -64,10 +66,10 @@ shutil.copyfile(made, "submission.csv")
 print(f"submission.csv: {len(answers):,} rows")
 
 # %%
-show.table(run)
+notebook.table(run)
 
 # %%
-show.curves(run, Path("curves.png"))
+notebook.curves(run, Path("curves.png"))
 
 # %%
-show.pictures(run, data, answers, Path("pictures.png"))
+notebook.pictures(run, data, answers, Path("pictures.png"))

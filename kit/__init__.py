@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.config import Config
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
-from kit.runs import Run as _Run, load as _load
+from kit.storage.run_folder import Run as _Run, load as _load
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Run(_Run):
-    """A run's folder (see `kit.runs.Run`), whose models predict."""
+    """A run's folder (see `kit.storage.run_folder.Run`), whose models predict."""
 
     def predict(self, rows: pd.DataFrame | np.ndarray | list[str], views: int | None = None) -> pd.DataFrame:
         """The frame of predictions by id, of a complete run's models.
@@ -45,7 +45,7 @@ class Run(_Run):
         them), an array of pictures uint8 [n, height, width] or [n, height, width, channels], or a list of texts.
         Raises Usage where the run is not complete or takes other rows, BadData for rows that cannot be read.
         """
-        from kit.answers import predict_rows
+        from kit.pipeline.prediction import predict_rows
 
         return predict_rows(self, rows, views)
 
@@ -71,7 +71,7 @@ def run(
     `name`: a competition; `data`: its folder; `out`: the run's folder (else `runs/NAME/RUN_NAME`); `knobs`: see Config.
     Raises a KitError that says what is wrong and how to mend it.
     """
-    from kit.pipeline import run as run_all
+    from kit.pipeline.run import run as run_all
 
     return Run(run_all(name, data, preset, run_name, out, only_fold, fresh, quiet, knobs).path)
 
@@ -88,7 +88,7 @@ def predict(
     The test set may be another than the run saw: larger, in another order, with other ids. `time_budget`: seconds in
     which it is to be done, by the folds and views that are worth most.
     """
-    from kit.answers import predict as predict_all
+    from kit.pipeline.prediction import predict as predict_all
 
     return predict_all(run if isinstance(run, _Run) else load(run), data, views, out, time_budget)
 
@@ -98,6 +98,6 @@ def validate(name: str, file: str | Path, data: str | Path | None = None, **knob
 
     `knobs`: the columns where a competition leaves them open (`target="price"`).
     """
-    from kit.pipeline import validate as validate_file
+    from kit.competition.validation import validate as validate_file
 
     return validate_file(name, Path(file), data, knobs)

@@ -10,7 +10,7 @@ def enter() -> NoReturn:
     """Run the command that was typed, and end the process with its exit code."""
     done: list[int] = []
     atexit.register(_leave, done)  # the first to be registered is the last to be called: everybody else has cleaned up
-    from kit.cli import main
+    from kit.cli.app import main
 
     done.append(main())
     sys.exit(done[0])

@@ -10,9 +10,9 @@ from typing import Any
 
 from kit.errors import Usage, did_you_mean
 
-POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.augment` has them
-SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.modules.schedules` has them
-VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.views` has them
+POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.data.augmentation` has them
+SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.schedules` has them
+VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.data.tta` has them
 
 
 def knob(
@@ -160,7 +160,11 @@ OTHERS = {
     "boosting": {"trees", "leaves", "shrinkage"},
 }
 AUTO = ("lr", "batch")  # 0 means that it is found when the run begins
-PLACES = ("KIT_DATA", "KIT_MOUNT", "KIT_CACHE")  # environment variables for folders; see `kit.competition`, `kit.cache`
+PLACES = (
+    "KIT_DATA",
+    "KIT_MOUNT",
+    "KIT_CACHE",
+)  # environment variables for folders; see `kit.competition`, `kit.storage.array_cache`
 
 
 def resolve(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import competition
-from kit.runs import Run, read_json
+from kit.storage.run_folder import Run, read_json
 
 KINDS: tuple[tuple[str, str, dict[str, object]], ...] = (  # more than any of the budgets suffices for
     ("digits", "fast", {"epochs": 5000}),

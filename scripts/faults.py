@@ -14,7 +14,7 @@ from pathlib import Path
 
 from faults_images import little_shared_memory, many, mutated
 
-from kit import checkpoints
+from kit.training import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 KNOBS = ["--folds", "3", "--epochs", "40", "--width", "16", "--dropout", "0.1", "--snapshot", "0.05"]

@@ -65,11 +65,11 @@ def many(folder: Path, seconds: float) -> str:
     """300,000 test pictures in a zip: predicted in bounded memory (its own, beside the mapped file)."""
     from PIL import Image
 
-    from kit import cache, inference
     from kit.config import Config
     from kit.inputs import Images
     from kit.labels import OneOf
-    from kit.modules import images as modules
+    from kit.models import image_module as modules, prediction
+    from kit.storage import array_cache
 
     rng = np.random.default_rng(0)
     buffers = []
@@ -87,10 +87,10 @@ def many(folder: Path, seconds: float) -> str:
     rows = Images("train/{id}.png", test="test/{id}.png").load(folder, pd.DataFrame(index=ids), "test", 0).rows
     config = Config(width=4, devices="cpu", precision="fp32", layout="contiguous")
     module = modules.make(config, OneOf("x", ("a", "b")), 3, 32, True, 1).eval()
-    predicted = inference.predict(module, rows, None, config)
+    predicted = prediction.predict(module, rows, None, config)
     same = bool((predicted[:200] == predicted[200:400]).all() and len(predicted) == 300_000)
     grown = (_own_memory() - before) >> 20
-    kept = f"{rows.nbytes >> 20} MB kept in {cache.folder()}"
+    kept = f"{rows.nbytes >> 20} MB kept in {array_cache.folder()}"
     return f"{len(rows):,} rows, {kept}, equal pictures alike: {same}; memory grew by {grown} MB"
 
 

@@ -9,7 +9,9 @@ import tempfile
 from pathlib import Path
 
 import kit
-from kit import competition, fabricate, kernel, rehearsal
+from kit import competition
+from kit.competition import synthetic
+from kit.kaggle import kernel, rehearsal
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
@@ -28,7 +30,7 @@ def data_of(name: str, folder: Path) -> Path:
     for place in facts.places():
         if facts.is_at(place):
             return place
-    fabricate.fabricate(facts, folder / "data", train=200, test=80)
+    synthetic.fabricate(facts, folder / "data", train=200, test=80)
     return folder / "data"
 
 

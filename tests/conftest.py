@@ -16,7 +16,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker: threads that 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import kit
-from kit import cli, competition
+from kit import competition
+from kit.cli import app
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 settings.register_profile("kit", deadline=None, derandomize=True, database=None)
@@ -69,7 +70,15 @@ def command(*words: object, **options: object) -> subprocess.CompletedProcess[st
 
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(
-    ["kit.cli", "kit.pipeline", "kit.outcome", "kit.crossval", "kit.training", "kit.modules.images", "torch._dynamo"]
+    [
+        "kit.cli.app",
+        "kit.pipeline.run",
+        "kit.pipeline.scoring",
+        "kit.pipeline.crossval",
+        "kit.training.fit",
+        "kit.models.image_module",
+        "torch._dynamo",
+    ]
 )
 
 
@@ -90,7 +99,7 @@ def _kit(words: list[str], environment: dict[str, str], before: Callable[[], obj
     os.dup2(said, 2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     before()
-    sys.exit(cli.main(words))
+    sys.exit(app.main(words))
 
 
 def flags(knobs: dict[str, object]) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import frames
 from kit.config import Config
+from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ class Inputs(ABC):
 
     def twins(self, look: Any) -> np.ndarray:
         """A number per row of what `load` gave to look at; rows that repeat each other share one."""
-        from kit import duplicates
+        from kit.data import duplicates
 
         return duplicates.groups(look)
 

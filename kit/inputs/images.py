@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import cache, duplicates, files, stores
+from kit.data import duplicates
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
-from kit.inputs.pictures import Pictures, Streamed
+from kit.inputs.image_files import Pictures, Streamed
+from kit.storage import archives, array_cache, files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ class Images(Inputs):
     def files(self, root: Path) -> list[Path]:
         found: set[Path] = set()
         for folder, rest in {self._template(split) for split in ("train", "test")}:
-            place = stores.find(root, folder)
+            place = archives.find(root, folder)
             if place is None or not place.is_dir():
                 found |= {place} if place else set()
                 continue
@@ -77,7 +78,7 @@ class Images(Inputs):
             braces = "[^/]*" if folder or "/" in rest else ".*"  # a bare {id} may hold folders
             again = f"({re.escape(PurePosixPath(folder).name)}/)?" if folder else ""
             pattern = re.compile(again + braces.join(re.split(r"\\{.*?\\}", stem)) + r"\.[^./]*")
-            names = [name for name in stores.Folder(place).names if name.lower().endswith(SUFFIXES)]
+            names = [name for name in archives.Folder(place).names if name.lower().endswith(SUFFIXES)]
             own = [name for name in names if pattern.fullmatch(name)]
             odd = next(filter(NO_UTF8.search, own), "")
             if odd:
@@ -88,11 +89,11 @@ class Images(Inputs):
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         pictures = self._pictures(root, frame, split)
         key = _key(pictures, split, size)
-        kept = cache.get(key)
+        kept = array_cache.get(key)
         if kept is None:
             height, width = (size, size) if size else pictures.size()
             shape = (len(frame), height, width, self.channels)
-            if np.prod(shape, dtype=float) > min(keep.most, max(cache.room(), 1 << 30)):
+            if np.prod(shape, dtype=float) > min(keep.most, max(array_cache.room(), 1 << 30)):
                 return _stream(pictures, shape, split, keep)
             kept = _decoded(key, pictures, shape, split, size, keep)
         _refuse_ruins(pictures, kept[1], split)
@@ -104,13 +105,13 @@ class Images(Inputs):
 
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
         folder, _ = self._template(split)
-        place = stores.find(root, folder)
+        place = archives.find(root, folder)
         while place is None and "/" in folder:  # images/train/{id}.png in images.zip
             folder = folder.rpartition("/")[0]
-            place = stores.find(root, folder)
+            place = archives.find(root, folder)
         if place is None:
             raise BadData(
-                f"{root / folder}: no such folder (nor {', '.join(stores.ARCHIVES)}).\n"
+                f"{root / folder}: no such folder (nor {', '.join(archives.ARCHIVES)}).\n"
                 f"Is {root} the competition's folder? See --data."
             )
         inner = self._template(split)[0].removeprefix(folder).strip("/")
@@ -118,7 +119,7 @@ class Images(Inputs):
         cells = frame.to_dict("records") if len(frame.columns) else [{}] * len(frame)
         names = [self.name(one, row, split) for one, row in zip(frame.index, cells, strict=True)]
         named = [f"{inner}/{name}" if inner else name for name in names]
-        return Pictures(stores.open_store(place), PurePosixPath(folder).name, named, list(frame.index), self.channels)
+        return Pictures(archives.open_store(place), PurePosixPath(folder).name, named, list(frame.index), self.channels)
 
     def lay_out_again(self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None) -> None:
         table = known.to_frame() if cells is None else cells
@@ -173,9 +174,9 @@ def _decoded(
 ) -> tuple[np.ndarray, dict[str, str]]:
     """The decoded images, kept for the next time, and what is wrong with the broken ones."""
     if len(pictures) > MANY:
-        keep.say(f"decoding {len(pictures):,} {split} images (once: they are kept in {cache.folder()})")
+        keep.say(f"decoding {len(pictures):,} {split} images (once: they are kept in {array_cache.folder()})")
     fill = partial(pictures.decode_into, size=size, compact=split == "train")
-    return cache.put(key, shape, fill)
+    return array_cache.put(key, shape, fill)
 
 
 def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) -> Loaded:
@@ -185,7 +186,7 @@ def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) 
     keep.say(f"{len(pictures):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
     small = (len(pictures), LOOK, LOOK, pictures.channels)
     key = _key(pictures, split, LOOK)
-    look, broken = cache.get(key) or _decoded(key, pictures, small, split, LOOK, keep)
+    look, broken = array_cache.get(key) or _decoded(key, pictures, small, split, LOOK, keep)
     _refuse_ruins(pictures, broken, split)
     sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in broken]
     return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look)

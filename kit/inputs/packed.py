@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import pickles, stores
 from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.storage import archives, safe_pickle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +33,14 @@ class Packed(Inputs):
 
     def read(self, root: Path, name: str) -> dict[str, Any]:
         """The dictionary `name`. Raises BadData where it is missing, hostile, or none."""
-        place = root if (root / name).is_file() else stores.find(root, self.folder)
+        place = root if (root / name).is_file() else archives.find(root, self.folder)
         if place is None:
-            raise BadData(f"{root / self.folder}: no such folder (nor {', '.join(stores.ARCHIVES)}). See --data.")
+            raise BadData(f"{root / self.folder}: no such folder (nor {', '.join(archives.ARCHIVES)}). See --data.")
         files = [one for one in (place, place / name, place / self.folder / name) if one.is_file()]
         return _dictionary(place, self.folder, name, max((one.stat().st_mtime_ns for one in files), default=0))
 
     def files(self, root: Path) -> list[Path]:
-        place = root if (root / "train").is_file() else stores.find(root, self.folder)
+        place = root if (root / "train").is_file() else archives.find(root, self.folder)
         if place is None:
             return []
         return [place] if place.is_file() else [place / name for name in ("train", "test", "meta") if (place / name).is_file()]
@@ -79,11 +79,11 @@ class Packed(Inputs):
 @lru_cache(maxsize=3)  # train, test, meta: a packed archive takes seconds to read through, and labels and pixels share one
 def _dictionary(place: Path, folder: str, name: str, changed: int) -> dict[str, Any]:
     """What lies at `place` under `name`, read once while the file has this time."""
-    store = stores.open_store(place)
+    store = archives.open_store(place)
     found = next((one for one in (name, f"{folder}/{name}") if one in store.names), None)
     if found is None:
         raise BadData(f"{place}: holds no {name}.")
-    content = pickles.load(store.read(found), store.where(found))
+    content = safe_pickle.load(store.read(found), store.where(found))
     if not isinstance(content, dict):
         raise BadData(f"{store.where(found)}: holds no dictionary.")
     return content

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from kit import frames
 from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from kit import frames
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.cells import Cells
-from kit.inputs.encoding import SHOWN, Encoding
+from kit.inputs.column_encoding import SHOWN, Encoding
+from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import files, frames, ngrams
 from kit.config import Config
+from kit.data import ngrams
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.storage import files, frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,8 @@ class Texts:
         self.texts = texts
         self.shape = (len(texts),)
         self._bags: dict[int, ngrams.Bags] = {}
-        self.vectors: Any = None  # `kit.vectors.Vectors` of the run, where it has some
+        self.memo: dict[str, Any] = {}  # what is made of them once for all folds, by the name of who made it
+        self.vectors: Any = None  # `kit.data.text_embeddings.Vectors` of the run, where it has some
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -60,11 +62,11 @@ class Texts:
         """The texts' vectors, float32 [n, d]; found once. Without any, d is 0."""
         if self.vectors is None:
             return np.zeros((len(self), 0), np.float32)
-        made = self.__dict__.setdefault("_points", {})
-        if id(self.vectors) not in made:
-            made.clear()
-            made[id(self.vectors)] = self.vectors.of(self.bags(self.vectors.order))
-        return made[id(self.vectors)]
+        vectors, points = self.memo.get("points", (None, None))
+        if vectors is not self.vectors:
+            points = self.vectors.of(self.bags(self.vectors.order))
+            self.memo["points"] = (self.vectors, points)
+        return points
 
 
 @dataclass(frozen=True)

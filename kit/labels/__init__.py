@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from kit.errors import Usage
 from kit.labels.base import Labels
@@ -37,11 +37,11 @@ def from_json(plain: dict[str, Any], like: Labels | None = None) -> Labels:
 
     Raises Usage where a class or function is of an adapter that is not loaded.
     """
-    kind = KINDS.get(plain["type"]) or _named(plain["type"])
+    kind: Any = KINDS.get(plain["type"]) or _named(plain["type"])
     values = {name: _restored(value) for name, value in plain.items() if name != "type"}
     values |= {name: getattr(like, name) for name in UNSAVED if hasattr(like, name)}
     if is_dataclass(kind):
-        return kind(**values)
+        return cast(Any, kind)(**values)
     labels = kind.__new__(kind)
     labels.__dict__.update(values)
     return labels

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import frames
 from kit.config import Config
 from kit.errors import BadData, listed, quoted
+from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd

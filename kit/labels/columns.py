@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from kit.data.folds import rarest_label
 from kit.errors import BadData, listed
-from kit.folds import rarest_label
 from kit.labels.base import Labels, codes, distinct, number_fault, numbers, tracked
 
 if TYPE_CHECKING:

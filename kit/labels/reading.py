@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kit import frames
 from kit.errors import BadData
 from kit.labels import ctc
 from kit.labels.base import Labels
 from kit.labels.numbers import Numbers
+from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd

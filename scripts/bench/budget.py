@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 import kit
-from kit import competition, devices, inference, labels
+from kit import competition, labels
 from kit.config import Config
+from kit.inference import members
+from kit.models import devices, prediction
 
 CHOICES = ((1, 1), (1, 5), (5, 1), (5, 5))  # models, views
 
@@ -30,7 +32,7 @@ def accuracies(folder: Path, seed: int) -> list[float]:
     truth = tables.solution.iloc[:, 0].to_numpy()
     found = []
     for models, views in CHOICES:
-        each = np.stack([inference.predict(model, x, None, config) for model in inference.load(run, views)])
+        each = np.stack([prediction.predict(model, x, None, config) for model in members.load(run, views)])
         every = [each.mean(axis=0)] if models > 1 else list(each)
         answers = [next(iter(bound.decode(one, ["Label"]).values())) for one in every]
         found.append(float(np.mean([np.mean(np.asarray(one, str) == truth) for one in answers])))

@@ -43,14 +43,14 @@ def model_folder(texts: list[str], folder: Path) -> Path:
 
 def kit_fit(texts: list[str], y: np.ndarray, a: argparse.Namespace) -> tuple[float, np.ndarray]:
     """Seconds of the fit, and the predictions of the last rows."""
-    from kit import devices, inference
+    from kit.console import Progress
     from kit.inputs.text import TRANSFORMER, Texts
-    from kit.keeper import Fold
     from kit.labels import Columns
     from kit.metrics import auc
-    from kit.progress import Progress
-    from kit.stopping import Stop
-    from kit.training import fit
+    from kit.models import devices, prediction
+    from kit.training.fit import fit
+    from kit.training.fold import Fold
+    from kit.training.signals import Stop
 
     knobs = {"weights": str(a.weights), "epochs": 1, "batch": a.batch, "lr": a.lr, "precision": a.precision, "snapshot": 1e9}
     config = devices.choose(TRANSFORMER.changed(**knobs), "text")
@@ -60,7 +60,7 @@ def kit_fit(texts: list[str], y: np.ndarray, a: argparse.Namespace) -> tuple[flo
         began = time.perf_counter()
         module, _ = fit(fold, Stop(), Progress(quiet=True))
         seconds = time.perf_counter() - began
-        return seconds, inference.predict(module, x, np.arange(a.rows, len(texts)), config)[:, 0]
+        return seconds, prediction.predict(module, x, np.arange(a.rows, len(texts)), config)[:, 0]
 
 
 def trainer_fit(texts: list[str], y: np.ndarray, a: argparse.Namespace) -> tuple[float, np.ndarray]:
@@ -99,15 +99,15 @@ def contend(a: argparse.Namespace) -> None:
     """One contender's figures as JSON."""
     from sklearn.metrics import roc_auc_score
 
-    from kit import tokens
+    from kit.data import tokenization
     from kit.inputs.text import Texts
 
     warnings.simplefilter("ignore")
-    tokens.quiet()
+    tokenization.quiet()
     rows = json.loads((a.cache / "rows.json").read_text())
     texts, y = rows["texts"], np.array(rows["y"])
     seconds, predicted = {"kit": kit_fit, "trainer": trainer_fit}[a.contender](texts, y, a)
-    tokenizer, _ = tokens.load("bert", str(a.weights))
+    tokenizer, _ = tokenization.load("bert", str(a.weights))
     real = int(tokenizer.tokens(Texts(texts[: a.rows])).lengths(512).sum())
     print(json.dumps({"tokens": real / seconds, "auc": float(roc_auc_score(y[a.rows :], predicted)), "seconds": seconds}))
 

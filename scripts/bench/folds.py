@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import kit
-from kit.runs import read_json
+from kit.storage.run_folder import read_json
 
 
 def main() -> None:

@@ -31,8 +31,9 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 def fold_zero(data: Path, rows: int) -> Any:
     """Fold 0 of the competition, cut to so many training rows."""
-    from kit import competition, devices
-    from kit.keeper import Fold
+    from kit import competition
+    from kit.models import devices
+    from kit.training.fold import Fold
 
     adapter = competition.load("cifar10")
     facts = adapter.competition
@@ -46,17 +47,18 @@ def fold_zero(data: Path, rows: int) -> Any:
 
 def train_kit(data: Path, rows: int) -> dict[str, float]:
     """The kit's own fit, and how long its feed alone takes."""
-    from kit import augment, photos
-    from kit.progress import Progress
-    from kit.stopping import Stop
-    from kit.training import fit
+    from kit.console import Progress
+    from kit.data import augmentation
+    from kit.training import datamodule
+    from kit.training.fit import fit
+    from kit.training.signals import Stop
 
     fold = fold_zero(data, rows)
     _, keeper = fit(fold, Stop(), Progress(quiet=True))
-    feed = photos.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
+    feed = datamodule.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
     began = time.perf_counter()
     for batch in feed:
-        augment.apply(fold.config.augment, batch["images"], 0, 0, batch["rows"], True)
+        augmentation.apply(fold.config.augment, batch["images"], 0, 0, batch["rows"], True)
     return {"rate": rows / keeper.seconds, "wait": (time.perf_counter() - began) / keeper.seconds}
 
 
@@ -66,7 +68,7 @@ def train_plain(data: Path, rows: int) -> dict[str, float]:
     from PIL import Image
     from torchvision import transforms as T
 
-    from kit.modules import networks
+    from kit.models import networks
 
     fold = fold_zero(data, rows)
     change = T.Compose(
@@ -103,16 +105,17 @@ def train_plain(data: Path, rows: int) -> dict[str, float]:
 
 def load_kit(data: Path, rows: int) -> dict[str, float]:
     """Batches of 512 as the fit gets them, up to the normalised floats."""
-    from kit import augment, photos
-    from kit.modules import images as modules
+    from kit.data import augmentation
+    from kit.models import image_module as modules
+    from kit.training import datamodule
 
     fold = fold_zero(data, rows)
     module = modules.make(fold.config, fold.labels, 3, 32, True, 1)
-    feed = photos.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
+    feed = datamodule.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
     list(feed)
     began = time.perf_counter()
     for batch in feed:
-        module.normalised(augment.apply("light", batch["images"], 0, 0, batch["rows"], True))
+        module.normalised(augmentation.apply("light", batch["images"], 0, 0, batch["rows"], True))
     return {"rate": rows / (time.perf_counter() - began)}
 
 
@@ -151,19 +154,22 @@ def load_albumentations(data: Path, rows: int) -> dict[str, float]:
 
 def infer_kit(data: Path, run: Path, rows: int, out: Path) -> dict[str, float]:
     """All models and views, from the decoded test set."""
-    from kit import competition, devices, inference, runs
+    from kit import competition
     from kit.config import Config
+    from kit.inference import members
+    from kit.models import devices, prediction
+    from kit.storage import run_folder
 
-    source = runs.load(run)
+    source = run_folder.load(run)
     facts = competition.load("cifar10").competition
     asked = facts.test_tables(data)
-    models = inference.load(source)
+    models = members.load(source)
     config = devices.choose(Config(**source.info["config"]))
     images = facts.inputs.load(data, asked.test, "test", 0).rows
-    inference.predict(models[0], images[:512], None, config)
+    prediction.predict(models[0], images[:512], None, config)
     began = time.perf_counter()
     images = facts.inputs.load(data, asked.test, "test", 0).rows[:rows]
-    mean = sum(inference.predict(model, images, None, config) for model in models)
+    mean = sum(prediction.predict(model, images, None, config) for model in models)
     seconds = time.perf_counter() - began
     np.save(out, mean.argmax(axis=1))
     return {"rate": len(images) / seconds}
@@ -176,9 +182,11 @@ def infer_loop(data: Path, run: Path, rows: int, out: Path) -> dict[str, float]:
 
     from PIL import Image
 
-    from kit import competition, inference, runs
+    from kit import competition
+    from kit.inference import members
+    from kit.storage import run_folder
 
-    models = inference.load(runs.load(run))
+    models = members.load(run_folder.load(run))
     ids = list(competition.load("cifar10").competition.test_tables(data).sample.index)[:rows]
     total: Any = 0
     began = time.perf_counter()

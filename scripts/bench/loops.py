@@ -27,9 +27,9 @@ CONTENDERS = ("kit", "plain", "raw")
 
 def kit_loop(fold: Any) -> tuple[float, Any]:
     """The kit's own fit."""
-    from kit.progress import Progress
-    from kit.stopping import Stop
-    from kit.training import fit
+    from kit.console import Progress
+    from kit.training.fit import fit
+    from kit.training.signals import Stop
 
     module, keeper = fit(fold, Stop(), Progress(1, quiet=True))
     return keeper.seconds, module
@@ -39,7 +39,7 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
     """A LightningModule and a DataLoader as a tutorial has them."""
     import pytorch_lightning as pl
 
-    from kit.modules import networks
+    from kit.models import networks
 
     class Plain(pl.LightningModule):
         def __init__(self) -> None:
@@ -74,11 +74,12 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
 
 def raw_loop(fold: Any) -> tuple[float, Any]:
     """The same work as the kit's in a bare loop."""
-    from kit import augment, devices, photos
-    from kit.modules import images as modules
+    from kit.data import augmentation
+    from kit.models import devices, image_module as modules
+    from kit.training import datamodule
 
     config = fold.config
-    feed = photos.make(fold.x, fold.y, fold.train, config, fold.number, False, print)
+    feed = datamodule.make(fold.x, fold.y, fold.train, config, fold.number, False, print)
     module = modules.make(config, fold.labels, 1, 28, False, feed.steps * config.epochs)
     module.learn(fold.x, fold.train, fold.y)
     device = devices.torch_device(config)
@@ -91,7 +92,7 @@ def raw_loop(fold: Any) -> tuple[float, Any]:
             index = torch.from_numpy(rows)
             images, y = feed.images[index].to(device), feed.y[index].to(device)
             with devices.autocast(config):
-                x = augment.apply(config.augment, images.float(), config.seed, epoch, index)
+                x = augmentation.apply(config.augment, images.float(), config.seed, epoch, index)
                 loss = cross_entropy(module.net(module.normalised(x)).float(), y)
             optimizer.zero_grad()
             loss.backward()
@@ -103,8 +104,10 @@ def raw_loop(fold: Any) -> tuple[float, Any]:
 
 def contend(name: str, epochs: int, width: int, cache: Path) -> dict[str, float]:
     """Train one contender on fold 0 and measure it."""
-    from kit import competition, devices, folds, inference
-    from kit.keeper import Fold
+    from kit import competition
+    from kit.data import folds
+    from kit.models import devices, prediction
+    from kit.training.fold import Fold
 
     adapter = competition.load("mnist")
     config = devices.choose(adapter.preset("fast").changed(epochs=epochs, width=width, views=1, snapshot=1e9))
@@ -121,7 +124,7 @@ def contend(name: str, epochs: int, width: int, cache: Path) -> dict[str, float]
             pool = torch.from_numpy(images).permute(0, 3, 1, 2)
             predicted = torch.cat([module.predict_step({"images": pool[some]}) for some in parts]).numpy()
     else:
-        predicted = inference.predict(module, images, valid, config)
+        predicted = prediction.predict(module, images, valid, config)
     return {"rows_per_second": epochs * len(train) / seconds, "accuracy": fold.score(predicted)}
 
 

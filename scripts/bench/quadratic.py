@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import kit
 from kit.competition import load
-from kit.modules import networks
+from kit.models import networks
 
 BATCHES = 10
 

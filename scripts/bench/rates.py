@@ -16,7 +16,7 @@ from typing import Any
 
 import kit
 from kit import competition
-from kit.crossval import read_json  # the imports of a run, before any clock starts
+from kit.pipeline.crossval import read_json  # the imports of a run, before any clock starts
 
 GRID = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 

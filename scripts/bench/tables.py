@@ -71,7 +71,7 @@ def kit_run(model: str, work: Path) -> float:
 def kit_blend(work: Path) -> float:
     """The blend of the two runs before it."""
     import kit
-    from kit.blend import blend
+    from kit.inference.blend import blend
 
     return blend([kit.load(work / "mlp"), kit.load(work / "boosting")], out=work / "blend", quiet=True, fresh=True).scores[
         "oof"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import kit
 from kit.config import Config
-from kit.modules import networks
-from kit.modules.transfer import Thaw
-from kit.progress import table
+from kit.console import table
+from kit.models import networks
+from kit.models.transfer import Thaw
 
 HELD_OUT = 400
 NET = {"model": "whitened", "width": 32, "size": 32, "views": 2, "augment": "light", "folds": 2, "label_smoothing": 0.1}

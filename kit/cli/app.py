@@ -1,0 +1,107 @@
+"""The command line: parse, call a command, say in a few lines what went wrong. Results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from kit.cli import commands, kaggle_commands
+from kit.config import KNOBS, flag, switch
+from kit.errors import KitError, Usage, did_you_mean
+
+Command = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises Usage, with a suggestion, where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = ""
+        if "invalid choice" in message:
+            hint = did_you_mean(message.split("'")[1], COMMANDS)
+            message = f"unknown command {message.split(chr(39))[1]!r}."
+        raise Usage(f"{message}{hint} See `{self.prog} --help`.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code. Errors take one to three lines, a traceback only with --debug."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = parse(argv)
+        return COMMANDS[arguments.command](arguments)
+    except KitError as fault:
+        return _fail(str(fault), fault.code, argv)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on from what is saved.", 130, argv)
+    except BrokenPipeError:  # `kit list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail("out of memory. Use a smaller --batch or --size, or --limit for a trial.", 1, argv)
+    except Exception as fault:
+        return _fail(f"a fault in the kit: {type(fault).__name__}: {fault}\n--debug shows where; please report it.", 1, argv)
+
+
+def _fail(message: str, code: int, argv: list[str]) -> int:
+    if "--debug" in argv:
+        traceback.print_exc()
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
+    print(f"{red}kit: {plain}{message}", file=sys.stderr)
+    return code
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments; raises Usage for an unknown flag or command."""
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flags = [flag for flag in _flags(parser, arguments.command) if flag.startswith("--")]
+        raise Usage(f"unknown argument {unknown[0]!r}.{did_you_mean(unknown[0], flags)} See `kit {arguments.command} --help`.")
+    return arguments
+
+
+def _flags(parser: Parser, command: str) -> list[str]:
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return [flag for action in subparsers.choices[command]._actions for flag in action.option_strings]
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="kit", description="From a competition's files to an honest score and a submission.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    common = Parser(add_help=False)
+    common.add_argument("--quiet", action="store_true", help="no progress")
+    common.add_argument("--json", action="store_true", help="the result as JSON")
+    common.add_argument("--debug", action="store_true", help="tracebacks")
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        return subparsers.add_parser(name, help=help, description=help, parents=[common], allow_abbrev=False)
+
+    commands.add(add, _add_knobs)
+    kaggle_commands.add(add, _add_knobs)
+    return parser
+
+
+def _add_knobs(command: argparse.ArgumentParser, names: Iterable[str] = KNOBS) -> None:
+    knobs = command.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
+    for one in (KNOBS[name] for name in names):
+        choices = one.metadata["choices"]
+        shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
+        flags = [flag(one), "--label"] if one.name == "target" else [flag(one)]
+        bare: dict[str, Any] = {"nargs": "?", "const": "1"} if switch(one) else {}
+        knobs.add_argument(*flags, dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown, **bare)
+
+
+def _version() -> str:
+    import kit
+
+    return kit.__version__
+
+
+COMMANDS: dict[str, Command] = {**commands.COMMANDS, **kaggle_commands.COMMANDS}

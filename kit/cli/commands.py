@@ -1,0 +1,335 @@
+"""Local: the command line of what needs no Kaggle: runs and what is made of them, adapters, this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kit import resources
+from kit.config import KNOBS, flag
+from kit.errors import Usage
+
+Adder = Callable[[str, str], argparse.ArgumentParser]
+
+
+def add(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+    """Describe the commands to the parser."""
+    add_command("list", "the competitions: what they are and where their data was found")
+    _add_run(add_command, add_knobs)
+    _add_tune(add_command, add_knobs)
+    _add_predict(add_command)
+    _add_blend(add_command)
+    validate = add_command("validate", "every fault of a submission file, with row and id")
+    validate.add_argument("name", metavar="NAME")
+    validate.add_argument("file", metavar="FILE")
+    validate.add_argument("--data", help="the folder with the competition's files")
+    add_knobs(validate, ("text", "target"))
+    check = add_command("check", "an adapter against its own facts, and an audit of its data")
+    check.add_argument("name", metavar="NAME")
+    check.add_argument("--data", help="the folder with the competition's files")
+    check.add_argument("--preset", default="fast", help="fast (default) or best")
+    add_knobs(check)
+    new = add_command("new", "a first adapter for a competition, inferred from its files")
+    new.add_argument("name", metavar="NAME", help="what to call it: competitions/NAME.py")
+    new.add_argument("--from", dest="folder", required=True, metavar="DIR", help="the folder with the competition's files")
+    new.add_argument("--target", default="", metavar="COLUMN", help="the column of answers, where the sample does not tell")
+    export = add_command(
+        "export", "a complete run's models as one file that others load, tried on real rows, with a model card"
+    )
+    export.add_argument("run", metavar="RUN", help="a run's folder")
+    export.add_argument("--format", default="onnx", metavar="…", help="onnx (default), torchscript, torch-export, safetensors")
+    export.add_argument("--data", help="the folder with its data, if it moved (for the rows that are compared)")
+    export.add_argument("--out", help="where to write (default: RUN/export)")
+    report = add_command("report", "a run as one HTML page: scores, curves, mistakes, calibration, worst rows, times")
+    report.add_argument("run", metavar="RUN", help="a run's folder")
+    report.add_argument("--data", help="the folder with its data, if it moved (for the worst rows' pictures or texts)")
+    add_command("doctor", "what this machine offers and what is missing")
+
+
+def _add_run(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+    run = add_command("run", "read, train all folds, score, predict, write the submission; the same command resumes")
+    run.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
+    run.add_argument("--data", help="the folder with the competition's files")
+    run.add_argument("--name", dest="run_name", metavar="RUN", help="name of the run (default: preset and changed knobs)")
+    run.add_argument("--out", help="the run's folder (default: runs/NAME/RUN)")
+    run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
+    run.add_argument("--fresh", action="store_true", help="start over")
+    run.add_argument("--preset", default="fast", help="fast (default) or best")
+    add_knobs(run)
+
+
+def _add_tune(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+    tune = add_command("tune", "try values of some knobs on one fold, and weigh the best on another; the same command resumes")
+    tune.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
+    tune.add_argument("--data", help="the folder with the competition's files")
+    tune.add_argument("--trials", type=int, default=20, help="fits, the preset's the first (default: 20)")
+    tune.add_argument(
+        "--knobs",
+        dest="tuned",
+        default="",
+        metavar="KNOBS",
+        help="which: lr,dropout=0:0.5,augment=light|heavy (default: by model)",
+    )
+    tune.add_argument(
+        "--name", dest="run_name", metavar="RUN", help="name of the tuning (default: tune-, preset, changed knobs)"
+    )
+    tune.add_argument("--out", help="the tuning's folder (default: runs/NAME/RUN)")
+    tune.add_argument("--fresh", action="store_true", help="start over")
+    tune.add_argument("--preset", default="fast", help="fast (default) or best")
+    add_knobs(tune)
+
+
+def _add_predict(add_command: Adder) -> None:
+    predict = add_command("predict", "predict a test set by a complete run's checkpoints")
+    predict.add_argument("run", metavar="RUN", help="a run's folder")
+    predict.add_argument("--data", help="the folder with the test set (default: the run's)")
+    predict.add_argument("--views", type=int, help="views to average (default: the run's)")
+    predict.add_argument("--time-budget", metavar="TIME", help="be done in 20m, say, by the folds and views that fit")
+    predict.add_argument("--out", help="where to write (default: RUN/predict)")
+    predict.add_argument("--text", action="append", metavar="…", help="a text to predict instead; may be given again")
+
+
+def _add_blend(add_command: Adder) -> None:
+    blend = add_command(
+        "blend", "several runs as one, weights chosen on out-of-fold predictions; the best of them where none pays"
+    )
+    blend.add_argument("runs", nargs="+", metavar="RUN", help="a complete run's folder")
+    blend.add_argument("--name", dest="run_name", default="blend", metavar="RUN", help="name of the new run (default: blend)")
+    blend.add_argument("--out", help="the new run's folder (default: runs/NAME/RUN)")
+    blend.add_argument("--oof", action="append", default=[], metavar="FILE", help="out-of-fold predictions from elsewhere")
+    blend.add_argument("--test", action="append", default=[], metavar="FILE", help="the test predictions that belong to them")
+    blend.add_argument("--data", help="the folder with the competition's files (default: the runs')")
+    blend.add_argument("--fresh", action="store_true", help="start over")
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from kit import competition as competitions
+    from kit.console import table
+
+    rows = []
+    for name in competitions.names():
+        try:
+            facts = competitions.load(name).competition
+        except Usage as fault:
+            print(f"kit: {fault}", file=sys.stderr)
+            continue
+        place = next((str(p) for p in facts.places() if facts.is_at(p)), "built in" if facts.embedded else "—")
+        rows.append([name, facts.slug, facts.inputs.kind, facts.labels.describe(), facts.metric.name, place])
+    header = ["name", "slug", "inputs", "labels", "metric", "data"]
+    if arguments.json:
+        print(json.dumps([dict(zip(header, row, strict=True)) for row in rows]))
+    else:
+        print(table(header, rows))
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import kit
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    only = _numbers(arguments.only_fold)
+    run = kit.run(
+        arguments.name, arguments.data, arguments.preset, arguments.run_name, arguments.out, only,
+        arguments.fresh, arguments.quiet, **knobs,
+    )  # fmt: skip
+    _print_run(run, arguments.json)
+    return 0
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from kit.pipeline import tuning
+    from kit.pipeline.plan import planned
+    from kit.storage.run_folder import Run
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
+    target = Run(plan.folder(arguments.run_name, arguments.out, "tune-"))
+    found = tuning.tune(plan, arguments.trials, arguments.tuned, target, arguments.fresh, arguments.quiet)
+    if arguments.json:
+        gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
+        print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
+        return 0
+    given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
+    given |= {flag(KNOBS[name]): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    print(tuning.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
+    return 0
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    try:
+        return [int(part) for part in text.split(",")] if text else None
+    except ValueError:
+        raise Usage(f"--only-fold {text!r}: numbers such as 0,2 are wanted.") from None
+
+
+def _print_run(run: Any, as_json: bool) -> None:
+    if as_json:
+        scores = run.scores if run.complete else None
+        print(
+            json.dumps(
+                {"run": str(run.path), "status": run.info["status"], "submission": str(run.submission), "scores": scores}
+            )
+        )
+        return
+    from kit.reporting.summary import summary
+
+    print(summary(run))
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    import kit
+
+    if arguments.text:
+        return _predict_texts(kit.load(arguments.run), arguments)
+    from kit.config import time_limit
+
+    limit = time_limit(arguments.time_budget)
+    answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out, limit)
+    print(
+        json.dumps({"submission": str(path), "rows": len(answers)})
+        if arguments.json
+        else f"{path}  ({len(answers):,} rows, checked)"
+    )
+    return 0
+
+
+def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
+    from kit.console import table
+    from kit.pipeline.prediction import predict_texts
+
+    answers = predict_texts(run, arguments.text)
+    if arguments.json:
+        print(json.dumps([{"text": text, **row} for text, row in zip(arguments.text, answers.to_dict("records"), strict=True)]))
+        return 0
+    shown = [text if len(text) <= 60 else text[:59] + "…" for text in arguments.text]
+    rows = [[*(f"{value:.4f}" for value in row), text] for row, text in zip(answers.to_numpy(), shown, strict=True)]
+    print(table([*answers.columns, "text"], rows))
+    return 0
+
+
+def _blend(arguments: argparse.Namespace) -> int:
+    import kit
+    from kit.inference.blend import blend
+
+    if len(arguments.oof) != len(arguments.test):
+        raise Usage(f"{len(arguments.oof)} --oof and {len(arguments.test)} --test: predictions from elsewhere come in pairs.")
+    pairs = [(Path(oof), Path(test)) for oof, test in zip(arguments.oof, arguments.test, strict=True)]
+    sources = [kit.load(one) for one in arguments.runs]
+    run = blend(sources, pairs, arguments.run_name, arguments.out, arguments.data, arguments.fresh, arguments.quiet)
+    _print_run(run, arguments.json)
+    return 0
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    import kit
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
+    if arguments.json:
+        print(json.dumps(faults))
+    else:
+        print("\n".join(f"{arguments.file}: {fault}" for fault in faults) or f"{arguments.file}: good")
+    return 65 if faults else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    with resources.importing():
+        from kit import competition as competitions, config as configs
+        from kit.pipeline import adapter_check
+        from kit.reporting import data_audit
+    from kit.errors import BadData
+
+    adapter = competitions.load(arguments.name)
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    config, _ = configs.resolve(adapter.preset(arguments.preset, configs.given(knobs)), arguments.preset, knobs)
+    adapter = adapter.shaped(config)
+    results = list(adapter_check.adapter(adapter))
+    for name, fault in results:
+        print(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}")
+    failed = sum(bool(fault) for _, fault in results)
+    print(f"{len(results) - failed} of {len(results)} checks passed\n")
+    try:
+        root = adapter.competition.find(arguments.data) if not _lays_out(adapter, arguments) else None
+    except BadData as fault:
+        print(f"data not audited: {fault}")
+        return 65 if failed else 0
+    folder = Path("runs") / adapter.name / "check"
+    for line, warns in data_audit.audit(adapter.shaped(config, root), root, folder, config) if root else []:
+        print(f"{'!' if warns else '·'} {line}")
+    return 65 if failed else 0
+
+
+def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
+    """Would looking for the data write it? `kit check` writes contact sheets, nothing else."""
+    facts = adapter.competition
+    return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    with resources.importing():
+        from kit.competition import scaffold
+
+    path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target)
+    if arguments.json:
+        print(json.dumps({"adapter": str(path), "lines": lines}))
+        return 0
+    print("\n".join([str(path), *lines]))
+    print(f"\nLook at it, then: kit check {arguments.name} --data {arguments.folder}")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    import kit
+
+    run = kit.load(arguments.run)
+    with resources.importing():
+        from kit.inference import export
+
+    done = export.export(run, arguments.format, arguments.data, arguments.out)
+    if arguments.json:
+        print(json.dumps({"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}))
+        return 0
+    print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
+    print(f"largest difference from the run's models on {done.rows} test rows  {done.difference:.1e}")
+    if done.stored:
+        print(f"… from the predictions in test.csv  {done.stored}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    import kit
+    from kit.reporting import html_report
+
+    path = html_report.write(kit.load(arguments.run), arguments.data)
+    print(json.dumps({"report": str(path)}) if arguments.json else path)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from kit.cli import doctor
+
+    found = list(doctor.examine())
+    marks = {"ok": "✓", "note": "·", "bad": "✗"}
+    print(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))
+    return 1 if any(state == "bad" for state, _ in found) else 0
+
+
+COMMANDS = {
+    "list": _list,
+    "run": _run,
+    "tune": _tune,
+    "predict": _predict,
+    "blend": _blend,
+    "validate": _validate,
+    "check": _check,
+    "new": _new,
+    "export": _export,
+    "report": _report,
+    "doctor": _doctor,
+}

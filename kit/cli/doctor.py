@@ -1,0 +1,46 @@
+"""Doctor: what this machine offers, what is missing, and where data would be found."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from kit import resources
+from kit.storage import run_folder
+
+LITTLE = 2 << 30  # bytes of free disk
+
+
+def examine() -> Iterator[tuple[str, str]]:
+    """Pairs of a state (`ok`, `note`, `bad`) and a line of text."""
+    yield "ok", f"Python {platform.python_version()} on {platform.platform()}, {resources.core_count()} cores"
+    for name in run_folder.RECORDED:
+        version = run_folder.version(name)
+        yield ("ok", f"{name} {version}") if version else ("bad", f"{name} is missing: pip install -e .")
+    yield from _compute()
+    free = shutil.disk_usage(Path.cwd()).free
+    yield ("ok" if free > LITTLE else "bad"), f"{free / (1 << 30):.1f} GB free in {Path.cwd()}"
+    yield ("ok", "runs/ can be written") if os.access(Path.cwd(), os.W_OK) else ("bad", f"{Path.cwd()} is read-only: use --out")
+    where = os.environ.get("KIT_DATA")
+    yield "ok", f"data: $KIT_DATA is {where}" if where else "data: $KIT_DATA is not set; looked for in /kaggle/input and data/"
+
+
+def _compute() -> Iterator[tuple[str, str]]:
+    if importlib.util.find_spec("torch") is None:
+        return
+    try:
+        import torch
+        import torchvision  # noqa: F401  (a build that does not match torch fails here)
+
+        from kit.config import Config
+        from kit.models import devices
+
+        yield "ok", f"computes on {devices.describe(devices.choose(Config()))}"
+        for index in range(torch.cuda.device_count()):
+            yield "ok", f"GPU {index}: {torch.cuda.get_device_name(index)}"
+    except (ImportError, RuntimeError) as fault:
+        yield "bad", f"torch and torchvision do not match ({fault}): pip install --upgrade torch torchvision timm"

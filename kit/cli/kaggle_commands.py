@@ -1,0 +1,245 @@
+"""Remote: the command line of what talks to Kaggle, or is about it: download, submit, ledger, kernel."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kit.config import KNOBS
+from kit.errors import Usage, did_you_mean
+
+Adder = Callable[[str, str], argparse.ArgumentParser]
+
+
+def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]) -> None:
+    """Describe the commands to the parser."""
+    download = add_command("download", "fetch a competition's files from Kaggle; the same command resumes")
+    download.add_argument("name", metavar="NAME", help="a competition (`kit list`) or its slug on Kaggle")
+    download.add_argument("--out", help="where to (default: data/SLUG, or $KIT_DATA/SLUG)")
+    download.add_argument("--unpack", action="store_true", help="unpack the archives too (`kit run` reads them packed)")
+    submit = add_command("submit", "validate a submission and send it; without FILE: ask for the scores of what was sent")
+    submit.add_argument("name", metavar="NAME")
+    submit.add_argument("what", metavar="FILE|RUN", nargs="?", help="a CSV file or a run's folder")
+    submit.add_argument("-m", "--message", default="", help="what to call it on Kaggle")
+    submit.add_argument("--data", help="the folder with the competition's files")
+    submit.add_argument("--wait", action="store_true", help="wait for the score")
+    submit.add_argument("--zip", action="store_true", help="send it packed, where it is too large")
+    ledger = add_command("ledger", "every run and submission: CV beside the leaderboard, as a table and a picture")
+    ledger.add_argument("name", metavar="NAME", nargs="?", help="one competition (default: all)")
+    kernel = _add_kernel(add_command)
+    add_knobs(kernel)
+    for one in (download, submit, kernel):
+        one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
+
+
+def _add_kernel(add_command: Adder) -> argparse.ArgumentParser:
+    kernel = add_command("kernel", "a Kaggle kernel that runs without internet, rehearsed before it is pushed")
+    kernel.add_argument("action", metavar="build|rehearse|push|status")
+    kernel.add_argument("name", metavar="NAME")
+    kernel.add_argument("--data", help="the folder with the competition's files")
+    kernel.add_argument("--out", help="the kernel's folder (default: runs/NAME/kernel)")
+    build = kernel.add_argument_group("build (and the knobs of `kit run`, for a kernel that trains; or --views, --time-budget)")
+    build.add_argument("--run", metavar="RUN", help="predict by the checkpoints of this run; with --train: train as it did")
+    build.add_argument("--train", dest="mode", action="store_const", const="train", help="train there (default without --run)")
+    build.add_argument("--infer", dest="mode", action="store_const", const="infer", help="only predict (default with --run)")
+    build.add_argument("--notebook", action="store_true", help="a notebook with table, curves and pictures, not a script")
+    rehearse = kernel.add_argument_group("rehearse")
+    rehearse.add_argument(
+        "--mount", default="", metavar="new|old|both", help="Kaggle's input layouts (default: both to predict)"
+    )
+    rehearse.add_argument("--hidden", action="store_true", help="as the rerun of a code competition, on a made-up test set")
+    rehearse.add_argument("--rows", type=int, default=0, help="rows that the hidden test set may have: how long will it take?")
+    rehearse.add_argument("--python", default=sys.executable, help="another Python to run it in (scripts/kaggle_image.sh)")
+    push = kernel.add_argument_group("push, status")
+    push.add_argument("--wait", action="store_true", help="follow it to its end and fetch its output")
+    push.add_argument("--submit", metavar="TEXT", help="once it is complete and valid, submit that version under this name")
+    kernel.add_argument("--preset", default="fast", help="fast (default) or best; of a kernel that trains as no run did")
+    return kernel
+
+
+def download(arguments: argparse.Namespace) -> int:
+    from kit.kaggle.download import download
+
+    paths = download(arguments.name, arguments.out, arguments.unpack, arguments.timeout, arguments.quiet)
+    if arguments.json:
+        print(json.dumps([str(path) for path in paths]))
+    else:
+        print("\n".join(f"{path}  {path.stat().st_size:,} bytes" for path in paths))
+    return 0
+
+
+def submit(arguments: argparse.Namespace) -> int:
+    from kit.kaggle.submit import refresh, submit
+
+    if arguments.what is None:
+        _show(refresh(arguments.name, arguments.timeout, arguments.quiet), arguments.json)
+        return 0
+    what, name = arguments.what, arguments.name
+    message = arguments.message or Path(what).name
+    one = submit(
+        name, what, message, arguments.data, arguments.wait, arguments.zip, arguments.timeout, arguments.quiet
+    )  # fmt: skip
+    _show([one], arguments.json)
+    return 0
+
+
+def _show(submissions: list[dict[str, Any]], as_json: bool) -> None:
+    from kit.console import table
+
+    if as_json:
+        print(json.dumps(submissions))
+        return
+    names = ("ref", "status", "public", "private", "message", "reason")
+    rows = [[str(one.get(name) or "") for name in names] for one in submissions]
+    print(table(list(names), rows) if rows else "no submissions yet")
+
+
+def ledger(arguments: argparse.Namespace) -> int:
+    from kit.console import say, table
+    from kit.kaggle.submit import adapter_name
+    from kit.storage import ledger
+
+    broken = ledger.entries()[1]
+    if broken:
+        say(f"{ledger.PLACE}: {broken} unreadable {'line is' if broken == 1 else 'lines are'} passed over")
+    wanted = adapter_name(arguments.name) if arguments.name else None
+    every = ledger.rows(wanted)
+    if wanted and not every:
+        raise Usage(f"{ledger.PLACE} has no run or submission of {wanted} yet.")
+    found = []
+    for name in dict.fromkeys(row.competition for row in every):
+        own = [row for row in every if row.competition == name]
+        facts = _tell(name, own)
+        cells = [ledger.cells(row) for row in own]
+        found.append(facts | {"rows": [dict(zip(ledger.HEADER, one, strict=True)) for one in cells]})
+        if not arguments.json:
+            print(f"{name} · {facts['metric']}\n{table(ledger.HEADER, cells)}\n{_advice(facts, len(ledger.both(own)))}\n")
+    if arguments.json:
+        print(json.dumps(found))
+    elif not found:
+        print(f"{ledger.PLACE} is empty: `kit run` and `kit submit` write it", file=sys.stderr)
+    return 0
+
+
+def _tell(name: str, own: list[Any]) -> dict[str, Any]:
+    """What a competition's rows of the ledger say together; draws their picture where any is scored."""
+    from kit.reporting import drawing, figures
+    from kit.storage import ledger
+
+    scored = ledger.both(own)
+    metric = next((row.run["metric"] for row in own if row.run), "score")
+    picture = Path("runs") / name / "ledger.png"
+    if scored:
+        points = [figures.Standing(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
+        drawn = figures.standings(points, "out-of-fold score ± standard error", "public score", f"{name}: {metric}")
+        drawing.write_png(picture, drawn)
+    return {
+        "competition": name,
+        "metric": metric,
+        "rank_correlation": ledger.correlation(scored),
+        "select": [{"ref": row.ref, "run": row.name, "why": why} for row, why in ledger.select(own)],
+        "picture": str(picture) if scored else None,
+    }
+
+
+def _advice(facts: dict[str, Any], scored: int) -> str:
+    """What the scores say together: do CV and leaderboard agree, and what to select."""
+    value = facts["rank_correlation"]
+    lines = []
+    if value is not None:
+        trust = "" if value > 0.5 else ": they disagree. Look for a leak, or a test set unlike the training set"
+        lines.append(f"rank correlation of CV and public score  {value:.2f}  ({scored} submissions){trust}")
+    elif scored:
+        lines.append("rank correlation of CV and public score  needs three different scored submissions")
+    lines += [f"select  {one['run']} ({one['ref']}): {one['why']}" for one in facts["select"]]
+    if facts["picture"]:
+        lines.append(f"picture  {facts['picture']}")
+    return "\n".join(lines)
+
+
+def kernel(arguments: argparse.Namespace) -> int:
+    action = ACTIONS.get(arguments.action)
+    if action is None:
+        raise Usage(f"kit kernel {arguments.action!r}: one of {', '.join(ACTIONS)}.{did_you_mean(arguments.action, ACTIONS)}")
+    return action(arguments)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from kit.config import time_limit
+    from kit.kaggle import kernel
+    from kit.storage import run_folder
+
+    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
+    limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
+    built = kernel.build(
+        arguments.name, run_folder.load(arguments.run) if arguments.run else None, arguments.mode, arguments.preset, knobs,
+        arguments.notebook, views, limit, _folder(arguments),
+    )  # fmt: skip
+    size = built.code.stat().st_size
+    if arguments.json:
+        print(json.dumps({"folder": str(built.folder), "code": str(built.code), "dataset": str(built.dataset or "")}))
+        return 0
+    print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
+    if built.dataset:
+        print(f"{built.dataset}  its dataset, which `kit kernel push` uploads")
+    print(f"next: kit kernel rehearse {arguments.name}")
+    return 0
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from kit import competition as competitions
+    from kit.kaggle import kernel, rehearsal
+
+    folder = _folder(arguments) or kernel.folder_of(arguments.name)
+    usual = "new" if kernel.Built(folder).settings["mode"] == "train" else "both"
+    layouts = {"new": ("new",), "old": ("old",), "both": rehearsal.LAYOUTS}.get(arguments.mount or usual)
+    if layouts is None:
+        raise Usage(f"--mount {arguments.mount!r}: one of new, old, both.")
+    done = rehearsal.rehearse(arguments.name, arguments.data, layouts, arguments.hidden, arguments.python, folder)
+    if arguments.json:
+        print(json.dumps([vars(one) for one in done]))
+    else:
+        print("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
+        bad = sum(bool(one.faults) for one in done)
+        print(f"{bad} of {len(done)} rehearsals failed: not good to push" if bad else f"good to push: {folder}")
+    return 65 if any(one.faults for one in done) else 0
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    from kit.kaggle import push
+
+    pushed = push.push(arguments.name, _folder(arguments), arguments.timeout, arguments.quiet)
+    if arguments.wait or arguments.submit:
+        return _status(arguments)
+    print(json.dumps(pushed) if arguments.json else f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from kit.kaggle import push
+
+    state = push.status(
+        arguments.name, _folder(arguments), arguments.wait, arguments.submit, arguments.data, arguments.timeout, arguments.quiet
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(state))
+        return 0
+    print(f"{state['id']} version {state['version']}  {'COMPLETE' if 'output' in state else state['status']}")
+    if "output" in state:
+        print(f"output  {state['output']}  (submission.csv checked)")
+    if "ref" in state:
+        _show([state], False)
+    return 0
+
+
+def _folder(arguments: argparse.Namespace) -> Path | None:
+    return Path(arguments.out) if arguments.out else None
+
+
+ACTIONS = {"build": _build, "rehearse": _rehearse, "push": _push, "status": _status}
+COMMANDS = {"download": download, "submit": submit, "ledger": ledger, "kernel": kernel}

@@ -1,0 +1,102 @@
+"""Adapters by name, slug or file, from the `competitions` folders."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+
+from kit.competition.facts import Competition
+from kit.config import Config
+from kit.errors import Usage, did_you_mean, listed
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A file of a `competitions` folder: its competition and presets. `source`: what `load` finds it by."""
+
+    name: str
+    source: str
+    competition: Competition
+    presets: Mapping[str, Config] = field(default_factory=dict)
+
+    def shaped(self, config: Config, root: Path | None = None) -> Adapter:
+        """The adapter with the facts that follow from a Config and, where there is a folder, from its files."""
+        facts = self.competition
+        return replace(self, competition=facts.shape(facts, config, root)) if facts.shape else self
+
+    def preset(self, name: str, knobs: Iterable[str] = ()) -> Config:
+        """A preset by name, or its variant `NAME-KNOB` for a knob that is given; raises Usage naming those there are."""
+        if name not in self.presets:
+            raise Usage(f"--preset {name!r}: {self.name} has {listed(self.presets)}.{did_you_mean(name, self.presets)}")
+        variants = [f"{name}-{knob}" for knob in knobs if f"{name}-{knob}" in self.presets]
+        return self.presets[variants[0] if variants else name]
+
+
+def folders() -> list[Path]:
+    """Where adapters are looked for: here, then the kit's own."""
+    own = Path(__file__).resolve().parents[2] / "competitions"
+    return list(dict.fromkeys(path.resolve() for path in (Path("competitions"), own) if path.is_dir()))
+
+
+def names() -> dict[str, Path]:
+    """Every adapter's file by name."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("[!_]*.py")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+_loaded: dict[Path, tuple[tuple[int, int], ModuleType]] = {}
+
+
+def _module(path: Path) -> ModuleType:
+    """An adapter's file as a module, executed once for each content.
+
+    It stands in `sys.modules` while it is executed, as any imported module does: `@dataclass` and timm's `@register_model`
+    look there. Raises Usage for whatever it raises.
+    """
+    about = path.stat()
+    stamp, name = (about.st_mtime_ns, about.st_size), f"competitions.{path.stem}"
+    if path in _loaded and _loaded[path][0] == stamp:
+        sys.modules[name] = _loaded[path][1]  # another folder's file of this name may have been loaded since
+        return _loaded[path][1]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module, before = importlib.util.module_from_spec(spec), sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as fault:  # a stranger's file may raise anything
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+        where = f", line {fault.lineno}" if isinstance(fault, SyntaxError) else ""
+        raise Usage(f"{path}{where}: the adapter cannot be loaded ({type(fault).__name__}: {fault}).") from fault
+    _loaded[path] = (stamp, module)
+    return module
+
+
+def load(name: str) -> Adapter:
+    """The adapter of this name, slug, or file. Raises Usage where there is none or its file is no adapter."""
+    known = names()
+    path = Path(name) if name.endswith(".py") else known.get(name)
+    if path is None:
+        by_slug = {load(one).competition.slug: one for one in known}
+        if name not in by_slug:
+            raise Usage(f"unknown competition {name!r}.{did_you_mean(name, known)} `kit list` shows all.")
+        name, path = by_slug[name], known[by_slug[name]]
+    if not path.is_file():
+        raise Usage(f"{path}: no such adapter file.")
+    module = _module(path.resolve())
+    if not isinstance(getattr(module, "competition", None), Competition):
+        raise Usage(f"{path}: defines no `competition = Competition(...)`.")
+    presets = getattr(module, "presets", {})
+    if not isinstance(presets, Mapping) or not all(isinstance(one, Config) for one in presets.values()):
+        raise Usage(f'{path}: `presets` gives a Config to each name, as in presets = {{"fast": Config(epochs=8)}}.')
+    source = path.stem if known.get(path.stem) == path else str(path.resolve())
+    return Adapter(path.stem, source, module.competition, {**module.competition.inputs.presets(), **presets})

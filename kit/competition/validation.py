@@ -1,0 +1,27 @@
+"""A submission file held against the sample, before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kit import config as configs
+from kit.competition import loading as competitions
+from kit.errors import BadData
+
+
+def validate(name: str, file: Path, data: str | Path | None, knobs: Mapping[str, Any] | None = None) -> list[str]:
+    """See `kit.validate`. Raises BadData where the file or the sample cannot be read."""
+    from kit.competition import submission
+
+    adapter = competitions.load(name)
+    root = adapter.competition.find(data)
+    facts = adapter.shaped(configs.Config().changed(**(knobs or {})), root).competition
+    sample = facts.test_tables(root).sample if facts.read_test else facts.sample_table(root)
+    labels = facts.labels
+    if not labels.columns:  # classes that only the training file tells
+        labels = facts.tables(root).labels
+    if not file.is_file():
+        raise BadData(f"{file}: no such file.")
+    return submission.faults(file.read_bytes(), sample, labels)

@@ -1,0 +1,1 @@
+"""Rows before they are learned from: folds, duplicates, augmentation, views, tokens, n-grams, text embeddings."""

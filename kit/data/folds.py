@@ -1,0 +1,173 @@
+"""Folds: a fold for every row, by strata, by group or by time; and rows kept back as a test. The same for any order of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit.errors import BadData
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALWAYS_TRAIN = -1  # by time: the oldest block is trained on and never validated
+
+
+@dataclass(frozen=True)
+class Folds:
+    """`fold[i]` is the fold that row `i` validates. By time, a fold trains on older rows only."""
+
+    fold: np.ndarray
+    by_time: bool = False
+
+    @property
+    def numbers(self) -> list[int]:
+        """The folds that have rows to validate (a giant group can leave some without)."""
+        return [int(k) for k in np.unique(self.fold) if k != ALWAYS_TRAIN]
+
+    def split(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row positions (train, validation) of one fold."""
+        train = self.fold < number if self.by_time else self.fold != number
+        return np.flatnonzero(train), np.flatnonzero(self.fold == number)
+
+    def parted(self, groups: np.ndarray) -> int:
+        """How many of these groups (ints, one a row) have rows in more than one block."""
+        return int((np.bincount(np.unique(np.stack([groups, self.fold]), axis=1)[0]) > 1).sum())
+
+
+def make(
+    ids: Any,
+    k: int,
+    seed: int = 0,
+    strata: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    time: np.ndarray | None = None,
+) -> Folds:
+    """Deal rows to `k` folds of nearly equal size.
+
+    `strata` (ints): each stratum is spread evenly, however rare. `groups` (ints): the rows of one group share a fold.
+    `time` (sortable): fold i validates the i-th block after the first and trains on what is older; equal times stay
+    together. Raises BadData where there are too few rows or groups.
+    """
+    ids = np.asarray(ids, dtype=object)
+    if k > len(ids):
+        fewer = f"use --folds {len(ids)} or fewer" if len(ids) > 1 else "two rows at least are needed"
+        raise BadData(f"{k} folds of {len(ids)} training rows: {fewer}.")
+    order = np.argsort(ids.astype(str), kind="stable")  # by id, so that the order of the file is immaterial
+    fold = np.full(len(ids), ALWAYS_TRAIN)
+    if time is not None:
+        fold = _by_time(np.asarray(time), k)
+        if (fold == ALWAYS_TRAIN).all():
+            raise BadData("all training rows have the same time: there is nothing newer to validate on.")
+    else:
+        strata = np.zeros(len(ids), int) if strata is None else np.asarray(strata)
+        groups = np.arange(len(ids)) if groups is None else np.asarray(groups)
+        if len(np.unique(groups)) < 2:
+            raise BadData("all training rows belong to one group: there is nothing to validate on.")
+        fold[order] = _deal(strata[order], groups[order], k, np.random.default_rng([seed, 1]))
+    return Folds(fold, time is not None)
+
+
+def rarest_label(indicators: np.ndarray) -> np.ndarray:
+    """Strata of multi-label rows [n, labels]: the rarest label that a row has; rows without a label share one stratum."""
+    counts = indicators.sum(axis=0)
+    rarity = np.where(indicators > 0, counts[None, :], np.inf)
+    return np.where(np.isfinite(rarity).any(axis=1), rarity.argmin(axis=1), -1)
+
+
+def codes(values: Any) -> np.ndarray:
+    """Values as whole numbers, equal where the values are equal."""
+    return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
+
+
+def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Groups of rows that are linked by either grouping, over any number of links."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rows = np.arange(len(one))
+    targets = np.concatenate([len(rows) + one, len(rows) + one.max() + 1 + other])
+    size = int(targets.max()) + 1
+    links = coo_matrix((np.ones(2 * len(rows), bool), (np.tile(rows, 2), targets)), shape=(size, size))
+    return connected_components(links, directed=False)[1][: len(rows)]
+
+
+def times(train: pd.DataFrame, column: str) -> np.ndarray:
+    """The time column as sortable values: numbers, or dates as pandas reads them. Raises BadData naming the row."""
+    import pandas as pd
+
+    values = pd.to_numeric(train[column], errors="coerce")
+    if values.isna().any():
+        dates = pd.to_datetime(train[column], errors="coerce", format="mixed", utc=True)
+        values = dates if dates.isna().sum() < values.isna().sum() else values
+    if values.isna().any():
+        row = train.index[values.isna()][0]
+        raise BadData(f"training row {row!r}, column {column!r}: {train.at[row, column]!r} is neither a number nor a date.")
+    return values.astype(np.float64 if values.dtype.kind in "if" else np.int64).to_numpy()
+
+
+def _by_time(time: np.ndarray, k: int) -> np.ndarray:
+    rank = np.searchsorted(np.sort(time), time, side="left")
+    return rank * (k + 1) // len(time) - 1
+
+
+def _deal(strata: np.ndarray, groups: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    """Big groups first, each to the fold that has least of its strata; then the single rows fill the gaps."""
+    _, strata = np.unique(strata, return_inverse=True)
+    groups, sizes = _by_appearance(groups)
+    fold = np.full(len(strata), ALWAYS_TRAIN)
+    held = np.zeros((k, strata.max() + 1), int)
+    share = np.maximum(np.bincount(strata) / k, 1)
+    by_group = np.argsort(groups, kind="stable")
+    ends = np.cumsum(sizes)
+    shuffled = rng.permutation(len(sizes))
+    for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        if sizes[group] == 1:
+            break
+        rows = by_group[ends[group] - sizes[group] : ends[group]]
+        own = np.bincount(strata[rows], minlength=held.shape[1])
+        # How far each fold would be over its share, and the total as the tie-break.
+        crowding = (((held + own) / share) * own).sum(axis=1) + (held.sum(axis=1) + len(rows)) / len(strata)
+        target = int(crowding.argmin())
+        fold[rows] = target
+        held[target] += own
+    for stratum in range(held.shape[1]):
+        rows = rng.permutation(np.flatnonzero((strata == stratum) & (fold == ALWAYS_TRAIN)))
+        fold[rows] = _fill(held, stratum, len(rows))
+        held[:, stratum] += np.bincount(fold[rows], minlength=k)
+    return fold
+
+
+def _by_appearance(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups numbered as they appear (what they were called is immaterial), and their sizes."""
+    _, first, groups, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(first)
+    return np.argsort(order)[groups], sizes[order]
+
+
+def _fill(held: np.ndarray, stratum: int, count: int) -> np.ndarray:
+    """The folds that `count` rows go to, one at a time to the fold with least of the stratum, then with fewest rows."""
+    levels = held[:, stratum][:, None] + np.arange(count)[None, :]
+    load = held.sum(axis=1)[:, None] + np.arange(count)[None, :]
+    best = np.lexsort((load.ravel(), levels.ravel()))[:count]
+    return best // max(count, 1)
+
+
+PART = 5  # a fifth of the rows is kept back
+
+
+def kept_back(content: Sequence[bytes], answers: Sequence[str]) -> list[bool]:
+    """For each row, whether it is kept back: a fifth of the different contents of every answer.
+
+    The same for any order of the rows. Equal contents go together, whatever their answers.
+    """
+    digests = [sha256(one).hexdigest() for one in content]
+    chosen: set[str] = set()
+    for answer in sorted(set(answers)):
+        own = sorted({digest for digest, one in zip(digests, answers, strict=True) if one == answer})
+        chosen |= set(own[: len(own) // PART])
+    return [digest in chosen for digest in digests]

@@ -1,0 +1,1 @@
+"""Predictions of finished models: members, ablations, blends, export."""

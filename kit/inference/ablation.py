@@ -1,0 +1,80 @@
+"""Paid: were the views and the averaged weights worth it? Told from validation rows, by the gate that blends pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit.inference import blend_weights
+from kit.labels import Labels
+from kit.metrics import Metric
+from kit.storage import frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = {"views": "oof-one-view.csv", "averages": "oof-raw-weights.csv"}  # in a fold's folder: its rows without either
+
+
+def without(module: Any, predict: Callable[[], np.ndarray]) -> dict[str, np.ndarray]:
+    """What `predict` gives where the module uses its first view alone, and that view with the last weights, by file name.
+
+    Only of what the module has: views, an average. It is left as it was.
+    """
+    found = {}
+    views = getattr(module, "views", ())
+    with _set(module, "views", views[:1]) if views else nullcontext():
+        if len(views) > 1:
+            found[FILES["views"]] = predict()
+        if getattr(module, "averaged", None) is not None:
+            with _set(module, "averaged", None):
+                found[FILES["averages"]] = predict()
+    return found
+
+
+def passes(module: Any) -> float:
+    """How much longer than the predictions themselves those of `without` take."""
+    views = max(1, len(getattr(module, "views", ())))
+    return ((views > 1) + (getattr(module, "averaged", None) is not None)) / views
+
+
+@contextmanager
+def _set(module: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def verdicts(
+    folders: Sequence[Path], oof: pd.DataFrame, y: np.ndarray, labels: Labels, metric: Metric
+) -> dict[str, dict[str, Any]]:
+    """What `scores.json` says of each that every fold has kept: its gain (better: above 0), its noise, and did it pay?
+
+    `oof`, `y`: out-of-fold predictions and encoded answers of the same rows. A gain counts above twice its noise. That of
+    averaged weights is told from the first view alone, where there are several: a view is a fraction of their time.
+    """
+    import pandas as pd
+
+    truth, sign = labels.truth(y), 1 if metric.higher_is_better else -1
+
+    def score(rows: np.ndarray, answers: np.ndarray) -> float:
+        return sign * metric(truth[rows], answers)
+
+    parts = {name: [folder / file for folder in folders] for name, file in FILES.items()}
+    held = {
+        name: labels.harden(pd.concat(map(frames.read_predictions, paths)).loc[oof.index].to_numpy(np.float32))
+        for name, paths in parts.items()
+        if all(path.exists() for path in paths)  # an older run kept none
+    }
+    whole, found = labels.harden(oof.to_numpy(np.float32)), {}
+    for name, other in held.items():
+        more = blend_weights.gained(held.get("views", whole) if name == "averages" else whole, other, score)
+        found[name] = {"gain": more.gain, "noise": more.noise, "paid": more.pays}
+    return found

@@ -1,0 +1,76 @@
+"""Opened: a run with what its models need to predict again: its competition's facts, its configuration and labels.
+
+What needs torch is imported where it is used: a report or a sheet of answers does without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kit import competition as competitions, labels as all_labels
+from kit.competition import Competition
+from kit.config import Config
+from kit.errors import BadData
+from kit.labels import Labels
+from kit.storage.run_folder import Run
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run and its competition, as the run saw it. `root`: where its data is, or was."""
+
+    run: Run
+    root: Path
+    facts: Competition
+    labels: Labels
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's choices, on this device."""
+        from kit.models import devices
+
+        return devices.choose(Config(**self.run.info["config"]), self.facts.inputs.kind)
+
+    def models(self, views: int | None = None) -> list[Any]:
+        """The models that answer the test; raises as `inference.load` does."""
+        from kit.inference import members
+
+        return [self.bound(model) for model in members.load(self.run, views)]
+
+    def model(self, folder: Path, views: int | None = None) -> Any:
+        """A fold's (or the refit's) model, checked."""
+        from kit.inference import members
+
+        return members.with_views(self.bound(members.load_member(folder)), views)
+
+    def bound(self, model: Any) -> Any:
+        """The model, with what a checkpoint cannot hold of its labels (a function of the adapter's)."""
+        model.labels = all_labels.from_json(all_labels.to_json(model.labels), self.labels)
+        return model
+
+
+def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Opened:
+    """A run with its competition's facts; its data is in `data` or where it was.
+
+    Raises BadData or Usage where the data is `needed` and gone.
+    """
+    info = run.info
+    adapter = competitions.load(info["competition"])
+    root = Path(info["root"])
+    there = root.exists()  # the run may have been copied elsewhere
+    if needed:
+        root = found(run, adapter.competition, data or (root if there else None))
+    facts = adapter.shaped(Config(**info["config"]), root if needed or there else None).competition
+    return Opened(run, root, facts, all_labels.from_json(info["labels"], facts.labels))
+
+
+def found(run: Run, facts: Competition, data: str | Path | None) -> Path:
+    """Where a run's data is: in `data`, else in a place where its competition's is looked for. Raises BadData or Usage."""
+    try:
+        return facts.find(data)
+    except BadData as fault:
+        was = run.info["root"]
+        raise BadData(f"the data of {run.path} is no longer in {was}. Name its folder with --data.") from fault

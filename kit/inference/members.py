@@ -1,0 +1,85 @@
+"""Inference: predictions of a module or of a run's checkpoints, views in one forward pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kit import labels as all_labels
+from kit.config import Config
+from kit.data import text_embeddings
+from kit.errors import Usage
+from kit.inputs.text import Texts
+from kit.models.prediction import predict
+from kit.storage.run_folder import Run, read_json
+from kit.training import checkpoints
+
+
+def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:
+    """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
+    import pandas as pd
+
+    equip(run, x, models[0].config)
+    columns = list(models[0].labels.columns)
+    return combine(run, [pd.DataFrame(predict(model, x, None, config), index=ids, columns=columns) for model in models])
+
+
+def equip(run: Run, x: Any, config: Config) -> None:
+    """Give inputs what the models of a run need besides: texts the run's vectors."""
+    if isinstance(x, Texts) and config.vectors and config.model == "ngrams":
+        x.vectors = text_embeddings.load(run.path / text_embeddings.FILE)
+
+
+def answering(run: Run) -> list[int | str]:
+    """Whose models answer the test, by the run's `final`: the folds', the refit's, or both.
+
+    All of them, or as many as a time budget had time for, the refit before any fold.
+    """
+    info = run.info
+    names = {"folds": info["folds"], "refit": ["refit"], "both": [*info["folds"], "refit"]}[info["config"]["final"]]
+    fewer = len(names) - info.get("in_time", {}).get("answering", len(names))
+    first = names.index("refit") if "refit" in names else len(names)
+    return names[: first - fewer] + names[first:]
+
+
+def members(run: Run) -> list[Path]:
+    """The folders whose models answer the test."""
+    return [run.fold(name) for name in answering(run)]
+
+
+def combine(run: Run, parts: list[Any]) -> Any:
+    """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
+    return all_labels.from_json(run.info["labels"]).average(parts, member_weights(run, len(parts)))
+
+
+def member_weights(run: Run, count: int) -> list[float]:
+    """The weight of each member's prediction."""
+    folds = count - 1
+    return [1.0 / max(folds, 1)] * folds + [1.0] if run.info["config"]["final"] == "both" else [1.0] * count
+
+
+def load(run: Run, views: int | None = None) -> list[Any]:
+    """The models of a finished run, checked; with another number of views if asked.
+
+    Raises Usage where the run is not complete, BadData where a checkpoint is broken.
+    """
+    return [with_views(model, views) for model in load_members(run.finished())]
+
+
+def load_members(run: Run) -> list[Any]:
+    """The models of the folders whose models answer the test, checked."""
+    return [load_member(folder) for folder in members(run)]
+
+
+def load_member(folder: Path) -> Any:
+    """A fold's (or the refit's) model, checked."""
+    return checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+
+
+def with_views(model: Any, views: int | None) -> Any:
+    """The model, set to this number of views if it has any (None: as it was trained). Raises Usage for less than one."""
+    if views is not None and views < 1:
+        raise Usage(f"--views {views}: must be at least 1.")
+    if views and hasattr(model, "set_views"):
+        model.set_views(views)
+    return model

@@ -1,0 +1,141 @@
+"""Allowance: the folds and views that predict a test set in time, chosen by what they take and what they are worth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit.console import clock
+from kit.errors import KitError
+from kit.inference import members as run_members
+from kit.inference.loaded_run import Opened
+from kit.models import prediction
+from kit.storage import frames
+from kit.storage.run_folder import Run, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPARE = 0.05  # of the limit, for decoding and writing
+MEASURING = 0.1  # of the limit at most, for scoring the views
+SAMPLE = 10_000  # out-of-fold rows that score the views at most
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will predict: members (folders of models, the best first), views each, and the seconds it should take."""
+
+    members: tuple[Path, ...]
+    views: int
+    seconds: float
+
+
+def choose(members: list[Path], cost: float, limit: float, worth: Callable[[], dict[int, float]], most: int) -> Plan:
+    """The plan for `cost` seconds a member and view, `limit` seconds in all, and up to `most` views.
+
+    Everything where it fits. Otherwise as many folds as fit with one view: what an average over models gains cannot be
+    seen out of fold, where each row has one model (`scripts/bench/budget.py` measures it on held-out rows). Then, of the
+    numbers of views that still fit, the one whose out-of-fold score (`worth`: higher is better) is best.
+    """
+    if cost * len(members) * most <= limit:
+        return Plan(tuple(members), most, cost * len(members) * most)
+    count = max(1, min(len(members), int(limit / cost)))
+    fitting = [views for views in range(1, most + 1) if cost * count * views <= limit] or [1]
+    if len(fitting) > 1:
+        scores = worth()
+        fitting.sort(key=lambda views: (scores.get(views, -np.inf), -views))
+    return Plan(tuple(members[:count]), fitting[-1], cost * count * fitting[-1])
+
+
+def ranked(run: Run) -> list[Path]:
+    """The folders whose models answer the test: a refit first, then the folds by their own scores, the best first."""
+    better = -1 if run.scores["higher_is_better"] else 1
+
+    def key(folder: Path) -> tuple[bool, float]:
+        score = read_json(folder / "fold.json").get("score")
+        return score is not None, better * (score or 0.0)
+
+    return sorted(run_members.members(run), key=key)
+
+
+def predict(
+    whole: Opened, x: Any, ids: pd.Index, limit: float, views: int, began: float, say: Callable[[str], None]
+) -> pd.DataFrame:
+    """Predictions for inputs `x` (index `ids`), done `limit` seconds after `began` (a monotonic time) or as soon as can be.
+
+    A member that would not be done in time is left out, whatever the plan was: speeds change.
+    """
+    import pandas as pd
+
+    config, members = whole.config, ranked(whole.run)
+    first = whole.model(members[0], 1)
+    run_members.equip(whole.run, x, config)
+    cost = prediction.pace(first, x, config) * len(x)
+    most = views if hasattr(first, "views") else 1
+    end = began + limit * (1 - SPARE)
+
+    def worth() -> dict[int, float]:
+        rows = int(min(SAMPLE, MEASURING * limit / (cost / len(x) * most)))
+        return scores_by_views(whole, most, rows)
+
+    plan = choose(members, cost, end - time.monotonic(), worth, most)
+    say(
+        f"{clock(limit)} allow {len(plan.members)} of {len(members)} models × {plan.views} of {most} views for {len(x):,} rows:"
+        f" about {clock(plan.seconds)}"
+    )
+    if plan.seconds > end - time.monotonic():
+        say("even that will take longer than the budget: it is the least that answers every row")
+    parts: dict[Path, pd.DataFrame] = {}
+    for folder in plan.members:
+        now = time.monotonic()
+        if parts and now + cost * plan.views > end:
+            say(f"{len(plan.members) - len(parts)} of {len(plan.members)} models are left out: the time is up")
+            break
+        model = whole.model(folder, plan.views)
+        parts[folder] = pd.DataFrame(prediction.predict(model, x, None, config), index=ids, columns=list(model.labels.columns))
+        cost = (time.monotonic() - now) / plan.views
+    folds = sum(folder.name != "refit" for folder in parts)
+    return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
+
+
+def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
+    """The out-of-fold score of the first 1, 2, … views on some of the training rows, better ones higher.
+
+    Empty where the training files are not at hand: then more views count as better.
+    """
+    try:
+        predicted, y = _out_of_fold(whole, most, rows)
+    except KitError:
+        return {views: float(views) for views in range(1, most + 1)}
+    metric, labels = whole.facts.metric, whole.labels
+    sign = 1 if metric.higher_is_better else -1
+    return {
+        views: sign * metric(labels.truth(y), labels.harden(predicted[:views].mean(axis=0))) for views in range(1, most + 1)
+    }
+
+
+def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
+    run, numbers, inputs = whole.run, whole.run.info["folds"], whole.facts.inputs
+    tables = whole.facts.tables(whole.root)
+    dealt = frames.read_folds(run.path)
+    spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(numbers))).astype(int))]
+    parts, answers = [], []
+    for fold in numbers:
+        table = tables.train.loc[spaced.index[spaced == fold]]
+        loaded = inputs.load(whole.root, table, "train", whole.config.size)
+        table = table[~table.index.isin(list(loaded.broken))]
+        model = whole.model(run.fold(fold), most)
+        every = list(model.views)
+        own = []
+        for view in every:
+            model.views = [view]
+            own.append(prediction.predict(model, loaded.rows, None, whole.config))
+        parts.append(np.stack(own))
+        answers.append(whole.labels.encode(table))
+    return np.concatenate(parts, axis=1), np.concatenate(answers)

@@ -1,0 +1,123 @@
+"""Encoding: what a table's columns are, learned from the training rows alone; and any rows as numbers and codes by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kit.errors import listed, quoted
+from kit.inputs.cells import MOST, ORDERS, PARTS, Cells
+from kit.storage import frames
+
+RARE = 2  # a category of fewer training rows says nothing of others; all such share code 0 with what was never seen
+CATEGORIES = 254  # the most frequent ones of a column; the limit of scikit-learn's boosting
+SHOWN = 8  # columns named
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """`numbers`: columns read as numbers; `dates`: columns and the order of their parts; `categories`: columns and their
+    categories, of codes 1, 2, …, the most frequent first.
+    """
+
+    numbers: tuple[str, ...]
+    dates: tuple[tuple[str, str], ...]
+    categories: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def learn(cls, cells: Cells, rows: np.ndarray) -> Encoding:
+        """From these rows of `cells`. Columns that are blank or the same in all of them are left out."""
+        kinds = {name: cells.kind(name, rows) for name in cells.names}
+        numbers = tuple(name for name in cells.names if kinds[name] == "number")
+        dates = tuple((name, cells.order(name, rows)) for name in cells.names if kinds[name] == "date")
+        found = [(name, _frequent(cells, name, rows)) for name in cells.names if kinds[name] == "category"]
+        return cls(numbers, dates, tuple((name, known) for name, known in found if known))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the table that are read."""
+        return [*self.numbers, *(name for name, _ in self.dates), *(name for name, _ in self.categories)]
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has; one at least."""
+        return max(1, len(self.numbers) + len(PARTS) * len(self.dates))
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many codes each category column has, the 0 of rare and unseen ones among them."""
+        return [1 + len(known) for _, known in self.categories]
+
+    def encode(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers float64 [n, width], NaN where there is none, and codes int64 [n, categories].
+
+        Raises BadData where a column is missing.
+        """
+        frames.need_columns(cells.frame, self.columns, "the table to predict")
+        parts = [cells.numbers(name)[:, None] for name in self.numbers]
+        parts += [cells.parts(name, order) for name, order in self.dates]
+        codes = [_coded(cells, name, known) for name, known in self.categories]
+        return (
+            np.concatenate(parts, axis=1) if parts else np.zeros((len(cells), 1)),
+            np.stack(codes, axis=1) if codes else np.zeros((len(cells), 0), np.int64),
+        )
+
+    def odd(self, cells: Cells, where: str) -> list[str]:
+        """Lines on the cells of the `where` table that cannot be read as what their column is. Raises what `encode` does."""
+        frames.need_columns(cells.frame, self.columns, "the table to predict")
+        notes = []
+        for name in self.numbers:
+            notes += _odd(cells, name, cells.stray(name), f"{where} cells are no numbers and are taken as missing")
+            far = np.abs(cells.raw(name)) > MOST
+            notes += _odd(cells, name, far, f"{where} cells are beyond ±{MOST:g} and are taken as that")
+        for name, order in self.dates:
+            wrong = np.isnat(cells.dates(name, order)) & ~cells.blank(name)
+            notes += _odd(cells, name, wrong, f"{where} cells are no dates ({ORDERS[order]}) and are taken as missing")
+        return notes
+
+    def new(self, cells: Cells, where: str) -> list[str]:
+        """A line on the cells of the `where` table that say what no two rows of those learned from did, if there are any."""
+        count = {name: int((_coded(cells, name, known) == 0).sum()) for name, known in self.categories}
+        names = [name for name in count if count[name]]
+        what = f"{sum(count.values()):,} {where} cells are of new or rare categories, which count as one"
+        return [f"{what}: in {listed(names, SHOWN)}"] if names else []
+
+    def json(self) -> dict[str, Any]:
+        """Plain values, as a checkpoint holds them."""
+        return {
+            "numbers": list(self.numbers),
+            "dates": [list(one) for one in self.dates],
+            "categories": [[name, list(known)] for name, known in self.categories],
+        }
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Encoding:
+        """Undoes `json`."""
+        categories = tuple((name, tuple(known)) for name, known in plain["categories"])
+        return cls(tuple(plain["numbers"]), tuple((name, order) for name, order in plain["dates"]), categories)
+
+
+def _frequent(cells: Cells, name: str, rows: np.ndarray) -> tuple[str, ...]:
+    """The categories of a column with RARE rows at least, the most frequent first; none where that leaves one code only."""
+    codes, values = cells.codes(name)
+    count = np.bincount(codes[rows], minlength=len(values))
+    order = np.lexsort((values.astype(str), -count))[:CATEGORIES]  # ties by name: the order of the rows is immaterial
+    known = [str(values[one]) for one in order if count[one] >= RARE]
+    whole = count[order[: len(known)]].sum() == len(rows)
+    return () if len(known) + (not whole) < 2 else tuple(known)
+
+
+def _coded(cells: Cells, name: str, known: tuple[str, ...]) -> np.ndarray:
+    codes, values = cells.codes(name)
+    place = {value: code for code, value in enumerate(known, start=1)}
+    table = np.array([place.get(str(value), 0) for value in values], np.int64)
+    return table[codes]
+
+
+def _odd(cells: Cells, name: str, wrong: np.ndarray, what: str) -> list[str]:
+    if not wrong.any():
+        return []
+    row = int(wrong.argmax())
+    return [f"column {name!r}: {wrong.sum():,} {what} (row {cells.frame.index[row]!r}: {quoted(cells.frame[name].iloc[row])})"]

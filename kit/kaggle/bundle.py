@@ -1,0 +1,89 @@
+"""Attached: a run (and weights) as a dataset beside a kernel, and found again wherever Kaggle mounts it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kit.errors import BadData, listed
+from kit.storage import files
+from kit.storage.run_folder import read_json, write_json
+
+MANIFEST = "kit-attached.json"
+OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv", "vectors.npz")
+OF_A_FOLD = ("model.ckpt", "fold.json", "history.csv")
+DEEPEST = 5  # folders between the mount and a dataset's files, in any layout so far
+
+
+def lay_out(parts: Mapping[str, Path], folder: Path) -> str:
+    """Write runs and files (by the name they will have) into a flat folder with a manifest; returns its identity.
+
+    Flat, because a dataset's sub-folders are left out of an upload unless it is told `--dir-mode`. The identity is the
+    content's, so that the kernel finds its files under whatever name the dataset is mounted.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    known = {}
+    for name, path in _sources(parts):
+        flat = name.replace("/", "--")
+        data = _portable(path) if path.name == "run.json" else path.read_bytes()
+        files.write(folder / flat, data)
+        known[flat] = {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    identity = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+    write_json(folder / MANIFEST, {"identity": identity, "files": known})
+    return identity
+
+
+def identity_of(text: str) -> str | None:
+    """The identity in a manifest's text; None where it is no manifest."""
+    try:
+        return json.loads(text)["identity"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+    for part, path in parts.items():
+        if path.is_file():
+            yield f"{part}/{path.name}", path
+            continue
+        folders = sorted(one for one in path.iterdir() if (one / "fold.json").exists())
+        wanted = [path / name for name in OF_A_RUN] + [folder / name for folder in folders for name in OF_A_FOLD]
+        yield from ((f"{part}/{one.relative_to(path).as_posix()}", one) for one in wanted if one.exists())
+
+
+def _portable(path: Path) -> bytes:
+    """A `run.json` without what is only true on this machine: its folders and what was typed."""
+    info = read_json(path)
+    info["competition"] = Path(info["competition"]).stem
+    info |= {"root": "", "sessions": [{**one, "argv": []} for one in info["sessions"][-1:]]}
+    return json.dumps(info, indent=2, ensure_ascii=False).encode()
+
+
+def find(identity: str, mount: str | Path | None = None, into: Path | None = None) -> Path:
+    """A folder in which every attached file has its own name again. Raises BadData where one is missing or damaged."""
+    mount = Path(mount or os.environ.get("KIT_MOUNT", "/kaggle/input"))
+    manifests = [path for depth in range(1, DEEPEST + 1) for path in sorted(mount.glob("*/" * depth + MANIFEST))]
+    by_identity = {read_json(path)["identity"]: path for path in manifests}
+    if identity not in by_identity:
+        mounted = sorted(path.name for path in (*mount.glob("*"), *mount.glob("datasets/*/*")))
+        others = f" Another build's are in {listed(by_identity.values())}: push the dataset again." if by_identity else ""
+        raise BadData(
+            f"the files {identity} of this kernel are in no dataset below {mount} (there: {listed(mounted)}).{others}\n"
+            "Attach the dataset that `kit kernel build` laid out."
+        )
+    place = by_identity[identity].parent
+    into = into or Path(tempfile.mkdtemp(prefix="kit-attached-"))
+    for flat, facts in read_json(place / MANIFEST)["files"].items():
+        source, goal = place / flat, into / facts["path"]
+        if not source.exists():
+            raise BadData(f"{source}: missing in the dataset. Push the dataset again.")
+        if hashlib.sha256(source.read_bytes()).hexdigest() != facts["sha256"]:
+            raise BadData(f"{source}: damaged, {source.stat().st_size:,} of {facts['size']:,} bytes. Push the dataset again.")
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        goal.symlink_to(source.resolve())
+    return into

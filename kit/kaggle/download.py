@@ -1,0 +1,239 @@
+"""Download: a competition's files into its folder, resumed where a cut left them, checked by size, whole or not there."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kit.console import say
+from kit.errors import BadData, DiskError, Unreachable
+from kit.kaggle.api import SECONDS, Kaggle, slug_of
+from kit.storage import archives, files
+
+MANY = 100  # files; more are fetched as one archive
+CHUNK = 1 << 18
+CUTS = 5  # in a row, without a byte between them
+PAUSE = 0.2  # seconds after a cut, doubled at every one in a row
+SPARE = 64 << 20  # bytes to leave free
+
+
+def folder_of(slug: str) -> Path:
+    """Where `kit run` will find the files of a competition: `$KIT_DATA/slug`, else `data/slug`."""
+    return Path(os.environ.get("KIT_DATA") or "data") / slug
+
+
+def download(name: str, out: str | Path | None, unpack: bool, seconds: float = SECONDS, quiet: bool = False) -> list[Path]:
+    """Fetch what is missing or not as long as it should be; returns every file of the competition.
+
+    Raises Unreachable with Kaggle's reason, DiskError before anything is fetched where it would not fit.
+    """
+    slug = slug_of(name)
+    folder = Path(out) if out else folder_of(slug)
+    with Kaggle(slug, seconds, quiet) as kaggle:
+        listed = listing(kaggle)
+        wanted = [one for one in listed or [] if not _there(folder, one)]
+        _need_room(folder, sum(one["size"] for one in wanted))
+        fetched = [fetch(kaggle, folder, name, quiet) for name in ([one["name"] for one in wanted] if listed else [None])]
+    found = [path for path in (_there(folder, one) for one in listed) if path] if listed else fetched
+    for path in found if unpack else []:
+        if path.name.lower().endswith(archives.ARCHIVES):
+            unpacked(path, folder, quiet)
+    return found
+
+
+def listing(kaggle: Kaggle) -> list[dict[str, Any]] | None:
+    """Every file with its size, or None where there are more than MANY."""
+    found: list[dict[str, Any]] = []
+    page = ""
+    while True:
+        answer = kaggle.call("files", slug=kaggle.slug, page=page)
+        found += answer["files"]
+        page = answer["next"]
+        if len(found) > MANY:
+            return None
+        if not page:
+            return found
+
+
+def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:
+    """One file (None: all in one archive) by its link. A partial file of the same version is gone on with."""
+    cuts = 0
+    while True:
+        link = kaggle.call("link", slug=kaggle.slug, name=name)
+        path = folder / _safe(name, link["url"], kaggle.slug)
+        if link["size"] is not None and _size(path) == link["size"]:
+            return path
+        part = _part(path, link)
+        if link["size"] is not None and name is None:
+            _need_room(folder, link["size"] - _size(part))
+        before, began = _size(part), time.monotonic()
+        try:
+            _stream(link, part, path.name, kaggle.seconds, quiet)
+        except OSError as fault:
+            if not hasattr(fault, "request"):  # requests' errors are OSErrors too
+                raise files.disk_error(part, fault) from None
+            cuts = 0 if _size(part) > before else cuts + 1
+            if cuts > CUTS or (cuts and time.monotonic() - began > 0.9 * kaggle.seconds):
+                raise Unreachable(
+                    f"{path.name}: the download broke off at {_size(part):,} bytes ({type(fault).__name__}).\n"
+                    "The same command goes on from there."
+                ) from None
+            time.sleep(PAUSE * 2**cuts)
+            continue
+        if link["size"] is None or _size(part) == link["size"]:
+            part.replace(path)
+            return path
+        part.unlink()
+        raise Unreachable(f"{path.name}: Kaggle sent more than the {link['size']:,} bytes it announced. Try again.")
+
+
+def save(url: str, folder: Path, name: str, seconds: float, quiet: bool) -> Path:
+    """One file from a link, whole or not there. Raises BadData for a name that points outside the folder."""
+    import requests
+
+    path = folder / _safe(name, "", "")
+    part = path.with_name(f".part-{path.name}")
+    part.unlink(missing_ok=True)
+    try:
+        _stream({"url": url, "size": None, "version": ""}, part, path.name, seconds, quiet)
+    except requests.RequestException as fault:
+        raise Unreachable(f"{name}: the download broke off ({type(fault).__name__}). Try again.") from None
+    except OSError as fault:
+        raise files.disk_error(part, fault) from None
+    part.replace(path)
+    return path
+
+
+def _stream(link: dict[str, Any], part: Path, shown: str, seconds: float, quiet: bool) -> None:
+    """Append what is missing. Raises requests' exceptions for a cut, OSError for the disk."""
+    import requests
+
+    part.parent.mkdir(parents=True, exist_ok=True)
+    start = _size(part)
+    if link["size"] is not None and start == link["size"]:
+        return
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": link["version"]}
+    with requests.get(link["url"], headers=headers, stream=True, timeout=(min(seconds, 30), seconds)) as response:
+        response.raise_for_status()
+        resumed = response.status_code == 206
+        with part.open("ab" if resumed else "wb") as file, _bar(shown, link["size"], start if resumed else 0, quiet) as bar:
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+    if link["size"] is not None and _size(part) < link["size"]:
+        raise requests.exceptions.ConnectionError("cut")
+
+
+def _bar(shown: str, size: int | None, start: int, quiet: bool) -> Any:
+    from tqdm import tqdm
+
+    off = quiet or not sys.stderr.isatty()
+    if off and not quiet:
+        say(f"{shown}  {(size or 0) / 1e6:,.1f} MB" + (f", going on from {start / 1e6:,.1f}" if start else ""))
+    return tqdm(total=size, initial=start, desc=shown, unit="B", unit_scale=True, leave=False, disable=off)
+
+
+def _part(path: Path, link: dict[str, Any]) -> Path:
+    """The partial file of this version; those of others are removed: their bytes are of no use."""
+    version = hashlib.sha256(f"{link['version']} {link['size']}".encode()).hexdigest()[:12]
+    part = path.with_name(f".part-{version}-{path.name}")
+    for other in path.parent.glob(f".part-*-{glob.escape(path.name)}"):
+        if other != part or not link["version"]:
+            other.unlink()
+    return part
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _safe(name: str | None, url: str, slug: str) -> str:
+    """The file's name below the folder: as listed, with `.zip` where Kaggle stores it packed."""
+    last = PurePosixPath(url.split("?")[0]).name
+    if name is None:
+        return slug + "".join(PurePosixPath(last).suffixes[-1:])
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if name.startswith(("/", "\\")) or ".." in parts or any(":" in part for part in parts):
+        raise BadData(f"refused: Kaggle names a file {name!r}, which points outside the folder.")
+    return f"{name}.zip" if last == f"{parts[-1]}.zip" else name
+
+
+def _there(folder: Path, one: dict[str, Any]) -> Path | None:
+    """The file, if it is there whole: as long as listed, or packed (its own checksums tell then)."""
+    path, packed = folder / _safe(one["name"], "", ""), folder / f"{_safe(one['name'], '', '')}.zip"
+    if path.is_file() and (not one["size"] or path.stat().st_size == one["size"]):
+        return path
+    if packed.is_file():
+        with suppress(BadData):
+            archives.open_store(packed).names  # noqa: B018 (reads the archive's directory, which stands at its end)
+            return packed
+    return None
+
+
+def _need_room(folder: Path, size: int) -> None:
+    place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    free = shutil.disk_usage(place).free
+    if size + SPARE > free:
+        raise DiskError(
+            f"{folder}: {size / 1e9:,.2f} GB are to be fetched and {free / 1e9:,.2f} GB are free.\n"
+            "Free some space or use --out."
+        )
+
+
+def unpacked(archive: Path, folder: Path, quiet: bool = False) -> Path:
+    """Unpack an archive beside it, all or nothing; entries that point outside, links and bombs are refused (BadData).
+
+    `train.zip` with `train/1.png` or with `1.png` both become `train/1.png`; a lone `train.csv` in `train.csv.zip` becomes
+    `train.csv`; the archive of the whole competition fills the folder itself.
+    """
+    store = archives.open_store(archive)
+    names = store.names
+    stem = archive.name
+    for suffix in sorted(archives.ARCHIVES, key=len, reverse=True):
+        stem = stem.removesuffix(suffix)
+    tops = {PurePosixPath(name).parts[0] for name in names}
+    alone = stem == folder.name or tops == {stem}
+    goal = folder if alone else folder / stem
+    staged = folder / f".tmp-unpack-{stem}"
+    shutil.rmtree(staged, ignore_errors=True)
+    try:
+        if store.random:
+            for name in names:
+                _put(staged, name, store.read(name))
+        else:
+            store.each(names, lambda name, data: _put(staged, name, data))
+        _move(staged, goal)
+    except OSError as fault:
+        raise files.disk_error(staged, fault) from None
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    if not quiet:
+        say(f"{archive} → {folder / stem}  ({len(names):,} files)")
+    return goal
+
+
+def _move(staged: Path, goal: Path) -> None:
+    """What was unpacked takes the place of what was there."""
+    for top in sorted(staged.iterdir()):
+        target = goal / top.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        goal.mkdir(parents=True, exist_ok=True)
+        top.replace(target)
+
+
+def _put(staged: Path, name: str, data: bytes) -> None:
+    path = staged / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

@@ -1,0 +1,79 @@
+"""Hidden: a larger test set in another order with other ids, made of the known one, as a code competition's rerun mounts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kit.competition import Competition
+from kit.errors import Usage
+from kit.storage import files, frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GROWTH = 1.5
+
+
+def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Series:
+    """Write the competition's files below `out` with a hidden test set; returns the known id of every hidden one.
+
+    Each known row is there once, and a part of them a second time. Raises Usage for a competition that reads its test
+    set in a way of its own.
+    """
+    import pandas as pd
+
+    if facts.read_test:
+        raise Usage(f"{facts.slug}: reads its test set in its own way; a hidden one cannot be made up.")
+    rng = np.random.default_rng(seed)
+    sample = facts.sample_table(root)
+    count = int(np.ceil(len(sample) * GROWTH))
+    rows = rng.permutation(np.concatenate([np.arange(len(sample)), rng.integers(len(sample), size=count - len(sample))]))
+    old = list(sample.index[rows])
+    numbered = bool(facts.test) and facts.id not in _header(facts, root)
+    new = [str(i + 1) for i in range(count)] if numbered else _other_ids(old)
+    known = pd.Series(old, index=pd.Index(new, name=facts.id))
+    out.mkdir(parents=True)
+    hidden_sample = sample.iloc[rows].reset_index(drop=True)
+    hidden_sample.insert(0, facts.id, new)
+    frames.write_csv(out / facts.sample, hidden_sample, index=False)
+    cells: pd.DataFrame | None = None
+    if facts.test:
+        table = _table(facts, root)
+        ids = [str(i + 1) for i in range(len(table))] if numbered else list(table[facts.id])
+        place = {one: i for i, one in enumerate(ids)}
+        cells = table.iloc[[place[one] for one in old]].reset_index(drop=True)
+        if not numbered:
+            cells[facts.id] = new
+        files.write(out / facts.test, facts.inputs.csv_text(cells))
+    facts.inputs.lay_out_again(root, out, known, cells)
+    _link_others(facts, root, out)
+    return known
+
+
+def _link_others(facts: Competition, root: Path, out: Path) -> None:
+    """The files that a rerun does not replace."""
+    taken = {facts.sample, facts.test, f"{facts.sample}.zip", f"{facts.test}.zip"}
+    for path in root.iterdir():
+        if path.name not in taken and not (out / path.name).exists() and not (out / path.stem).is_dir():
+            (out / path.name).symlink_to(path.resolve())
+
+
+def _header(facts: Competition, root: Path) -> list[str]:
+    return list(_table(facts, root).columns)
+
+
+def _table(facts: Competition, root: Path) -> pd.DataFrame:
+    """The test table as its cells stand in the file: inputs that read numbers would write them otherwise."""
+    data = files.read(root, facts.test)
+    return frames.read_csv(data, facts.test) if facts.inputs.kind == "pixels" else facts.inputs.read_csv(data, facts.test)
+
+
+def _other_ids(old: list[str]) -> list[str]:
+    """As many ids that look like the old ones and are none of them."""
+    if all(one.isascii() and one.isdigit() for one in old):
+        first = max(int(one) for one in old) + 1
+        return [str(first + i) for i in range(len(old))]
+    return [f"hidden{i:06d}{Path(one).suffix}" for i, one in enumerate(old)]

@@ -1,0 +1,262 @@
+"""Kernel: a folder to push to Kaggle: one code file with the kit's source inside, its metadata, a dataset beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import pprint
+import re
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit import competition as competitions, config as configs
+from kit.errors import BadData, Usage, did_you_mean, listed
+from kit.kaggle import api, bundle, dataset as datasets
+from kit.storage import files, run_folder
+from kit.storage.run_folder import Run, read_json, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+OWNER = "OWNER"  # stands in the metadata until the credentials tell
+LARGEST = 1_000_000  # bytes of a code file
+MACHINE = "NvidiaTeslaT4"  # two of them: Kaggle's default GPU
+STAMP = (1980, 1, 1, 0, 0, 0)  # of every packed file: the same source gives the same kernel
+FIELDS: dict[str, Any] = {
+    "id": "",
+    "title": "",
+    "code_file": "",
+    "language": "python",
+    "kernel_type": "script",
+    "is_private": True,
+    "enable_gpu": True,
+    "enable_tpu": False,
+    "enable_internet": False,
+    "machine_shape": MACHINE,
+    "keywords": [],
+    "dataset_sources": [],
+    "competition_sources": [],
+    "kernel_sources": [],
+    "model_sources": [],
+    "docker_image_pinning_type": "original",
+}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A built kernel's folder."""
+
+    folder: Path
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """`kernel-metadata.json`, whose title and slug agree. Raises Usage where there is none, or they do not."""
+        path = self.folder / "kernel-metadata.json"
+        if not path.exists():
+            raise Usage(f"{self.folder}: no kernel here. Make one with `kit kernel build`.")
+        facts = read_json(path)
+        check_title(facts, path)
+        return facts
+
+    @property
+    def code(self) -> Path:
+        """The code file."""
+        return self.folder / self.metadata["code_file"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the kernel was built to do: see `kernels/template.py`."""
+        return read_json(self.folder / "settings.json")
+
+    @property
+    def dataset(self) -> Path | None:
+        """The folder of the dataset that goes with it."""
+        return self.folder / "dataset" if (self.folder / "dataset").exists() else None
+
+
+def folder_of(name: str) -> Path:
+    """Where a competition's kernel is built."""
+    return Path("runs") / competitions.load(name).name / "kernel"
+
+
+def build(
+    name: str,
+    run: Run | None = None,
+    mode: str | None = None,
+    preset: str = "fast",
+    knobs: Mapping[str, Any] | None = None,
+    notebook: bool = False,
+    views: int | None = None,
+    time_budget: float | None = None,
+    out: Path | None = None,
+) -> Built:
+    """Lay a kernel out. `mode`: "infer" by a run's checkpoints (the default where a run is given), or "train".
+
+    A kernel that trains has the knobs of the run or, where none is given, of the `preset`; `knobs` are changed besides.
+    Raises Usage for a run that is not complete, of another competition or a blend, and for what would need the internet.
+    """
+    adapter = competitions.load(name)
+    mode = mode or ("infer" if run else "train")
+    if mode == "infer" and run is None:
+        raise Usage("kit kernel build --infer needs --run RUN: which checkpoints are to predict?")
+    if run:
+        _refuse_run(run, adapter)
+        preset = run.info["preset"]
+    settings: dict[str, Any] = {
+        "name": adapter.name, "mode": mode, "preset": preset, "knobs": {}, "views": views, "time_budget": time_budget,
+        "attached": "", "run": str(run.path) if run else "", "commit": run_folder.commit() or "unknown",
+    }  # fmt: skip
+    parts = {"run": run.path} if run and mode == "infer" else {}
+    if mode == "train":
+        settings["knobs"], parts = _knobs(adapter, run, preset, knobs or {})
+    facts = _metadata(adapter, notebook)
+    built = Built(out or folder_of(name))
+    settings["attached"] = _attach(built, parts, facts, f"Kit {adapter.name} {run.path.name if run else 'weights'}")
+    text = _code(facts, settings, _packed(adapter))
+    files.write(built.folder / facts["code_file"], _notebook(text) if notebook else text)
+    write_json(built.folder / "settings.json", settings)
+    write_json(built.folder / "kernel-metadata.json", facts)
+    return built
+
+
+def _attach(built: Built, parts: Mapping[str, Path], facts: dict[str, Any], title: str) -> str:
+    """Lay out the dataset of these parts and name it in the kernel's metadata; returns its identity, "" for no parts."""
+    folder = built.folder / "dataset"
+    if not parts:
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier kernel's
+        return ""
+    identity = bundle.lay_out(parts, folder)
+    title = title[:50].strip()
+    one = datasets.describe(folder, facts["id"].partition("/")[0], title, slugify(title))
+    facts["dataset_sources"] = [*facts["dataset_sources"], one]
+    return identity
+
+
+def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
+    if Path(run.finished().info["competition"]).stem != adapter.name:
+        raise Usage(f"{run.path} is a run of {Path(run.info['competition']).stem}, not of {adapter.name}.")
+    if "members" in run.info:
+        names = listed(one["name"] for one in run.info["members"])
+        raise Usage(f"{run.path} is a blend: it has no checkpoints of its own. Build a kernel of one of its runs: {names}.")
+
+
+def _knobs(
+    adapter: competitions.Adapter, run: Run | None, preset: str, knobs: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Every material knob of the training, and the files that go with it (their knobs then begin with @)."""
+    before = configs.Config(**run.info["config"]) if run else adapter.preset(preset)
+    config = before.changed(**knobs)
+    if config.weights == "hub":
+        raise Usage(
+            "--weights hub needs the internet, which a kernel has not: name a file (--weights FILE), which is attached."
+        )
+    chosen = {key: value for key, value in config.json().items() if key not in configs.IMMATERIAL}
+    parts: dict[str, Path] = {}
+    if config.weights and not config.weights.startswith("/kaggle/"):
+        path = Path(config.weights)
+        if not path.is_file():
+            raise BadData(f"{path}: no such file of weights to attach.")
+        parts["weights"], chosen["weights"] = path, f"@weights/{path.name}"
+    if config.from_run:
+        parts["from"], chosen["from_run"] = run_folder.load(config.from_run).path, "@from"
+    return chosen, parts
+
+
+def _metadata(adapter: competitions.Adapter, notebook: bool) -> dict[str, Any]:
+    """Every field, from `kernels/NAME/kernel-metadata.json` where it says one, else as a kernel needs it."""
+    slug = adapter.competition.slug
+    facts = FIELDS | {"title": f"Kit {slug}"[:50], "competition_sources": [slug]}
+    for place in (Path("kernels"), ROOT / "kernels"):
+        path = place / adapter.name / "kernel-metadata.json"
+        if path.exists():
+            stated = read_json(path)
+            for field in stated:
+                if field not in FIELDS:
+                    raise Usage(f"{path}: unknown field {field!r}.{did_you_mean(field, FIELDS)}")
+            facts |= stated
+            break
+    owner, _, own = facts["id"].rpartition("/")
+    own = own or slugify(facts["title"])
+    owner = owner if owner not in ("", OWNER) else api.username() or OWNER
+    kind = {"kernel_type": "notebook", "code_file": f"{own}.ipynb"} if notebook else {"code_file": f"{own}.py"}
+    facts |= {"id": f"{owner}/{own}", "kernel_type": "script", **kind}
+    check_title(facts, Path("kernels") / adapter.name / "kernel-metadata.json")
+    return facts
+
+
+def slugify(title: str) -> str:
+    """A title as Kaggle makes a slug of it."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def check_title(facts: Mapping[str, Any], path: Path) -> None:
+    """Raise Usage where Kaggle would make a kernel of another name than the metadata says."""
+    slug = facts["id"].rpartition("/")[2]
+    if slugify(facts["title"]) != slug:
+        raise Usage(
+            f"{path}: the title {facts['title']!r} makes the slug {slugify(facts['title'])!r}, and the id says {slug!r}.\n"
+            "Kaggle would make another kernel at every push: let them agree."
+        )
+    if not 5 <= len(facts["title"]) <= 50:
+        raise Usage(f"{path}: the title {facts['title']!r} must have 5 to 50 characters.")
+
+
+def _packed(adapter: competitions.Adapter) -> tuple[bytes, int]:
+    """The kit's source and every adapter in a compressed zip, the same bytes for the same source; and how many files."""
+    named = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "kit").rglob("*.py"))}
+    for path in [*competitions.names().values(), Path(adapter.source)]:
+        if path.suffix == ".py":
+            named[f"competitions/{path.name}"] = path
+    if (ROOT / "LICENSE").exists():
+        named["LICENSE"] = ROOT / "LICENSE"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # stored, and compressed as a whole: two thirds of the size
+        for name in sorted(named):
+            archive.writestr(zipfile.ZipInfo(name, STAMP), named[name].read_bytes())
+    return zlib.compress(buffer.getvalue(), 9), len(named)
+
+
+def _code(facts: Mapping[str, Any], settings: Mapping[str, Any], packed: tuple[bytes, int]) -> str:
+    """The template, filled in."""
+    data, count = packed
+    verb = "Trains" if settings["mode"] == "train" else f"Predicts by the checkpoints of the run {Path(settings['run']).name}"
+    shown = {key: value for key, value in settings.items() if key != "run"}  # a folder of this machine
+    values = {
+        "title": facts["title"],
+        "what": f"{verb} on the files of {facts['competition_sources'][0]} and writes submission.csv.",
+        "name": settings["name"],
+        "version": run_folder.version("kaggle-baseline-kit") or "",
+        "commit": settings["commit"],
+        "count": str(count),
+        "checksum": hashlib.sha256(data).hexdigest(),
+        "script": facts["code_file"],
+        "settings": pprint.pformat(shown, sort_dicts=False, width=120),
+        "packed": "\n".join(re.findall(".{1,120}", base64.b85encode(data).decode())),
+    }
+    text = (ROOT / "kernels" / "template.py").read_text(encoding="utf-8")
+    text = re.sub(r"{{(\w+)}}", lambda found: values[found[1]], text)
+    if len(text) > LARGEST:
+        raise BadData(f"the code file would have {len(text):,} bytes; Kaggle takes {LARGEST:,}.")
+    return text
+
+
+def _notebook(text: str) -> str:
+    """The cells between the `# %%` of a script, as a notebook."""
+    cells: list[dict[str, Any]] = []
+    for part in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        body = body.strip("\n")
+        if "[markdown]" in head:
+            lines = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
+            cells.append({"cell_type": "markdown", "metadata": {}, "source": lines})
+        else:
+            cells.append({"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": body})
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell{number}"
+    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"

@@ -1,0 +1,1 @@
+"""Lightning modules, their networks, knobs and recipes. Knows no competitions."""

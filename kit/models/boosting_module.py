@@ -1,0 +1,193 @@
+"""BoostingModule: scikit-learn's histogram gradient boosting (after LightGBM, Ke et al. 2017), as a LightningModule.
+
+It is grown in one step and kept as a Forest, so that its checkpoint holds tensors and plain values only.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit.errors import Usage
+from kit.inputs.cells import Cells
+from kit.inputs.column_encoding import Encoding
+from kit.models.forest import Forest, empty, joined
+from kit.models.targets import TargetModule
+
+FORWARD = 1 << 15  # rows predicted at a time
+AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
+NEVER = -30.0  # the logit of a class that the training fold does not have
+
+
+class BoostingModule(TargetModule):
+    """Trains on one batch, all rows; predicts probabilities or values.
+
+    Answers that exclude each other have trees that share a softmax; any others have trees of their own.
+    """
+
+    resumable = False  # one step
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
+        super().__init__(config, labels)
+        self.save_hyperparameters()
+        self.automatic_optimization = False
+        self.forest = Forest(empty(len(self.labels.columns)))
+        self.nothing = torch.nn.Parameter(torch.zeros(1))  # the Trainer's optimizer wants a parameter
+        self.encoding: Encoding | None = None
+        self._kept: tuple[Any, torch.Tensor] | None = None
+        self.cells: Cells | None = None  # while it is fitted
+
+    def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
+        """Kinds, categories and target scaling from the training rows."""
+        self.encoding = Encoding.learn(cells, rows)
+        self.scale_targets(y[rows])
+        self.cells = cells
+
+    def adopt(self, source: Any) -> None:
+        """Raises Usage: there is no backbone to begin with."""
+        raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        y, scaled = batch["y"], self.scaled(batch["y"])
+        assert self.cells is not None
+        x = self.encoded(self.cells)[batch["rows"]]
+        self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
+        logits = self.forest(x).float()
+        loss = self.labels.loss(logits, scaled)
+        return {"loss": loss, "predicted": self.answers(logits), "y": y}
+
+    def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
+        """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
+        wanted = self.labels.certain(y) if self.labels.kind != "numbers" else y
+        if self.labels.exclusive:
+            return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
+        baseline, trees, columns = np.zeros(wanted.shape[1]), [], wanted.shape[1]
+        for column, answers in enumerate(wanted.T):
+            one = (answers > 0.5).astype(int)
+            if self.labels.kind == "numbers":
+                fitted = self._grown("Regressor", x, answers, columns - column)
+                baseline[column] = fitted._baseline_prediction.item()
+                trees += [(tree, column) for (tree,) in fitted._predictors]
+            elif one.min() == one.max():
+                baseline[column] = NEVER if one[0] == 0 else -NEVER
+            else:
+                fitted = self._grown("Classifier", x, one, columns - column)
+                baseline[column] = fitted._baseline_prediction.item()
+                trees += [(tree, column) for (tree,) in fitted._predictors]
+        return joined(trees, baseline)
+
+    def _classes(self, x: np.ndarray, y: np.ndarray, outputs: int) -> tuple[list[tuple[Any, int]], np.ndarray]:
+        """Trees and baseline of one softmax; of two classes scikit-learn grows trees for the second only."""
+        baseline = np.full(outputs, NEVER)
+        present = np.unique(y)
+        baseline[present] = 0.0
+        if len(present) == 1:
+            return [], baseline
+        fitted = self._grown("Classifier", x, y)
+        own = present[1:] if len(present) == 2 else present
+        baseline[own] = fitted._baseline_prediction.ravel()
+        return [(tree, int(own[i])) for round_ in fitted._predictors for i, tree in enumerate(round_)], baseline
+
+    def _grown(self, kind: str, x: np.ndarray, y: np.ndarray, share: int = 1) -> Any:
+        """A booster of all its rounds or, where time is short, as many as this part of it allows: one share of so many.
+
+        It grows on and on (`warm_start`), each time by what half of the time left suffices for, and from one round on.
+        """
+        booster, trees = self._booster(kind), self.config.trees
+        if self.until == math.inf:
+            return booster.fit(x, y)
+        end = (now := time.monotonic()) + (self.until - now) / share
+        booster.set_params(warm_start=True)
+        rounds, more, answering = 0, 1, 0.0
+        while more:
+            began = time.monotonic()
+            rounds = min(rounds + more, trees)
+            booster.set_params(max_iter=rounds).fit(x, y)
+            growing = (time.monotonic() - began) / more
+            if rounds == trees or booster.n_iter_ < rounds or _rests(booster):
+                break
+            if not answering:
+                answering = AFTER * _seconds_to_answer(booster, x)
+            left = end - time.monotonic() - rounds * answering
+            more = max(0, int(left / 2 / (growing + answering)))
+        else:
+            self.part = min(self.part, rounds / trees)
+        self.until -= rounds * answering
+        return booster
+
+    def _booster(self, kind: str) -> Any:
+        from sklearn import ensemble
+
+        c = self.config
+        assert self.encoding is not None
+        return getattr(ensemble, f"HistGradientBoosting{kind}")(
+            max_iter=c.trees,
+            max_leaf_nodes=c.leaves,
+            learning_rate=c.shrinkage,
+            categorical_features=list(range(len(self.encoding.sizes))) or None,
+            random_state=c.seed % (1 << 32),
+        )
+
+    def encoded(self, cells: Cells) -> torch.Tensor:
+        """A whole table as float64 [n, categories + numbers], NaN where nothing is known; the last one is kept.
+
+        Categories come first, as scikit-learn puts them, from 0 on; a rare or unseen one is as good as missing.
+        """
+        if self._kept is None or self._kept[0] is not cells:
+            assert self.encoding is not None
+            numbers, codes = self.encoding.encode(cells)
+            categories = np.where(codes > 0, codes - 1.0, np.nan)
+            self._kept = (cells, torch.from_numpy(np.concatenate([categories, numbers], axis=1)))
+        return self._kept[1]
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"encoding": self.encoding.json() if self.encoding else None}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.encoding = Encoding.from_json(state["encoding"]) if state["encoding"] else None
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """As torch's, for a forest of any size."""
+        self.forest = Forest({name: state_dict[f"forest.{name}"].clone() for name in Forest.BUFFERS})
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD([self.nothing], lr=self.config.shrinkage)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
+
+    def finish(self) -> None:
+        """The table need not be kept once the fit is over."""
+        self._kept = None
+        self.cells = None
+
+    def gather(self, cells: Cells, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """The batch that `predict_step` takes."""
+        return {"x": self.encoded(cells)[torch.from_numpy(rows)]}
+
+    def forward_rows(self, device: str) -> int:
+        """How many rows to predict at a time."""
+        return FORWARD
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows float64 [b, features] to predictions [b, outputs]."""
+        return self.answers(self.forest(x).float())
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        return self(batch["x"])
+
+
+def _seconds_to_answer(booster: Any, x: np.ndarray) -> float:
+    """How long a round's trees, as a Forest, take for these rows."""
+    grown = Forest(joined([(tree, 0) for tree in booster._predictors[0]], np.zeros(1)))
+    began = time.monotonic()
+    grown(torch.from_numpy(x))
+    return time.monotonic() - began
+
+
+def _rests(booster: Any) -> bool:
+    """Would it have ended here by itself? Grown on, it looks only after one round more."""
+    return bool(booster.do_early_stopping_ and booster._should_stop(list(booster.validation_score_)))

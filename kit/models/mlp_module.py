@@ -1,0 +1,184 @@
+"""MLPModule: a perceptron on a table's numbers and embedded categories, as a LightningModule.
+
+Numbers are scaled by quantiles, clipped smoothly and embedded by a few cosines each (Holzmüller et al. 2024, RealMLP);
+a straight line from the inputs to the answer runs beside the hidden layers (Cheng et al. 2016, wide and deep).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kit.errors import Usage
+from kit.inputs.cells import Cells
+from kit.inputs.column_encoding import Encoding
+from kit.models.base import NetModule
+
+FORWARD = 1 << 15  # rows predicted at a time
+STRAIGHT, BENT = 1.5, 2.5  # a number counts as it is within so many units of the median; further off, so much more at most
+SPANS = ((25, 75), (10, 90), (2, 98), (0, 100))  # the first in which a column's numbers differ is its unit
+FASTEST = 1.5  # deviation of the waves' first frequencies, in radians per unit
+COSINES = 4  # that stand beside each number
+EMBEDDED = 8  # numbers that stand for a category
+
+
+class Waves(nn.Module):
+    """Numbers [b, p] to [b, p × (1 + COSINES)]: themselves, and cosines of each."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.frequency = nn.Parameter(torch.randn(count, COSINES) * FASTEST)
+        self.phase = nn.Parameter((torch.rand(count, COSINES) * 2 - 1) * math.pi)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        waves = torch.cos(torch.addcmul(self.phase, z[..., None], self.frequency))
+        return torch.cat([z, waves.flatten(1)], dim=1)
+
+
+class Perceptron(nn.Module):
+    """Scaled numbers [b, p], flags of missing ones [b, m], codes [b, k] to logits [b, outputs]."""
+
+    offset: torch.Tensor
+
+    def __init__(self, numbers: int, flags: int, sizes: list[int], outputs: int, width: int, dropout: float):
+        super().__init__()
+        self.waves = Waves(numbers)
+        self.embedding = nn.Embedding(max(1, sum(sizes)), EMBEDDED)
+        self.register_buffer("offset", torch.tensor([0, *np.cumsum(sizes)[:-1].tolist()][: len(sizes)], dtype=torch.int64))
+        inputs = numbers * (1 + COSINES) + flags + len(sizes) * EMBEDDED
+        self.straight = nn.Linear(inputs, outputs)
+        nn.init.zeros_(self.straight.weight)
+        last = nn.Linear(width, outputs)
+        nn.init.zeros_(last.weight)  # a fit begins as a straight line
+        self.hidden = nn.Sequential(
+            nn.Linear(inputs, width), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(width, width), nn.SiLU(), nn.Dropout(dropout), last,
+        )  # fmt: skip
+
+    def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        embedded = self.embedding(codes + self.offset)
+        x = torch.cat([self.waves(z), missing, embedded.flatten(1)], dim=1)
+        return self.straight(x) + self.hidden(x)
+
+    def own_layers(self) -> list[list[str]]:
+        """The names of its parameters, layer by layer from the table to the answers."""
+        parts = {"waves": 0, "embedding": 0, "hidden.0": 1, "hidden.3": 2, "hidden.6": 3, "straight": 3}
+        found: list[list[str]] = [[] for _ in range(4)]
+        for name, _ in self.named_parameters():
+            found[parts[name.rpartition(".")[0]]].append(name)
+        return found
+
+
+class MLPModule(NetModule):
+    """Trains on batches of a table's rows, predicts probabilities or values.
+
+    The network is made when the training fold is known, by `learn` or from a checkpoint's `_extra_state`.
+    `steps`: optimizer steps of the whole schedule.
+    """
+
+    centre: torch.Tensor
+    factor: torch.Tensor
+    flagged: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
+        super().__init__(config, labels)
+        self.save_hyperparameters()
+        if self.config.optimizer == "muon":
+            raise Usage("--optimizer muon: is for convolutions; a table's perceptron takes adamw or sgd.")
+        self.encoding: Encoding | None = None
+        self._kept: tuple[Any, torch.device, dict[str, torch.Tensor]] | None = None
+
+    def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
+        """Kinds, categories, quantiles and target scaling from the training rows; then the network that fits them."""
+        encoding = Encoding.learn(cells, rows)
+        numbers, _ = encoding.encode(cells)
+        centre, factor = units(numbers[rows])
+        self.build(encoding, torch.from_numpy(np.isnan(numbers[rows]).any(axis=0)))
+        self.centre.copy_(torch.from_numpy(centre))
+        self.factor.copy_(torch.from_numpy(factor))
+        self.scale_targets(y[rows])
+
+    def build(self, encoding: Encoding, flagged: torch.Tensor) -> None:
+        """The network for tables of this encoding; a number of which some are missing is `flagged` (bool [width])."""
+        c, self.encoding = self.config, encoding
+        self.register_buffer("centre", torch.zeros(encoding.width, dtype=torch.float64))
+        self.register_buffer("factor", torch.zeros(encoding.width, dtype=torch.float64))
+        self.register_buffer("flagged", flagged)
+        self.take(Perceptron(encoding.width, int(flagged.sum()), encoding.sizes, self.labels.outputs, c.width, c.dropout))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"encoding": self.encoding.json() if self.encoding else None}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Nothing: `load_state_dict` needs it before."""
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """As torch's; makes the network first where there is none yet."""
+        if self.encoding is None and state_dict["_extra_state"]["encoding"]:
+            self.build(Encoding.from_json(state_dict["_extra_state"]["encoding"]), state_dict["flagged"])
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def adopt(self, source: Any) -> None:
+        """Raises Usage: there is no backbone to begin with."""
+        raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
+
+    def encoded(self, cells: Cells) -> dict[str, torch.Tensor]:
+        """A whole table as tensors on the module's device; the last one is kept."""
+        if self._kept is None or self._kept[0] is not cells or self._kept[1] != self.device:
+            assert self.encoding is not None
+            numbers, codes = self.encoding.encode(cells)
+            z = torch.nan_to_num((torch.from_numpy(numbers) - self.centre.cpu()) * self.factor.cpu(), nan=0.0)
+            z = bent(z).float()
+            missing = torch.from_numpy(np.isnan(numbers))[:, self.flagged.cpu()].float()
+            parts = {"z": z, "missing": missing, "codes": torch.from_numpy(codes)}
+            self._kept = (cells, self.device, {name: part.to(self.device) for name, part in parts.items()})
+        return self._kept[2]
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        c, y = self.config, batch["y"]
+        logits = self.net(**{name: part[batch["rows"]] for name, part in self.encoded(batch["cells"]).items()}).float()
+        loss = self.labels.loss(logits, self.scaled(y), c.label_smoothing) * batch["share"]
+        return {"loss": loss, "predicted": self.answers(logits.detach()), "y": y}
+
+    def finish(self) -> None:
+        """The table need not be kept once the fit is over."""
+        self._kept = None
+
+    def gather(self, cells: Cells, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """The batch that `predict_step` takes."""
+        index = torch.from_numpy(rows).to(self.device)
+        return {name: part[index] for name, part in self.encoded(cells).items()}
+
+    def forward_rows(self, device: str) -> int:
+        """How many rows to predict at a time."""
+        return FORWARD
+
+    def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Rows to predictions [b, outputs], by the averaged weights where there are any."""
+        return self.answers(self.predictor(z, missing, codes).float())
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        return self(**batch)
+
+
+def bent(z: torch.Tensor) -> torch.Tensor:
+    """Numbers as they are up to ±STRAIGHT, beyond it ever more slowly up to ±(STRAIGHT + BENT)."""
+    beyond = (z.abs() - STRAIGHT).clamp(min=0)
+    return z.sign() * (z.abs().clamp(max=STRAIGHT) - BENT * torch.expm1(-beyond / BENT))
+
+
+def units(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and inverse span of every column [n, p]; 0 and 0 for a column that says nothing."""
+    centre, factor = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
+    for j in range(numbers.shape[1]):
+        known = numbers[~np.isnan(numbers[:, j]), j]
+        if len(known):
+            centre[j] = np.median(known)
+            ends = np.percentile(known, [end for span in SPANS for end in span]).reshape(-1, 2)
+            spans = ends[:, 1] - ends[:, 0]
+            factor[j] = 1 / spans[spans > 0][0] if (spans > 0).any() else 0.0
+    return centre, factor

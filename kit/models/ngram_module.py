@@ -1,0 +1,179 @@
+"""BagsModule: logistic regression on n-grams weighted by naive Bayes (Wang & Manning 2012), as a LightningModule.
+
+The features are binary; column j of answer c is weighted by its log-count ratio, and a row by one over the root of its
+length. All that is learned (columns worth keeping, ratios, the mean length, the weights) comes from the training fold.
+Texts that have vectors (`kit.data.text_embeddings`, learned without answers) bring these as further features of the same
+regression.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit.errors import Usage
+from kit.inputs.text import Texts
+from kit.models import ngram_matrix
+from kit.models.ngram_matrix import RARE, Incidence
+from kit.models.targets import TargetModule
+
+FORWARD = 1 << 30  # rows predicted at a time
+SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
+
+
+class TimeOver(Exception):
+    """The time for a fit is over in the middle of its step."""
+
+
+class Product(torch.autograd.Function):
+    """`held.times(weights)` of an Incidence, with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, held: Incidence, weights: torch.Tensor) -> torch.Tensor:
+        ctx.held = held
+        return torch.from_numpy(held.times(weights.detach().numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:  # type: ignore[override]
+        return None, torch.from_numpy(ctx.held.transposed_times(gradient.numpy()))
+
+
+class BagsModule(TargetModule):
+    """Trains on one batch, all rows; predicts probabilities or values.
+
+    `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors.
+    """
+
+    resumable = False  # a fit takes seconds, and is one step
+    column: torch.Tensor
+    length: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0, size: int = 0):
+        super().__init__(config, labels)
+        if config["weights"]:
+            raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
+        self.save_hyperparameters()
+        outputs = len(self.labels.columns)
+        self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
+        self.register_buffer("length", torch.ones(()))
+        self.weight = torch.nn.Parameter(torch.zeros(columns, outputs))
+        self.direction = torch.nn.Parameter(torch.zeros(size, outputs))
+        self.bias = torch.nn.Parameter(torch.zeros(outputs))
+
+    def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
+        """Ratios, mean length and target scaling from the training rows; the weights begin at nothing."""
+        self.scale_targets(y[rows])
+        self.points = points_of(texts, rows)  # first: with the matrix the n-grams go
+        self.held = ngram_matrix.of(texts, self.config.ngrams)
+        self.column = torch.from_numpy(self.held.known)  # now, so that predictions timed before the fit are of the same columns
+        self.rows = torch.from_numpy(rows)
+        lengths = torch.from_numpy(self.held.lengths)
+        self.length.fill_(float(lengths[self.rows].mean()))
+        self.root = (self.length / lengths).sqrt()[:, None]
+        self.ratio = self._ratios(torch.from_numpy(self.labels.certain(y)), len(y))
+        self.losses: list[float] = []
+        self.weight = torch.nn.Parameter(torch.zeros(len(self.held.place), len(self.labels.columns)))
+        self.direction = torch.nn.Parameter(torch.zeros(self.points.shape[1], len(self.labels.columns)))
+
+    def _ratios(self, certain: torch.Tensor, count: int) -> torch.Tensor:
+        """[columns, outputs]: log of (share of an answer's rows with the n-gram over the share of the others)."""
+        inside = torch.zeros(count, 1)
+        inside[self.rows] = 1
+        known = self._texts_with(inside)
+        if self.labels.kind == "numbers":
+            return (known >= RARE).float().expand(-1, certain.shape[1])
+        with_it, with_all = self._texts_with(certain * inside), (certain * inside).sum(dim=0)
+        without, without_all = known - with_it, len(self.rows) - with_all
+        ratio = ((with_it + 1) / (with_all + 2)).log() - ((without + 1) / (without_all + 2)).log()
+        return ratio * (known >= RARE)
+
+    def _texts_with(self, counted: torch.Tensor) -> torch.Tensor:
+        """For every n-gram, the sum of `counted` [rows, c] over the texts that have it."""
+        return torch.from_numpy(self.held.transposed_times(counted.numpy()))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        c = self.config
+        with torch.autocast(self.device.type, enabled=False):
+            product = Product.apply(self.held, self.ratio * self.weight)
+            logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
+            y = batch["y"]
+            penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
+            loss = self.labels.loss(logits, self.scaled(y), c.label_smoothing) + penalty
+            predicted = self.answers(logits.detach())
+        if self.until < math.inf:
+            self.look_at_the_time(loss.item())
+        return {"loss": loss, "predicted": predicted, "y": y}
+
+    def look_at_the_time(self, loss: float) -> None:
+        """Keep the weights of the least loss. Raises TimeOver where time is over and anything was learned."""
+        self.losses.append(loss)
+        if loss == min(self.losses):
+            self.best = [one.detach().clone() for one in self.parameters()]
+        if time.monotonic() >= self.until and min(self.losses) < self.losses[0]:
+            raise TimeOver
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """As Lightning's; where time is over, the weights are the best that the solver has tried."""
+        before = iterations_of(optimizer)
+        try:
+            optimizer.step(closure=optimizer_closure)
+        except TimeOver:
+            self.part = (iterations_of(optimizer) - before) / self.config.iterations
+            with torch.no_grad():
+                for one, best in zip(self.parameters(), self.best, strict=True):
+                    one.copy_(best)
+
+    def configure_optimizers(self) -> Any:
+        c = self.config
+        optimizer = torch.optim.LBFGS(
+            self.parameters(), max_iter=c.iterations, history_size=6, tolerance_grad=0, tolerance_change=0,
+            line_search_fn="strong_wolfe",
+        )  # fmt: skip
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
+
+    def finish(self) -> None:
+        """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
+        with torch.no_grad():
+            weight = torch.empty_like(self.weight)
+            weight[torch.from_numpy(self.held.place)] = self.ratio * self.weight
+            self.weight = torch.nn.Parameter(weight)
+        self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
+        del self.points, self.held, self.ratio, self.root, self.rows, self.losses
+        self.__dict__.pop("best", None)
+
+    def adopt(self, source: Any) -> None:
+        """Raises Usage."""
+        raise Usage("--from: an n-gram model has no backbone to begin with.")
+
+    def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
+        """The batch that `predict_step` takes."""
+        points = points_of(texts, rows)
+        held = ngram_matrix.of(texts, self.config.ngrams, self.column.numpy())
+        return {"held": held, "rows": torch.from_numpy(rows), "points": points}
+
+    def forward_rows(self, device: str) -> int:
+        """How many rows to predict at a time: a product is of all that there are."""
+        return FORWARD
+
+    def forward(self, held: Incidence, rows: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """Predictions [b, outputs] of some rows of the texts that `held` is of, with their vectors [b, d]."""
+        product = Product.apply(held, self.weight[torch.from_numpy(held.place)])
+        root = (self.length / torch.from_numpy(held.lengths)).sqrt()[:, None]
+        return self.answers((product * root)[rows] + points @ self.direction + self.bias)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        return self(batch["held"], batch["rows"], batch["points"])
+
+
+def iterations_of(solver: Any) -> int:
+    """How many an L-BFGS has begun, over all its steps."""
+    return sum(state.get("n_iter", 0) for state in solver.state.values())
+
+
+def points_of(texts: Texts, rows: np.ndarray) -> torch.Tensor:
+    """The vectors of some texts [rows, d] on the scale at which one penalty suits them and the n-grams."""
+    return torch.from_numpy(texts.points()[rows]) * SPREAD

@@ -1,0 +1,83 @@
+"""ReaderModule: reads a line of text in a picture by a convolutional net with CTC, as a LightningModule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit import labels as all_labels
+from kit.config import Config
+from kit.data import augmentation
+from kit.errors import BadData, Usage
+from kit.labels import Reading
+from kit.labels.reading import vote
+from kit.models.image_module import ImageModule
+
+AGREE = 0.5  # share of training rows whose text must give their numbers under the best convention
+
+
+class ReaderModule(ImageModule):
+    """Trains on pictures and their texts, predicts what `Reading` says a prediction is.
+
+    Which convention the organisers followed, and the answer where nothing can be read, are learned from the training rows.
+    """
+
+    labels: Reading
+    convention: torch.Tensor
+    unread: torch.Tensor
+
+    def __init__(
+        self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, steps: int = 1
+    ):
+        super().__init__(config, labels, channels, side, mirror, steps)
+        self.register_buffer("convention", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("unread", torch.zeros(len(self.labels.names)))
+
+    def learn(self, images: Any, rows: np.ndarray, y: np.ndarray) -> None:
+        """As an ImageModule; and the convention, and the medians of the numbers. Raises BadData where no convention fits."""
+        agree = self.labels.agreement(y[rows]).mean(axis=1)
+        if agree.max() < AGREE:
+            raise BadData(
+                f"column {self.labels.column!r}: in {1 - agree.max():.0%} of the training rows the text does not give the"
+                f" numbers {', '.join(self.labels.names)}. Are these columns of the same rows?"
+            )
+        self.convention.fill_(int(agree.argmax()))
+        self.unread.copy_(torch.from_numpy(self.labels.prior(y[rows])[: len(self.unread)]))
+        super().learn(images, rows, y)
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        c = self.config
+        images = augmentation.apply(c.augment, self.cropped(batch["images"]), c.seed, batch["epoch"], batch["rows"])
+        logits = self.net(self.normalised(images)).float()
+        loss = self.labels.loss(logits, batch["y"]) * batch["share"]
+        return {"loss": loss, "predicted": logits.detach().mean(dim=(1, 2))[:, None], "y": batch["y"]}
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Pictures [b, c, h, w] to log-probabilities [b, t, outputs]."""
+        return self.labels.activation(self.predictor(self.normalised(images)))
+
+    def seen(self, images: torch.Tensor) -> torch.Tensor:
+        """Raw pictures uint8 [b, c, h, w] to log-probabilities [views, b, t, outputs]."""
+        images = self.cropped(images).float()
+        every = self(torch.cat([view.do(images) for view in self.views]))
+        return every.reshape(len(self.views), len(images), *every.shape[1:])
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        """Predictions [b, columns]; the views vote, as folds do."""
+        every = self.seen(batch["images"]).flatten(0, 1)
+        read = self.labels.read(every.detach(), self.unread.cpu().numpy(), int(self.convention))
+        parts = read.reshape(len(self.views), len(batch["images"]), -1)
+        return torch.from_numpy(vote(parts, np.ones(len(parts)), len(self.labels.names)))
+
+
+def make(config: Config, labels: Reading, channels: int, side: int, mirror: bool, steps: int) -> ReaderModule:
+    """A module with weights drawn from the global generator. Raises Usage for what makes no sense of a text."""
+    if config.model != "reader":
+        raise Usage(f"--model {config.model}: does not read; texts are read by --model reader.")
+    if augmentation.POLICIES[config.augment].mix:
+        raise Usage(f"--augment {config.augment}: mixed pictures show no text. Try light.")
+    module = ReaderModule(config.json(), all_labels.to_json(labels), channels, side, mirror, steps)
+    module.labels = labels
+    return module

@@ -1,0 +1,161 @@
+"""TransformerModule: any sequence classifier of Hugging Face, fine-tuned on texts of like length at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit.config import Config
+from kit.data import tokenization
+from kit.errors import Usage
+from kit.inputs.text import Texts
+from kit.labels import Labels, to_json
+from kit.models import networks
+from kit.models.base import NetModule
+
+ROWS = 1024  # rows sorted by length at a time when predicting
+FORWARD = {"cpu": 1 << 12, "gpu": 1 << 16}  # tokens per forward pass
+LOADED = 0.9  # share of the backbone's weights that a folder must hold; less is another model's
+
+
+class TransformerModule(NetModule):
+    """Trains on batches of token numbers, predicts probabilities or values.
+
+    `architecture`: the configuration of the model (JSON); `tokenizer`: `kit.data.tokenization.Tokenizer` (JSON). A
+    checkpoint holds both, so that prediction needs neither the hub nor the folder that the weights came from.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], labels: dict[str, Any], architecture: str, tokenizer: dict[str, Any], steps: int = 1
+    ):
+        super().__init__(config, labels)
+        self.save_hyperparameters()
+        self.tokenizer = tokenization.from_json(tokenizer)
+        net = build(architecture, len(self.labels.columns), self.tokenizer.pad)
+        if self.config.gradient_checkpointing:
+            networks.recompute(net, self.config.model)
+        self.take(net)
+        self.most = min(self.config.tokens, self.tokenizer.most)
+        self.set_views(self.config.views)
+
+    def set_views(self, count: int) -> None:
+        """Average each prediction over so many views. Raises Usage for more than there are."""
+        if count > len(tokenization.VIEWS):
+            raise Usage(f"--views {count}: of a text there are {len(tokenization.VIEWS)}: {', '.join(tokenization.VIEWS)}.")
+        self.views = tokenization.VIEWS[:count]
+
+    def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
+        """The pretrained weights, and the scaling of targets from the training fold. The head begins as it was drawn."""
+        self.scale_targets(y[rows])
+        own = self.net.state_dict()
+        head = set(networks.head_names(self.net))
+        loaded = pretrained(self.config, self.hparams["architecture"], len(self.labels.columns))
+        self.net.load_state_dict({name: own[name] if name in head else tensor for name, tensor in loaded.items()})
+        self.average_anew()
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token numbers and mask [b, t] to predictions [b, outputs], by the averaged weights where there are any."""
+        return self.answers(self.predictor(input_ids=ids, attention_mask=mask).logits.float())
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+        y = batch["y"]
+        logits = self.net(input_ids=batch["ids"], attention_mask=batch["mask"]).logits.float()
+        loss = self.labels.loss(logits, self.scaled(y), self.config.label_smoothing) * batch["share"]
+        return {"loss": loss, "predicted": self.answers(logits.detach()), "y": y}
+
+    def forward_rows(self, device: str) -> int:
+        """How many rows to predict at a time."""
+        return ROWS
+
+    def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
+        """The batch that `predict_step` takes: all tokens of the texts, and which rows are meant."""
+        return {"tokens": tokens_of(texts, self.tokenizer), "index": rows}
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+        """The mean prediction over the views [b, outputs]; a text that is read whole is read once."""
+        every, rows = batch["tokens"], batch["index"]
+        total = self._read(every, rows, self.views[0])
+        long = np.flatnonzero(every.long(rows, self.most))
+        for view in self.views[1:]:
+            total[long] += self._read(every, rows[long], view)
+        total[long] /= len(self.views)
+        return total
+
+    def _read(self, every: tokenization.Tokens, rows: np.ndarray, view: str) -> torch.Tensor:
+        """Predictions of one view, the shortest texts first, as many at a time as FORWARD allows."""
+        device = next(self.parameters()).device
+        lengths = every.lengths(self.most)[rows]
+        order = np.argsort(lengths, kind="stable")
+        out = torch.empty(len(rows), len(self.labels.columns), device=device)
+        start = 0
+        while start < len(order):
+            ahead = lengths[order[start:]] * np.arange(1, len(order) - start + 1)
+            stop = start + max(1, int(np.searchsorted(ahead, FORWARD[device.type if device.type == "cpu" else "gpu"])))
+            some = order[start:stop]
+            ids, mask = (torch.from_numpy(part).to(device) for part in every.batch(rows[some], self.most, view))
+            out[torch.from_numpy(some).to(device)] = self(ids, mask).float()
+            start = stop
+        return out
+
+
+def tokens_of(texts: Texts, tokenizer: tokenization.Tokenizer) -> tokenization.Tokens:
+    """The tokens of all texts, found once and kept beside them: those of one tokenizer at a time."""
+    known, found = texts.memo.get("tokens", (None, None))
+    if known != tokenizer:
+        texts.memo.pop("tokens", None)  # two at a time need twice the memory
+        found = tokenizer.tokens(texts)
+        texts.memo["tokens"] = (tokenizer, found)
+    return found
+
+
+def build(architecture: str, outputs: int, pad: int) -> Any:
+    """The network that an architecture (JSON) describes, with weights drawn from the global generator."""
+    from transformers import AutoModelForSequenceClassification
+
+    tokenization.quiet()
+    facts = _configuration(architecture, outputs)
+    facts.pad_token_id = pad
+    return AutoModelForSequenceClassification.from_config(facts, dtype=torch.float32)
+
+
+def pretrained(config: Config, architecture: str, outputs: int) -> dict[str, torch.Tensor]:
+    """The state of the network with the weights of `--weights`; tensors only, nothing in a file is executed.
+
+    Raises BadData for files that cannot be read safely, Usage for another model's, Unreachable for a hub that is.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    place = tokenization.location(config.model, config.weights)
+    facts = _configuration(architecture, outputs)
+    try:
+        with torch.random.fork_rng(devices=[]):  # the head that it draws is not used
+            net, report = AutoModelForSequenceClassification.from_pretrained(
+                place, config=facts, dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True,
+                trust_remote_code=False,
+            )  # fmt: skip
+    except Exception as fault:  # whatever hub clients, safetensors and unpicklers raise
+        raise tokenization.refusal(config.model, config.weights, "weights", fault) from fault
+    backbone = [name for layer in networks.layers(net)[:-1] for name in layer]
+    absent = set(report["missing_keys"]) | {name for name, *_ in report["mismatched_keys"]}
+    held = sum(name not in absent for name in backbone)
+    if held < LOADED * len(backbone):
+        raise Usage(f"--weights {config.weights}: holds {held} of {len(backbone)} weights of {config.model}: another model's?")
+    return net.state_dict()
+
+
+def _configuration(architecture: str, outputs: int) -> Any:
+    from transformers import AutoConfig
+
+    known = json.loads(architecture)
+    for name in ("id2label", "label2id", "num_labels", "dtype", "problem_type"):  # another competition's
+        known.pop(name, None)
+    return AutoConfig.for_model(**known, num_labels=outputs)
+
+
+def make(config: Config, labels: Labels, steps: int) -> TransformerModule:
+    """A module with weights drawn from the global generator. Raises Usage for the kit's own nets of pictures."""
+    tokenizer, architecture = tokenization.load(config.model, config.weights)
+    return TransformerModule(config.json(), to_json(labels), architecture, tokenizer.json(), steps)

@@ -1,1 +1,0 @@
-"""The shared Lightning modules and the networks they train."""

@@ -1,0 +1,149 @@
+"""Cross-validation: each fold trained, its rows and the test predicted, or found as it was left; resumable at every file."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import math
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kit import resources
+from kit.config import Config
+from kit.errors import Diverged
+from kit.inference import ablation, members
+from kit.models import prediction
+from kit.pipeline.preparation import Work, fold_of
+from kit.storage import frames
+from kit.storage.run_folder import read_json, write_json
+from kit.training import checkpoints
+from kit.training.callback import Keeper
+from kit.training.fit import fit
+from kit.training.fold import Fold
+
+SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
+
+
+def deadline(work: Work, fold: Fold, module: Any) -> float:
+    """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
+    if not work.config.time_budget:
+        return math.inf
+    if not work.pace:
+        prediction.predict(module.eval(), work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready
+        work.pace = prediction.pace(module, fold.x, fold.config)
+        module.train()
+    fits, answers = len(work.left), sum(answering(work, name) for name in work.left)
+    rows = fits * len(fold.valid) * (1 + ablation.passes(module) * work.weigh) + answers * len(work.test.rows)
+    files = fits * FILES + END + 2e-5 * (len(work.y) + len(work.test.rows))
+    return work.budget.until(fits, SPARE * work.pace * rows + files)
+
+
+def answering(work: Work, name: int | str) -> bool:
+    """Does this fold (or the refit) predict the test? Beside a refit that answers alone, only where there is time enough."""
+    return name in members.answering(work.run) or (work.config.final == "refit" and not work.config.time_budget)
+
+
+def train(work: Work) -> None:
+    """Every fold that is asked for, then the refit."""
+    for name in list(work.left):
+        train_fold(work, name)
+        work.left.remove(name)
+
+
+def complete(work: Work) -> bool:
+    """Is every part there that the run asks for?"""
+    parts: list[int | str] = [*work.folds.numbers, *(["refit"] if work.config.final != "folds" else [])]
+    return all(finished(work.run.fold(k)) for k in parts)
+
+
+def train_fold(work: Work, name: int | str) -> dict[str, Any]:
+    """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound."""
+    folder = work.run.fold(name)
+    done = finished(folder)
+    config = work.config if done or isinstance(name, int) else refit_config(work)
+    fold = fold_of(work, name, config)
+    if done:
+        work.progress.fold(folder.name, skipped=work.config.epochs * len(fold.train))
+        return done
+    module, keeper = fit(fold, work.stop, work.progress, partial(deadline, work, fold), work.timings)
+    began, passes = time.monotonic(), ablation.passes(module)
+    stats: dict[str, Any] = {"rows": len(fold.train), "epochs": keeper.epochs}
+    if len(fold.valid):
+        stats |= validate(work, fold, module, keeper)
+    keeper.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(fold.valid) else None)
+    if answering(work, name):
+        answers = prediction.predict(module, work.test.rows, None, config)
+        answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
+        write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
+    checkpoints.save_model(folder / "model.ckpt", module.cpu())
+    frames.write_csv(folder / "history.csv", pd.DataFrame(keeper.fold.history), index=False)
+    stats["seconds"] = {"train": keeper.seconds, "predict": time.monotonic() - began}
+    rows = len(fold.valid) * (1 + passes * work.weigh) + answering(work, name) * len(work.test.rows)
+    work.pace = max(work.pace, stats["seconds"]["predict"] / rows)
+    del module, keeper
+    with work.stop.deferred():
+        gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
+        resources.give_back()
+    seal(folder, stats)
+    return stats
+
+
+def validate(work: Work, fold: Fold, module: Any, keeper: Keeper) -> dict[str, Any]:
+    """Write what the fold predicts for its validation rows; the score, and where the best epoch was chosen the end's.
+
+    The module is left with the weights that are kept.
+    """
+    predict = partial(prediction.predict, module, fold.x, fold.valid, fold.config)
+    predicted = predict()
+    stats: dict[str, Any] = {"score": fold.score(predicted)}
+    if keeper.best is not None:
+        stats = {"score": keeper.best["score"], "end": stats["score"], "best_epoch": keeper.best["epoch"]}
+        module.load_state_dict(keeper.best["module"])
+        predicted = predict()
+    others = ablation.without(module, predict) if work.weigh else {}
+    for name, values in {"oof.csv": predicted, **others}.items():
+        write_predictions(work, fold.folder / name, values, work.tables.train.index[fold.valid])
+    return stats
+
+
+def seal(folder: Path, stats: dict[str, Any]) -> None:
+    """Write `fold.json`, a fold's last file, with the checksums of the others; drop what only a resume needed."""
+    names = ("model.ckpt", "oof.csv", "test.csv", *ablation.FILES.values())
+    kept = [folder / name for name in names if (folder / name).exists()]
+    stats["checksums"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    write_json(folder / "fold.json", stats)
+    checkpoints.drop_snapshots(folder)
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """What `fold.json` says of a fold whose files are all there and as they were written, else None."""
+    if not (folder / "fold.json").exists():
+        return None
+    stats = read_json(folder / "fold.json")
+    for name, checksum in stats["checksums"].items():
+        path = folder / name
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
+            return None
+    return stats
+
+
+def refit_config(work: Work) -> Config:
+    """The refit trains as long as the folds found best: their mean best epoch, or the whole schedule."""
+    stats = [read_json(work.run.fold(k) / "fold.json") for k in work.folds.numbers]
+    best = [one["best_epoch"] for one in stats if "best_epoch" in one]
+    long = round(float(np.mean(best))) if best else work.config.epochs
+    return work.config.changed(epochs=long, checkpoint="end", early_stop=0)
+
+
+def write_predictions(work: Work, path: Path, predicted: np.ndarray, ids: pd.Index) -> None:
+    """A frame of predictions by id. Raises Diverged where one is not finite."""
+    wrong = (~np.isfinite(predicted)).any(axis=1).sum()
+    if wrong:
+        raise Diverged(f"{path}: the model predicts NaN or infinity for {wrong:,} rows. Try a lower --lr, or --precision fp32.")
+    named = pd.Index(ids, name=work.tables.sample.index.name)
+    frames.write_csv(path, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))

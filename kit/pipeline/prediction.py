@@ -1,0 +1,177 @@
+"""Answers: predictions of a complete run, for a test set, for rows given in Python, for texts typed in."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import competition as competitions, labels as all_labels, resources
+from kit.console import say
+from kit.errors import BadData, Usage
+from kit.storage import frames
+from kit.storage.run_folder import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    source: Run, data: str | Path | None, views: int | None, out: str | Path | None, time_budget: float | None = None
+) -> tuple[pd.DataFrame, Path]:
+    """See `kit.predict`."""
+    from kit.competition import submission
+
+    folder = Path(out) if out else source.path / "predict"
+    answers, sample = answered(source, data, views, folder, time_budget)
+    labels = all_labels.from_json(source.info["labels"])  # now that the adapter is loaded: they may be of a kind of its own
+    frames.write_csv(folder / "test.csv", answers)
+    submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
+    return answers, folder / "submission.csv"
+
+
+def answered(
+    source: Run, data: str | Path | None, views: int | None, folder: Path | None = None, time_budget: float | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions for the test set in `data`, and its sample submission; of a blend, from the runs that it was made of.
+
+    What was read of pictures, and how surely, is written to `folder`.
+    """
+    import numpy as np
+
+    with resources.importing():
+        from kit.inference import members, time_budget as budgets
+        from kit.reporting import readings
+    from kit.inference.loaded_run import opened
+    from kit.inputs.base import Keep
+
+    began = time.monotonic()
+    if "members" in source.info:
+        return _blended(source, data, views, time_budget)
+    whole = opened(source, data)
+    models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read
+    config, root, inputs = whole.config, whole.root, whole.facts.inputs
+    asked = whole.facts.test_tables(root)
+    test, sample = asked.test, asked.sample
+    loaded = inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
+    for fault in loaded.broken.values():
+        say(f"answered by the training rows' prior: {fault}")
+    if inputs.kind == "table":
+        warn(models[0] if models else whole.model(members.members(source)[0]), loaded.rows)
+    if time_budget is None:
+        answers = members.ensemble(source, models, loaded.rows, sample.index, config)
+    else:
+        answers = budgets.predict(whole, loaded.rows, sample.index, time_budget, views or config.views, began, say)
+    answers.loc[sample.index.isin(list(loaded.broken))] = np.array(source.info["prior"], np.float32)
+    if isinstance(whole.labels, all_labels.Reading) and folder is not None:
+        doubt = readings.write(folder, whole.labels, answers, loaded.rows)
+        if doubt:
+            say(doubt)
+    return answers, sample
+
+
+def warn(model: Any, rows: Any) -> None:
+    """Say which cells of a table a model cannot read, or has never seen; nothing of other inputs."""
+    encoding = getattr(model, "encoding", None)
+    for line in [*encoding.odd(rows, "test"), *encoding.new(rows, "test")] if encoding else []:
+        say(line)
+
+
+def _blended(
+    source: Run, data: str | Path | None, views: int | None, time_budget: float | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `answered` does, for a blend, whose runs share the time that is left."""
+    from kit.inference import blend
+
+    began = time.monotonic()
+    samples: list[pd.DataFrame] = []
+    used = sum(one["weight"] > 0 for one in source.info["members"])
+
+    def one(run: Run) -> pd.DataFrame:
+        left = None if time_budget is None else max(0.1, time_budget - time.monotonic() + began) / (used - len(samples))
+        answers, sample = answered(run, data, views, time_budget=left)
+        samples.append(sample)
+        return answers
+
+    return blend.predicted(source, one), samples[0]
+
+
+def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
+    """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
+    import numpy as np
+    import pandas as pd
+
+    from kit.inference import blend, members
+    from kit.inference.loaded_run import opened
+    from kit.inputs.text import Texts
+
+    if "members" in source.info:
+        return blend.predicted(source, lambda one: predict_rows(one, rows, views))
+    whole = opened(source, needed=False)
+    facts, models = whole.facts, whole.models(views)
+    broken: list[str] = []
+    if isinstance(rows, pd.DataFrame):
+        table = named_rows(facts, rows)
+        loaded = facts.inputs.load(whole.root, table, "test", whole.config.size)
+        warn(models[0], loaded.rows)
+        x, ids, broken = loaded.rows, table.index, list(loaded.broken)
+    elif isinstance(rows, np.ndarray) and facts.inputs.kind in ("images", "pixels"):
+        x = pictures(rows, models[0].hparams["side"], models[0].hparams["channels"])
+        ids = pd.Index([str(i) for i in range(len(x))], name=facts.id)
+    elif isinstance(rows, list) and facts.inputs.kind == "text":
+        x, ids = Texts([str(one) for one in rows]), pd.Index([str(i) for i in range(len(rows))], name=facts.id)
+    else:
+        raise Usage(f"{source.path}: a run on {facts.inputs.kind}; it cannot predict a {type(rows).__name__}.")
+    answers = members.ensemble(source, models, x, ids, whole.config)
+    answers.loc[answers.index.isin(broken)] = np.array(source.info["prior"], np.float32)
+    return answers
+
+
+def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFrame:
+    """A frame given in Python as the competition's own tables are read: by its id column, or else by its index."""
+    import pandas as pd
+
+    if facts.id not in rows.columns and rows.index.nlevels > 1:
+        raise BadData(
+            f"the frame has an index of {rows.index.nlevels} levels and no column {facts.id!r}, which names the rows."
+        )
+    table = rows if facts.id in rows.columns else rows.rename_axis(facts.id).reset_index()
+    ids = ["" if pd.isna(one) else str(one) for one in table[facts.id]]
+    frames.check_ids(ids, "the frame")
+    cells = table.drop(columns=facts.id)
+    if len(cells.columns):
+        plain = cells.astype(object).where(cells.notna(), "")
+        cells = facts.inputs.read_csv(facts.inputs.csv_text(plain).encode(), "the frame")
+    return cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
+
+
+def pictures(images: Any, side: int, channels: int) -> Any:
+    """An array of pictures as the models take it, resized where its sides differ. Raises BadData for another kind."""
+    import numpy as np
+
+    from kit.inputs.decode import resize
+
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels:
+        raise BadData(
+            f"pictures are uint8 [n, height, width, {channels}] from 0 to 255; these are {images.dtype} {list(images.shape)}."
+        )
+    same = images.shape[1] == side or not len(images)
+    return images if same else np.stack([resize(np.ascontiguousarray(one), side) for one in images])
+
+
+def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
+    """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
+    import pandas as pd
+
+    from kit.inference import members
+    from kit.inference.loaded_run import opened
+    from kit.inputs.text import Texts
+
+    if "members" in source.info:
+        raise Usage(f"{source.path}: a blend; name one of the runs that it is made of.")
+    whole = opened(source, needed=False)
+    if whole.facts.inputs.kind != "text":
+        raise Usage(f"{source.path}: a run on {whole.facts.inputs.kind}, which cannot be typed in.")
+    ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")
+    return members.ensemble(source, whole.models(), Texts(texts), ids, whole.config)

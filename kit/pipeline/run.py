@@ -1,0 +1,113 @@
+"""Pipeline: the verbs `run` and `validate`, each from names to files. Nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import textwrap
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import config as configs, resources
+from kit.console import say
+from kit.errors import Stopped
+from kit.pipeline.plan import Plan, planned
+from kit.storage import ledger
+from kit.storage.run_folder import Run
+from kit.storage.run_lifecycle import note_end, refuse_other, start
+from kit.training.deadline import Budget
+
+if TYPE_CHECKING:
+    from kit.pipeline.preparation import Work
+
+
+def run(
+    name: str,
+    data: str | Path | None,
+    preset: str,
+    run_name: str | None,
+    out: str | Path | None,
+    only_fold: list[int] | None,
+    fresh: bool,
+    quiet: bool,
+    knobs: Mapping[str, Any],
+) -> Run:
+    """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
+    began = time.monotonic()
+    plan = planned(name, data, preset, knobs)
+    target = Run(plan.folder(run_name, out))
+    with target.locked():
+        refuse_other(target, plan.known, fresh)
+        if target.complete:
+            if not quiet:
+                say(f"{target.path} is complete; nothing to do (--fresh starts over)")
+            return target
+        start(target, plan.known, plan.origins, plan.preset, plan.root)
+        if not quiet:
+            announce(target, plan.config, plan.origins, plan.root)
+        with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
+            _train(work)
+    return target
+
+
+def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
+    """The resolved configuration on stderr, by where each value came from; the rest is in `run.json`."""
+    say(f"{target.path}  from {root}")
+    by_hand = configs.by_hand(origins)
+    for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
+        values = {key: getattr(config, key) for key in origins if origins[key] == origin}
+        if origin == "default":
+            values = {key: value for key, value in values.items() if value}
+        values = {key: value for key, value in values.items() if key in by_hand or configs.heeded(key, config.model)}
+        words = [f"{key}={configs.shown(key, value)}" for key, value in values.items()]
+        line, wide = f"  {origin}: " + " ".join(words), shutil.get_terminal_size((128, 24)).columns
+        if words:
+            say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False))
+    for key in by_hand:
+        if not configs.heeded(key, config.model):
+            say(f"  {configs.flag(configs.KNOBS[key])} changes nothing for --model {config.model}")
+    for line in configs.vain(config):
+        say(f"  {line}")
+
+
+@contextlib.contextmanager
+def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, budget: Budget) -> Iterator[Work]:
+    """The files read and the folds dealt; signals stop what is done inside the block, and how it ended is noted."""
+    from kit.training.signals import stoppable
+
+    try:
+        with stoppable() as stop, contextlib.ExitStack() as frozen:
+            began = time.monotonic()
+            with resources.importing():  # seconds of imports: only when there is something to do
+                from kit.models import devices
+                from kit.pipeline import crossval, scoring  # noqa: F401 (what comes next needs them)
+                from kit.pipeline.preparation import prepare
+            frozen.enter_context(resources.settled())
+            here = devices.choose(plan.config, plan.adapter.competition.inputs.kind)
+            target.note(**devices.note(here))
+            work = prepare(target, plan.adapter, here, plan.root, stop, quiet, only_fold, budget)
+            work.read_seconds = time.monotonic() - began
+            try:
+                yield work
+            finally:
+                work.progress.close()
+                if work.timings.seconds:
+                    say(work.timings.table())
+    except BaseException as fault:
+        note_end(target, "stopped" if isinstance(fault, Stopped | KeyboardInterrupt) else "failed", str(fault))
+        raise
+
+
+def _train(work: Work) -> None:
+    """Train what is missing and, once every fold is there, score and write the submission."""
+    from kit.pipeline import crossval, parallel, scoring
+
+    parallel.train(work)
+    work.progress.close()
+    if crossval.complete(work):
+        scoring.finish(work)
+        ledger.add_run(work.run)
+    else:
+        work.run.note(status="stopped")

@@ -1,0 +1,87 @@
+"""Outcome: from finished folds to predictions, scores, pictures of them and, last of all, the submission."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kit.competition import submission
+from kit.inference import ablation, members
+from kit.inputs.text import Texts
+from kit.labels import Numbers, Reading
+from kit.labels.tracking import tracked
+from kit.pipeline.preparation import Work
+from kit.reporting import drawing, figures, ngram_words, readings
+from kit.storage import frames
+from kit.storage.run_folder import read_json, write_json
+
+
+def finish(work: Work) -> dict[str, Any]:
+    """Out-of-fold and test predictions, scores, and last of all the submission."""
+    run, numbers = work.run, work.folds.numbers
+    stats = {k: read_json(run.fold(k) / "fold.json") for k in numbers}
+    oof = pd.concat([frames.read_predictions(run.fold(k) / "oof.csv") for k in numbers])
+    position = work.tables.train.index.get_indexer(oof.index)
+    oof = oof.iloc[np.argsort(position, kind="stable")]
+    test = members.combine(run, [frames.read_predictions(folder / "test.csv") for folder in members.members(run)])
+    frames.write_csv(run.path / "oof.csv", oof)
+    frames.write_csv(run.path / "test.csv", test)
+    answer = submission.build(work.tables.sample, test, work.tables.labels)
+    scores = score(work, oof, stats)
+    held_out = work.tables.held_out(work.tables.labels, work.adapter.competition.metric, test)
+    if held_out is not None:
+        scores["extra"]["held_out"] = held_out
+    scores["seconds"]["read"] = work.read_seconds
+    scores["seconds"]["total"] += work.read_seconds
+    write_json(run.path / "scores.json", scores)
+    picture(work, oof, test)
+    if isinstance(work.x, Texts) and work.config.model == "ngrams":
+        ngram_words.write(run, work.x, work.tables.labels.columns)
+    run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+    submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
+    return scores
+
+
+def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
+    """For numbers: predicted against true, out of fold; for texts that were read, what and how surely."""
+    labels = work.tables.labels
+    if not isinstance(labels, Numbers):
+        return
+    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+    truth, answer = labels.truth(y), labels.harden(oof.to_numpy(np.float32))
+    drawing.write_png(work.run.path / "numbers.png", figures.agreement(truth, answer, labels.names))
+    if isinstance(labels, Reading):
+        doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
+        if doubt:
+            work.progress.say(doubt)
+
+
+def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """What `scores.json` holds, from the out-of-fold predictions and the folds' own notes."""
+    metric, labels = work.adapter.competition.metric, work.tables.labels
+    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+    each = [one["score"] for one in stats.values()]
+    every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
+    seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
+    gains = ablation.verdicts([work.run.fold(k) for k in stats], oof, y, labels, metric)
+    values = oof.to_numpy(np.float32)
+    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
+    flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
+    if flattered:
+        extra["flattered_by"] = float(np.mean(flattered))
+    return {
+        "metric": metric.name,
+        "higher_is_better": metric.higher_is_better,
+        "oof": metric(labels.truth(y), labels.harden(values)),
+        "folds": each,
+        "mean": float(np.mean(each)),
+        "std": float(np.std(each)),
+        "extra": extra,
+        **({"paid": gains} if gains else {}),
+        "seconds": {"total": sum(seconds.values()), **seconds},
+        "rows": {"train": len(work.y), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
+    }

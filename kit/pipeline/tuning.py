@@ -1,0 +1,206 @@
+"""Tune: values of some knobs, tried on one fold; a fold that chose nothing tells whether the best beats the preset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import config as configs
+from kit.console import clock, table
+from kit.errors import DiskError, KitError, Stopped, Usage
+from kit.inference.blend_weights import Gain, gained
+from kit.pipeline import search_space
+from kit.pipeline.plan import Plan
+from kit.pipeline.run import working
+from kit.pipeline.search_space import Range
+from kit.storage import frames, run_lifecycle
+from kit.storage.run_folder import Run, read_json, write_json
+from kit.training.deadline import Budget
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kit.pipeline.preparation import Work
+
+SHOWN = 10  # trials in the summary
+TABLE = "trials.csv"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Values of the knobs that are tuned (none: the preset's), and how well they did on the fold that chooses."""
+
+    number: int
+    knobs: dict[str, Any]
+    score: float | None  # None: it could not be trained
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuning's folder, its trials, the best first, and how much better it is than the preset on a fold that chose nothing.
+
+    `gain`: None where no trial was better on the fold that chooses, or where there is no other fold.
+    """
+
+    run: Run
+    metric: str
+    trials: list[Trial]
+    gain: Gain | None
+
+    @property
+    def best(self) -> Trial:
+        return self.trials[0]
+
+
+def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: bool) -> Tuned:
+    """Try the plan's Config and `trials` - 1 draws, then weigh the best. The same call goes on where it stopped.
+
+    `tuned`: the knobs to tune, see `kit.pipeline.search_space.parsed`; "" for the usual ones. `target`: where. A time
+    budget is of the whole tuning; trials train to their end. Raises Usage for what cannot be tuned, and where the folder
+    holds a run, or a tuning of other ranges.
+    """
+    began = time.monotonic()
+    if trials < 2:
+        raise Usage(f"--trials {trials}: two at least are wanted; the first is the preset itself.")
+    budget = Budget(plan.config.time_budget, began)
+    plan = replace(plan, config=plan.config.changed(time_budget=0.0))
+    if 0 in (plan.config.lr, plan.config.batch):
+        raise Usage("--lr auto and --batch auto are found before a run: give a number to tune around.")
+    tried = search_space.parsed(tuned, plan.config) if tuned else search_space.usual(plan.config)
+    known = plan.known | {"ranges": [str(one) for one in tried]}
+    with target.locked():
+        run_lifecycle.refuse_other(target, known, fresh)
+        run_lifecycle.start(target, known, plan.origins, plan.preset, plan.root)
+        with working(target, plan, [], quiet, Budget(0.0, began)) as work:
+            work.progress.say(f"{trials} trials of {', '.join(map(str, tried))}")
+            found = search(work, tried, trials, budget)
+            gain = weigh(work, found[0]) if found[0].number else None
+            target.note(status="tuned")
+    return Tuned(target, plan.adapter.competition.metric.name, found, gain)
+
+
+def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[Trial]:
+    """The trials that there is time for, the best first; the preset is always one. `trials.csv` follows them."""
+    metric, found, ordered = work.adapter.competition.metric, list[Trial](), list[Trial]()
+    fold = work.folds.numbers[0]
+    work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
+    for number in range(count):
+        longest = max((one.seconds for one in found), default=0.0)
+        if found and budget.left < 3 * longest and not _result(work, number).exists():  # this one, and two to weigh the best
+            work.progress.say(f"--time-budget: {number} of {count} trials")
+            break
+        found.append(attempt(work, number, fold, search_space.draw(tried, work.config.seed, number)))
+        sign = -1 if metric.higher_is_better else 1
+        ordered = sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0), one.number))
+        write_table(work.run.path / TABLE, ordered, [one.name for one in tried], work.config)
+    return ordered
+
+
+def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any]) -> Trial:
+    """One fit and its score on the fold; what is there already is read. Raises what the preset's fit raises."""
+    path = _result(work, number)
+    if not path.exists():
+        began = time.monotonic()
+        try:
+            score: float | None = predicted(work, path.parent, fold, knobs, f"trial {number}")[0]
+        except KitError as fault:
+            if not number or isinstance(fault, Stopped | DiskError):
+                raise
+            work.progress.say(f"trial {number} failed: {fault}")
+            score = None
+        write_json(path, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began})
+    known = read_json(path)
+    return Trial(number, known["knobs"], known["score"], known["seconds"])
+
+
+def _result(work: Work, number: int) -> Path:
+    """Where a trial's score is, once it has one."""
+    return work.run.path / f"trial{number:03d}" / "trial.json"
+
+
+def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name: str) -> tuple[float, np.ndarray]:
+    """The score of a fit with these knobs on a fold's validation rows, and its predictions of them."""
+    from kit.models import prediction
+    from kit.pipeline.preparation import fold_of
+    from kit.training import checkpoints
+    from kit.training.fit import fit
+
+    config = work.config.changed(**knobs)
+    whose = hashlib.sha256(f"{work.identity} {json.dumps(knobs)}".encode()).hexdigest()
+    fold = replace(fold_of(work, number, config), name=name, folder=folder, identity=whose)
+    module, keeper = fit(fold, work.stop, work.progress, timings=work.timings)
+    keeper.logs.close()
+    if keeper.best is not None:
+        module.load_state_dict(keeper.best["module"])
+    answers = prediction.predict(module, fold.x, fold.valid, config)
+    checkpoints.drop_snapshots(folder)
+    return fold.score(answers), answers
+
+
+def weigh(work: Work, best: Trial) -> Gain | None:
+    """How much better the best trial's knobs are than the preset's on the second fold; None where there is none."""
+    if len(work.folds.numbers) < 2:
+        return None
+    folder = work.run.path / "trial-weighed"
+    kept = folder / "gain.json"
+    known = read_json(kept) if kept.exists() else {}
+    if known.get("trial") != best.number:
+        fold = work.folds.numbers[1]
+        labels, metric = work.tables.labels, work.adapter.competition.metric
+        truth = labels.truth(work.y[work.folds.split(fold)[1]])
+        sides = [
+            labels.harden(predicted(work, folder / side, fold, knobs, f"fold {fold}, {side}")[1])
+            for side, knobs in (("best", best.knobs), ("preset", {}))
+        ]
+        sign = 1 if metric.higher_is_better else -1
+        gain = gained(sides[0], sides[1], lambda rows, answers: sign * metric(truth[rows], answers))
+        known = {"trial": best.number, "gain": gain.gain, "noise": gain.noise}
+        write_json(kept, known)
+    return Gain(known["gain"], known["noise"])
+
+
+def summary(tuned: Tuned, command: str) -> str:
+    """The ten best trials and the preset, what was gained, and (`command` and its flags) how to run it."""
+    shown = [*tuned.trials[:SHOWN], *(one for one in tuned.trials[SHOWN:] if not one.number)]
+    names = [one.partition("=")[0] for one in tuned.run.info["ranges"]]
+    config = configs.Config(**tuned.run.info["config"])
+    rows = [
+        [
+            str(one.number) if one.number else "preset",
+            "failed" if one.score is None else f"{one.score:.5f}",
+            clock(one.seconds),
+            *values(one, names, config),
+        ]
+        for one in shown
+    ]
+    text = table(["trial", tuned.metric, "time", *names], rows) + f"\n{tuned.run.path / TABLE}\n\n"
+    if tuned.gain is None:
+        why = "there is no second fold to weigh it by" if tuned.best.number else "no trial was better than the preset"
+        return text + why
+    said = (
+        f"on a fold that chose nothing, trial {tuned.best.number} is better by {tuned.gain.gain:+.5f} ± {tuned.gain.noise:.5f}"
+    )
+    if not tuned.gain.pays:
+        return f"{text}{said}: no more than noise, keep the preset"
+    flags = " ".join(
+        f"{configs.flag(configs.KNOBS[key])} {configs.shown(key, value)}" for key, value in tuned.best.knobs.items()
+    )
+    return f"{text}{said}\n{command} {flags}"
+
+
+def values(trial: Trial, names: list[str], config: configs.Config) -> list[str]:
+    """A trial's values of these knobs as one types them."""
+    return [configs.shown(name, trial.knobs.get(name, getattr(config, name))) for name in names]
+
+
+def write_table(path: Path, trials: list[Trial], names: list[str], config: configs.Config) -> None:
+    """The trials as a table, the best first."""
+    import pandas as pd
+
+    rows = [[one.number, one.score, round(one.seconds, 1), *values(one, names, config)] for one in trials]
+    frames.write_csv(path, pd.DataFrame(rows, columns=["trial", "score", "seconds", *names]), index=False)

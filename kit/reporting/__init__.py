@@ -1,0 +1,1 @@
+"""A run or its data, for people: figures, pages, contact sheets, notebooks."""

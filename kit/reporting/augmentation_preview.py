@@ -1,0 +1,70 @@
+"""Previews: what a model will see of some training pictures, augmented or viewed, so that people look before they train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from kit.competition import Tables
+from kit.config import Config
+from kit.data import augmentation, tta
+from kit.labels import Numbers
+from kit.reporting import contact_sheet
+from kit.training import datamodule
+
+ROWS, COLUMNS = 8, 9  # pictures; augmentations of each, or views
+
+
+def augmented(images: Any, tables: Tables, config: Config, mirror: bool) -> np.ndarray:
+    """A row a picture: as it is, then as eight epochs show it to the model."""
+    rows = _varied(tables, len(images))
+    strips = [np.asarray(images[rows])]
+    for epoch in range(COLUMNS - 1):
+        strips.append(_numpy(_epoch(images, rows, config, epoch, mirror)))
+    heads = ["as it is", *(f"epoch {epoch + 1}" for epoch in range(COLUMNS - 1))]
+    return contact_sheet.sheet(strips, _names(tables, rows), heads)
+
+
+def viewed(images: Any, tables: Tables, config: Config, mirror: bool) -> np.ndarray:
+    """A row a picture: the first views of the preset's kind, which `--views` averages."""
+    rows = _varied(tables, len(images))
+    batch = torch.from_numpy(np.asarray(images[rows])).permute(0, 3, 1, 2)
+    every = tta.available(images.shape[1], mirror, config.view_kind)[:COLUMNS]
+    strips = [_numpy(view.do(batch)) for view in every]
+    return contact_sheet.sheet(strips, _names(tables, rows), [f"{i + 1} {view.name}" for i, view in enumerate(every)])
+
+
+def _varied(tables: Tables, count: int) -> np.ndarray:
+    """Training rows of as many different strata as there are, in their order."""
+    strata = tables.labels.strata(tables.labels.encode(tables.train))[:count]
+    turn = np.zeros(len(strata), int)  # how often a row's stratum came before
+    for stratum in np.unique(strata):
+        own = np.flatnonzero(strata == stratum)
+        turn[own] = np.arange(len(own))
+    return np.sort(np.argsort(turn, kind="stable")[:ROWS])
+
+
+def _names(tables: Tables, rows: np.ndarray) -> list[str]:
+    y = tables.labels.certain(tables.labels.encode(tables.train.iloc[rows]))
+    answers = tables.labels.decode(y, list(tables.sample.columns))
+    if len(answers) == 1:
+        return [str(one) for one in next(iter(answers.values()))]
+    numbers = isinstance(tables.labels, Numbers)
+    every = [{name: values[i] for name, values in answers.items()} for i in range(len(rows))]
+    return [" ".join(f"{name} {v:g}" if numbers else name for name, v in one.items() if numbers or v > 0.5) for one in every]
+
+
+def _epoch(images: Any, rows: np.ndarray, config: Config, epoch: int, mirror: bool) -> torch.Tensor:
+    """The pictures as the batch of an epoch has them when they reach the net."""
+    feed = datamodule.make(images, np.zeros(len(images), int), rows, config.changed(workers=0), 0, mirror, lambda text: None)
+    feed.rows, feed.steps, feed.epoch = rows, 1, epoch
+    batch = next(iter(feed))
+    changed = augmentation.apply(config.augment, batch["images"], config.seed, epoch, batch["rows"], mirror)
+    changed, _, _ = augmentation.mix(config.augment, changed, config.seed, epoch, 0)
+    return changed[torch.argsort(batch["rows"])]
+
+
+def _numpy(images: torch.Tensor) -> np.ndarray:
+    return images.float().round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()

@@ -1,0 +1,104 @@
+"""Show: a run's table, curves and pictures: inline in a notebook, as files and text elsewhere. Never fails a kernel."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Callable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.console import say, table as table_of
+from kit.inference.loaded_run import opened
+from kit.reporting import contact_sheet, drawing, figures, summary
+from kit.reporting.figures import Line
+from kit.storage.run_folder import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANY = 18  # test rows shown
+
+
+def harmless(show: Callable[..., None]) -> Callable[..., None]:
+    """The submission is written by now: a picture that cannot be drawn is said, and no more."""
+
+    @functools.wraps(show)
+    def tried(*words: Any) -> None:
+        try:
+            show(*words)
+        except Exception as fault:
+            say(f"{show.__name__} not shown ({type(fault).__name__}: {fault})")
+
+    return tried
+
+
+@harmless
+def table(run: Run) -> None:
+    """Folds and scores. Not where the run's files are: an attached run lies in a folder that is gone with the session."""
+    print(summary.summary(run, places=False))
+
+
+@harmless
+def curves(run: Run, path: Path) -> None:
+    """The training loss of every fold by epoch."""
+    series: list[Line] = []
+    for history in sorted(run.path.glob("*/history.csv")):
+        with history.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("train_loss")]
+        if len(rows) > 1:
+            epochs = [float(i + 1) for i in range(len(rows))]
+            tone = drawing.TONES[len(series) % len(drawing.TONES)]
+            series.append(Line(epochs, [float(row["train_loss"]) for row in rows], tone, name=history.parent.name))
+    if series:
+        title = f"{Path(run.info['competition']).stem}: training loss of every fold"
+        drawing.write_png(path, figures.lines(series, "epoch", title, "training loss", figures.DESK))
+        inline(path)
+
+
+@harmless
+def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
+    """The first test rows with their answers: a contact sheet of pictures, or texts, or a table's ids."""
+    whole = opened(run, root)
+    facts = whole.facts
+    asked = facts.test_tables(root)
+    ids = asked.sample.index[:MANY]
+    decoded = whole.labels.decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
+    if facts.inputs.kind == "table":
+        print(
+            table_of(
+                [facts.id, *decoded], [[one, *(str(values[i]) for values in decoded.values())] for i, one in enumerate(ids)]
+            )
+        )
+        return
+    said = [_caption({name: values[i] for name, values in decoded.items()}) for i in range(len(ids))]
+    rows = facts.inputs.load(root, asked.test.loc[ids], "test", run.info["config"]["size"]).rows
+    if facts.inputs.kind == "text":
+        wide = max(map(len, said))
+        print("\n".join(f"{answer:>{wide}}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
+        return
+    contact_sheet.write(path, contact_sheet.captioned(list(rows[: len(ids)]), said))
+    inline(path)
+
+
+def _caption(answers: dict[str, Any]) -> str:
+    """A row's answers: by name where they are two or three."""
+    short = {
+        name: f"{one:.3g}" if isinstance(one, Real) and not isinstance(one, Integral) else str(one)
+        for name, one in answers.items()
+    }
+    return "  ".join(f"{name} {one}" for name, one in short.items()) if 1 < len(short) < 4 else " ".join(short.values())
+
+
+def inline(path: Path) -> None:
+    """A picture where a notebook can show it, its name elsewhere."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import Image, display
+    except ImportError:
+        get_ipython = None
+    if get_ipython is not None and get_ipython() is not None:
+        display(Image(filename=str(path)))
+    else:
+        print(path)

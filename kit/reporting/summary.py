@@ -1,0 +1,82 @@
+"""Report: a run in a table, for people who just watched it end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kit.console import clock, table
+from kit.storage.run_folder import Run, read_json
+
+GATED = {"views": "views", "averages": "averaged weights"}
+
+
+def gated(scores: dict) -> list[tuple[str, str, str]]:
+    """Name, gain and verdict of all that `scores.json` says did or did not pay; nothing for an older run."""
+    return [
+        (GATED[name], f"{one['gain']:+.5f}", f"± {one['noise']:.5f}, {'paid' if one['paid'] else 'did not pay'}")
+        for name, one in scores.get("paid", {}).items()
+    ]
+
+
+def summary(run: Run, places: bool = True) -> str:
+    """Folds, scores and (`places`) where the files are. For a run that is not complete: what there is."""
+    info = run.info
+    if "members" in info and run.complete:
+        header, rows, said = blended(run)
+        kind = f"{Path(info['competition']).stem} · blend by {info['blend']['by']}"
+        return f"{kind}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
+    done = [(k, run.fold(k) / "fold.json") for k in info.get("folds", [])]
+    stats = {str(k): read_json(path) for k, path in done if path.exists()}
+    metric = run.scores["metric"] if run.complete else "score"
+    rows = [_row(name, one) for name, one in stats.items()]
+    text = f"{Path(info['competition']).stem} · {info['preset']} · {info.get('device', '')}\n"
+    text += table(["fold", "training rows", metric, "epochs", "train", "predict"], rows) if rows else "no fold is done yet"
+    if not run.complete:
+        missing = [str(k) for k, path in done if not path.exists()]
+        return f"{text}\nfolds still to train: {', '.join(missing) or 'none'}. The same command without --only-fold goes on."
+    return f"{text}\n\n{_result(run, places)}"
+
+
+def blended(run: Run) -> tuple[list[str], list[list[str]], str]:
+    """Header and rows of a blend's members with their weights, and whether it pays."""
+    info, about = run.info, run.info["blend"]
+    rows = [[one["name"], f"{one['score']:.5f}", f"{one['weight']:.3f}"] for one in info["members"]]
+    words = "blended" if about["kept"] else "the blend does not pay: the best single run is the answer"
+    gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
+    return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain}; it must exceed twice that noise)"
+
+
+def _row(name: str, one: dict) -> list[str]:
+    seconds = one["seconds"]
+    return [
+        name,
+        f"{one['rows']:,}",
+        f"{one['score']:.5f}" if "score" in one else "",
+        str(one["epochs"]),
+        clock(seconds["train"]),
+        clock(seconds["predict"]),
+    ]
+
+
+def _result(run: Run, places: bool) -> str:
+    scores, extra = run.scores, dict(run.scores["extra"])
+    held_out, flattered = extra.pop("held_out", None), extra.pop("flattered_by", None)
+    others = "  ".join(f"{name} {value:.5f}" for name, value in extra.items() if name != scores["metric"])
+    lines = [
+        f"out-of-fold {scores['metric']}  {scores['oof']:.5f}   (folds {scores['mean']:.5f} ± {scores['std']:.5f})   {others}"
+    ]
+    if scores.get("paid"):
+        lines.append("gain by  " + "   ".join(f"{name} {gain} {verdict}" for name, gain, verdict in gated(scores)))
+    if flattered is not None:
+        lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
+    if held_out is not None:
+        lines.append(f"held-out score  {held_out:.5f}   ({scores['rows']['test']:,} test rows that no fold saw)")
+    if not places:
+        return "\n".join(lines)
+    if (run.path / "words.csv").exists():
+        lines.append(f"the n-grams that count most  {run.path / 'words.csv'}")
+    if (run.path / "readings.png").exists():
+        lines.append(f"what was read, the least sure first  {run.path / 'readings.csv'} and .png")
+    shown = run.submission if run.submission.is_absolute() else Path(run.submission)
+    lines.append(f"submission  {shown}   ({scores['rows']['test']:,} rows, checked)")
+    return "\n".join(lines)

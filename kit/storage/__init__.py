@@ -1,0 +1,1 @@
+"""What is on disk: archives, frames, the cache of arrays, safe pickles, run folders, the ledger."""

@@ -1,0 +1,178 @@
+"""Frames: tables indexed by id (as text). Read strictly, written atomically, averaged by id."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.errors import BadData, listed
+from kit.storage import files
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+csv.field_size_limit(1 << 30)  # the default of 128 KB refuses a long text
+
+
+def text_of(data: bytes, name: str) -> str:
+    """UTF-8 (with or without BOM) or UTF-16 bytes as text; raises BadData that names the line otherwise."""
+    encoding = "utf-16" if data[:2] in UTF_16 else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as fault:
+        line = data[: fault.start].count(b"\n") + 1
+        raise BadData(f"{name}, line {line}: not {encoding} text ({fault.reason}). Save the file as UTF-8.") from None
+    if "\0" in text:
+        raise BadData(f"{name}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a NUL character. Is it a CSV?")
+    return text
+
+
+def read_csv(data: bytes, name: str, delimiter: str = ",", escape: str = "", most: int = 0) -> pd.DataFrame:
+    """Every cell as the text that stands in the file (`0001` and `NA` stay what they are); columns as in the header.
+
+    `most`: about so many cells are read at most. Raises BadData naming the line for a ragged row, an unclosed quote, a
+    doubled or missing column name.
+    """
+    import pandas as pd
+
+    try:
+        header, rows = _cells(data, name, delimiter, escape, most)
+    except (BadData, UnicodeDecodeError):
+        text_of(data, name)  # that it is no text is said first
+        raise
+    return pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
+
+
+def _cells(data: bytes, name: str, delimiter: str, escape: str, most: int) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows, decoded piece by piece: as one text a file takes up to four bytes a letter."""
+    text: io.TextIOBase = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    if data[:2] in UTF_16 or b"\0" in data:
+        text = io.StringIO(text_of(data, name), newline="")
+    reader = csv.reader(text, delimiter=delimiter, escapechar=escape or None, strict=True)
+    rows: list[list[str]] = []
+    try:
+        header = next(reader, [])
+        check_header(header, name)
+        for row in itertools.islice(reader, most // len(header) + 1 if most else None):
+            if len(row) != len(header):
+                if not row:
+                    continue
+                raise ragged(name, reader.line_num, len(row), len(header))
+            rows.append(row)
+    except csv.Error as fault:
+        raise BadData(f"{name}, line {reader.line_num}: {fault}. Is a quote left open?") from None
+    return header, rows
+
+
+def check_header(header: list[str], name: str) -> None:
+    """Raise BadData where the first line has no names, one name twice, or names that no comma divides."""
+    if not any(header):
+        raise BadData(f"{name}, line 1: no column names.")
+    other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), "")
+    if other:
+        raise BadData(f"{name}, line 1: the columns are divided by {other!r}. Save the file with commas.")
+    doubled = sorted({column for column in header if header.count(column) > 1}) if len(set(header)) < len(header) else []
+    if doubled:
+        raise BadData(f"{name}, line 1: the column {doubled[0]!r} stands there twice. Rename one of them.")
+
+
+def ragged(name: str, line: int, found: int, wanted: int) -> BadData:
+    """The error for a row with more or fewer fields than the header."""
+    return BadData(f"{name}, line {line}: {found} fields where the header has {wanted}.")
+
+
+def need_columns(frame: pd.DataFrame, columns: list[str], name: str) -> None:
+    """Raise BadData where a column is missing, with the columns that are there."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise BadData(f"{name}: no column {listed(missing)}; it has {listed(frame.columns, 8)}.")
+
+
+def index_by(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    """The frame indexed by its id column. Raises BadData for an id that is blank or there twice, with its line."""
+    need_columns(frame, [column], name)
+    check_ids(list(frame[column]), f"{name}, column {column!r}")
+    return frame.set_index(column)
+
+
+def read_by(folder: Path, name: str, column: str = "id") -> pd.DataFrame:
+    """A CSV file indexed by its id column, every cell as text. Raises what `files.read`, `read_csv` and `index_by` do."""
+    return index_by(read_csv(files.read(folder, name), str(folder / name)), column, str(folder / name))
+
+
+def read_folds(folder: Path) -> pd.Series:
+    """The fold of every training row of a run, by id, from its folder."""
+    return read_by(folder, "folds.csv")["fold"].astype(int)
+
+
+def check_ids(ids: list[str], where: str) -> None:
+    """Raise BadData for a blank or doubled id, naming the first (line 2 holds the first row)."""
+    seen: dict[str, int] = {}
+    for line, one in enumerate(ids, start=2):
+        if not one.strip():
+            raise BadData(f"{where}, line {line}: the id is blank.")
+        if one in seen:
+            raise BadData(f"{where}, line {line}: the id {one!r} stands in line {seen[one]} already.")
+        seen[one] = line
+
+
+def write_csv(path: Path, frame: pd.DataFrame, index: bool = True) -> None:
+    """Write atomically; floats so that reading gives the same bits, text so that every id survives."""
+    files.write(path, csv_text(frame, index))
+
+
+def csv_text(frame: pd.DataFrame, index: bool = True) -> str:
+    """What `write_csv` writes."""
+    table = frame.reset_index() if index else frame
+    text = table.to_csv(index=False, lineterminator="\n")
+    # The csv module leaves a lone carriage return unquoted, and readers take it for the end of a row.
+    return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL) if "\r" in text else text
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A frame of float32 predictions indexed by id, as `write_csv` left it."""
+    import numpy as np
+
+    try:
+        frame = read_csv(path.read_bytes(), str(path))
+        return index_by(frame, str(frame.columns[0]), str(path)).astype(np.float32)
+    except (OSError, ValueError) as fault:
+        raise BadData(
+            f"{path}: not the predictions that were written ({fault}). Delete submission.csv and run again: it is made anew."
+        ) from fault
+
+
+def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
+    """The (weighted) mean by id, in the first frame's order, summed in float64 so that the order of parts is immaterial.
+
+    Raises BadData where the ids or columns differ: nothing is filled in.
+    """
+    import numpy as np
+
+    weights = weights or [1.0] * len(parts)
+    total = np.zeros(parts[0].shape, np.float64)
+    for values, weight in zip(stacked(parts), weights, strict=True):
+        total += weight * values
+    result = parts[0].copy()
+    result[:] = (total / sum(weights)).astype(np.float32)
+    return result
+
+
+def stacked(parts: list[pd.DataFrame]) -> np.ndarray:
+    """The values of frames of the same rows, float64 [parts, rows, columns], in the first frame's order.
+
+    Raises BadData where the ids or columns differ: nothing is filled in.
+    """
+    import numpy as np
+
+    first = parts[0]
+    for part in parts:
+        same = list(part.columns) == list(first.columns) and len(part) == len(first) and set(part.index) == set(first.index)
+        if not (same and part.index.is_unique):
+            raise BadData("these predictions do not have the same ids and columns: they can't be averaged.")
+    return np.stack([part.loc[first.index].to_numpy(np.float64) for part in parts])

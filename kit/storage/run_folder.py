@@ -1,0 +1,187 @@
+"""Run: a folder that holds one run's configuration, folds, predictions, scores and submission."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import resources
+from kit.errors import BadData, Usage, listed
+from kit.storage import files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORDED = ("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "albumentations", "numpy", "pandas")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder. Its files are the interface between stages: each stage can be repeated alone."""
+
+    path: Path
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """`run.json`: status, configuration and where it came from, versions, data, device. Empty for a new run.
+
+        Raises BadData where it is not a run's.
+        """
+        path = self.path / "run.json"
+        if not path.exists():
+            return {}
+        found = read_json(path)
+        if not isinstance(found, dict) or not {"competition", "config"} <= found.keys():
+            raise BadData(f"{path}: does not say of which competition and configuration. Remove the folder, or use --name.")
+        return found
+
+    def note(self, **values: Any) -> None:
+        """Set values in `run.json`."""
+        write_json(self.path / "run.json", self.info | values)
+
+    @property
+    def began(self) -> bool:
+        """Has any data been read? Folds are dealt then, the first that a run leaves besides `run.json`."""
+        return (self.path / "folds.csv").exists() or any(self.path.glob("fold[0-9]*/"))
+
+    @property
+    def complete(self) -> bool:
+        """Has every fold been trained and the submission been written?"""
+        return self.info.get("status") == "complete" and self.submission.exists()
+
+    def finished(self) -> Run:
+        """This run. Raises Usage where it is not complete."""
+        if not self.complete:
+            raise Usage(f"{self.path}: this run is not complete. Run it again; it goes on where it stopped.")
+        return self
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """`scores.json`: the out-of-fold score, each fold's, other metrics, seconds and rows."""
+        return read_json(self.path / "scores.json")
+
+    @property
+    def submission(self) -> Path:
+        """Where the submission is; it exists only when the run is complete."""
+        return self.path / "submission.csv"
+
+    @property
+    def oof(self) -> pd.DataFrame:
+        """Out-of-fold predictions by id."""
+        from kit.storage.frames import read_predictions
+
+        return read_predictions(self.path / "oof.csv")
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """Test predictions by id."""
+        from kit.storage.frames import read_predictions
+
+        return read_predictions(self.path / "test.csv")
+
+    def fold(self, name: int | str) -> Path:
+        """The folder of a fold, or of the refit on all rows (`refit`)."""
+        return self.path / (name if isinstance(name, str) else f"fold{name}")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process. Raises Usage naming the process that holds it already."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            holder = self.path / ".holder"
+            pid = holder.read_text() if holder.exists() else "unknown"
+            raise Usage(f"{self.path}: process {pid} is working on this run. Wait for it, or use --name.") from None
+        except OSError as fault:
+            raise files.disk_error(self.path, fault) from fault
+        try:
+            files.sweep(self.path)
+            files.write(self.path / ".holder", str(os.getpid()))
+            yield
+        finally:
+            (self.path / ".holder").unlink(missing_ok=True)
+            lock.release()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file; raises BadData where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise BadData(f"{path}: cannot be read as JSON ({fault}).") from fault
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON atomically, indented for people."""
+    files.write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def default_name(preset: str, flags: dict[str, Any]) -> str:
+    """`fast`, or `fast-epochs3-seed1`: the same command finds the same run."""
+    parts = [f"{name}{value}" for name, value in sorted(flags.items())]
+    name = "-".join([preset, *parts]).replace("/", "_")
+    if len(name) > 80:
+        import hashlib
+
+        name = f"{preset}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return name
+
+
+def load(path: str | Path) -> Run:
+    """An existing run. Raises Usage where the folder is none, or holds only trials."""
+    path = Path(path)
+    if not (path / "run.json").exists():
+        beside = sorted(str(p.parent) for p in Path("runs").glob("*/*/run.json"))
+        hint = f" Runs here: {listed(beside)}." if beside else ""
+        raise Usage(f"{path}: no run (there is no run.json in it).{hint}")
+    run = Run(path)
+    if "ranges" in run.info:
+        raise Usage(
+            f"{path}: no run but the trials of `kit tune`, listed in {path / 'trials.csv'}. Train the best by `kit run`."
+        )
+    return run
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine, as `run.json` records them."""
+    found = {name: version(name) for name in RECORDED}
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": resources.core_count(),
+        "versions": found,
+        "commit": commit(),
+        "argv": sys.argv[1:],
+    }
+
+
+def version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(here), "describe", "--always", "--dirty"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,62 @@
+"""A run's life in its folder: cleared, refused where another run is there, begun, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kit import config as configs
+from kit.errors import KitError, Usage
+from kit.storage import run_folder
+from kit.storage.run_folder import Run
+
+# Of some runs only.
+EXTRAS = ("words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png", "trials.csv")
+
+
+def clear(target: Run) -> None:
+    """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
+    if not target.info:
+        return
+    for one in ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
+        (target.path / one).unlink(missing_ok=True)
+    for folder in [*target.path.glob("fold*"), *target.path.glob("trial*"), target.path / "refit"]:
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> None:
+    """Raise Usage, with the difference, where the folder holds a run of another configuration or other data.
+
+    `fresh`: remove what it holds. A run that ended before it had read its data (a mistyped folder, say) is none.
+    """
+    if fresh or not target.began:
+        clear(target)
+    info = target.info
+    if not info:
+        return
+    keys = ("competition", "data", "backbone", "ranges")  # only a tuning has ranges
+    lines = [f"{key}: {info.get(key)} → {known.get(key)}" for key in keys if info.get(key) != known.get(key)]
+    lines += configs.difference(info["config"], known["config"])
+    if lines:
+        raise Usage(
+            f"{target.path} holds another run ({'; '.join(lines)}).\nUse --name for a new run, or --fresh to start over."
+        )
+
+
+def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], preset: str, root: Path) -> None:
+    """Note in `run.json` that this process works on the run now."""
+    sessions = [*target.info.get("sessions", []), run_folder.environment()]
+    target.submission.unlink(missing_ok=True)
+    about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve()), "sessions": sessions}
+    target.note(status="running", reason="", **known, **about)
+
+
+def note_end(target: Run, status: str, reason: str) -> None:
+    """Note how a run ended; a disk that is full, or a folder that was removed, must not hide the first error."""
+    with contextlib.suppress(KitError):
+        if target.info:
+            target.note(status=status, reason=reason)

@@ -1,0 +1,1 @@
+"""One fit of one fold: its data, callbacks, checkpoints, signals and deadline."""

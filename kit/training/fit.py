@@ -1,0 +1,129 @@
+"""Training of one fold: a fresh Trainer and a fresh Keeper, resumable at any batch to the same bits."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from kit.config import Config
+from kit.console import Progress
+from kit.errors import KitError
+from kit.models import devices, registry
+from kit.training import datamodule
+from kit.training.callback import Keeper
+from kit.training.fold import Fold
+from kit.training.profile import Timings
+from kit.training.seeding import seed_of
+from kit.training.signals import Stop
+
+
+def fit(
+    fold: Fold,
+    stop: Stop,
+    progress: Progress,
+    deadline: Callable[[Any], float] | None = None,
+    timings: Timings | None = None,
+) -> tuple[Any, Keeper]:
+    """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step.
+
+    `deadline`: when the fit of this module must be over. Where the memory does not suffice, batches go through the model
+    in twice as many parts, from the newest snapshot on. Raises KitError where two rows are too many.
+    """
+    while True:
+        said = ""
+        try:
+            return _fit(fold, stop, progress, deadline, timings)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
+            if not _out_of_memory(fault):
+                raise
+            said = str(fault).splitlines()[0][:120].rstrip(".") if str(fault) else "out of memory"
+        gc.collect()  # only here: the exception held the tensors of the step
+        torch.cuda.empty_cache()
+        parts = 2 * fold.config.accumulate
+        if fold.config.batch < 2 * parts:
+            raise KitError(f"{fold.name}: out of memory, even in parts of a few rows. Use a smaller --size or --model.")
+        progress.say(f"{fold.name}: {said}. Goes on with each batch in {parts} parts (--accumulate {parts})")
+        fold = replace(fold, config=fold.config.changed(accumulate=parts), history=[])
+
+
+def _out_of_memory(fault: BaseException) -> bool:
+    """A GPU's, or a CPU's, which torch only tells in words."""
+    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(fault)
+
+
+def _fit(
+    fold: Fold, stop: Stop, progress: Progress, deadline: Callable[[Any], float] | None, timings: Timings | None
+) -> tuple[Any, Keeper]:
+    config = fold.config
+    feed = datamodule.make(fold.x, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
+    torch.manual_seed(seed_of(config.seed, fold.number))
+    module = registry.make(config, fold.labels, fold.x, fold.mirror, feed.steps // feed.accumulate * config.epochs)
+    keeper = Keeper(fold, feed, stop, progress)
+    if not keeper.restore(module):
+        module.learn(fold.x, fold.train, fold.y)
+        if fold.source is not None:
+            module.adopt(fold.source())
+    if deadline is not None:
+        keeper.until = module.until = deadline(module)
+    progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
+    if feed.epoch < config.epochs:
+        try:
+            with quiet_lightning():
+                trainer = make_trainer(config, keeper)
+                trainer.fit(module, train_dataloaders=feed)
+        except BaseException:
+            keeper.logs.close()
+            raise
+        if timings is not None and config.profile:
+            timings.add(trainer.profiler)  # type: ignore[attr-defined]
+        release(trainer)
+    module.finish()
+    return module.eval(), keeper
+
+
+def release(trainer: pl.Trainer) -> None:
+    """Let go of what only training needs: predictions come next, and trainer and module hold each other until collected."""
+    for optimizer in trainer.optimizers:
+        optimizer.state.clear()
+        optimizer.zero_grad()
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's tips and device lines, and its own use of what torch has deprecated."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a resumed fit
+        yield
+    logger.setLevel(level)
+
+
+def make_trainer(config: Config, keeper: Keeper) -> pl.Trainer:
+    """A Trainer that does nothing but train: the kit keeps, logs and shows by itself."""
+    return pl.Trainer(
+        accelerator="gpu" if config.devices == "gpu" else "cpu",
+        devices=1,
+        accumulate_grad_batches=keeper.feed.accumulate,
+        gradient_clip_val=config.clip or None,
+        precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
+        max_epochs=config.epochs - keeper.feed.epoch,
+        callbacks=[keeper],
+        profiler="simple" if config.profile else None,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+    )

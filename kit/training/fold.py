@@ -1,0 +1,43 @@
+"""Fold: which rows one fit trains on and which it validates, with all that the fit needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.config import Config
+from kit.labels import Labels
+from kit.metrics import Metric
+
+
+@dataclass
+class Fold:
+    """One fit: which rows of `x` (as the inputs load them) and `y` to train on and to validate."""
+
+    name: str
+    number: int
+    folder: Path
+    x: Any
+    y: np.ndarray
+    train: np.ndarray
+    valid: np.ndarray
+    config: Config
+    labels: Labels
+    metric: Metric
+    identity: str = ""
+    mirror: bool = False
+    source: Callable[[], Any] | None = None  # the module whose backbone this fit begins with (`--from`)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def keeps_best(self) -> bool:
+        """Are the best weights by validation kept, rather than the last?"""
+        return self.config.checkpoint == "best" or self.config.early_stop > 0
+
+    def score(self, predicted: np.ndarray) -> float:
+        """The competition's metric on this fold's validation rows."""
+        return self.metric(self.labels.truth(self.y[self.valid]), self.labels.harden(predicted))

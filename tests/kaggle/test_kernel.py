@@ -1,0 +1,166 @@
+"""Kernel: one file that carries the kit, metadata that Kaggle takes as it is meant, files found under any name."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from loopback import KEY, TOKEN
+
+import kit
+from kit import competition
+from kit.cli.app import main
+from kit.errors import BadData, Usage
+from kit.kaggle import bundle, kernel
+
+ROOT = Path(kernel.__file__).resolve().parents[2]
+
+
+def test_the_packed_source_unpacks_to_the_very_files(small_run: kit.Run) -> None:
+    built = kernel.build("digits", small_run)
+    subprocess.run([sys.executable, built.code, "--unpack", "out"], check=True, capture_output=True)
+    packed = {path.relative_to("out").as_posix(): path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    own = [*(ROOT / "kit").rglob("*.py"), *(ROOT / "competitions").glob("*.py"), ROOT / "LICENSE"]
+    assert packed == {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in own}
+
+
+def test_a_damaged_source_is_not_run(small_run: kit.Run) -> None:
+    built = kernel.build("digits", small_run)
+    text = built.code.read_text()
+    line = text.split('PACKED = """\n')[1].splitlines()[5]
+    built.code.write_text(text.replace(line, line[::-1]))
+    done = subprocess.run([sys.executable, built.code, "--unpack", "out"], capture_output=True, text=True, check=False)
+    assert done.returncode and "damaged" in done.stderr and not Path("out").exists()
+
+
+def test_the_same_source_gives_the_same_kernel(small_run: kit.Run) -> None:
+    texts = [kernel.build("digits", small_run, out=Path(name)).code.read_bytes() for name in "ab"]
+    assert texts[0] == texts[1]
+
+
+def test_a_notebook_holds_the_script_s_cells(small_run: kit.Run) -> None:
+    script = kernel.build("digits", small_run, out=Path("s")).code.read_text()
+    book = json.loads(kernel.build("digits", small_run, notebook=True, out=Path("n")).code.read_text())
+    code = "\n".join(cell["source"] for cell in book["cells"] if cell["cell_type"] == "code")
+    statements = [ast.dump(one) for one in ast.parse(code).body]
+    assert statements == [ast.dump(one) for one in ast.parse(script).body]
+    assert book["cells"][0]["source"].startswith("# Kit digits\n") and len(book["cells"]) == 7
+    assert kernel.Built(Path("n")).metadata["kernel_type"] == "notebook"
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "imdb", "quadratic", "digits"])
+def test_every_field_of_the_metadata_is_written_out_and_the_internet_is_off(name: str) -> None:
+    facts = kernel.build(name).metadata
+    assert set(facts) == set(kernel.FIELDS)
+    assert facts["enable_internet"] is False and facts["is_private"] is True
+    assert facts["competition_sources"] == [competition.load(name).competition.slug]
+    assert (kernel.Built(kernel.folder_of(name)).code).exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "kernels").glob("*/kernel-metadata.json")), ids=lambda path: path.parent.name)
+def test_the_metadata_in_the_repository_agree_with_themselves(path: Path) -> None:
+    facts = json.loads(path.read_text())
+    kernel.check_title(facts, path)
+    assert set(facts) <= set(kernel.FIELDS) and facts["enable_internet"] is False
+
+
+def test_a_title_that_makes_another_slug_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("kernels/digits").mkdir(parents=True)
+    stated = Path("kernels/digits/kernel-metadata.json")
+    stated.write_text(json.dumps({"id": "ada/my-digits", "title": "My other digits"}))
+    assert main(["kernel", "build", "digits"]) == 2
+    assert "'my-other-digits'" in capsys.readouterr().err
+    stated.write_text(json.dumps({"id": "ada/my-digits", "title": "My digits", "enable_intrenet": False}))
+    assert main(["kernel", "build", "digits"]) == 2
+    assert "Did you mean 'enable_internet'?" in capsys.readouterr().err
+    stated.write_text(json.dumps({"id": "ada/my-digits", "title": "My digits", "enable_gpu": False}))
+    assert main(["kernel", "build", "digits"]) == 0
+    facts = kernel.Built(Path("runs/digits/kernel")).metadata
+    assert (facts["id"], facts["enable_gpu"], facts["code_file"]) == ("ada/my-digits", False, "my-digits.py")
+
+
+def test_a_run_comes_back_from_any_mount_under_any_name(small_run: kit.Run, tmp_path: Path) -> None:
+    identity = bundle.lay_out({"run": small_run.path}, tmp_path / "dataset")
+    assert not [path for path in (tmp_path / "dataset").iterdir() if path.is_dir()]  # sub-folders are not uploaded
+    for place in ("kit-digits-run", "renamed", "datasets/ada/kit-digits-run", "datasets/ada/x/versions/3"):
+        mount = tmp_path / place.replace("/", "-")
+        shutil.copytree(tmp_path / "dataset", mount / place)
+        found = kit.load(bundle.find(identity, mount, mount / "found") / "run")
+        assert found.complete and found.scores == small_run.scores
+        for name in ("fold0/model.ckpt", "fold2/fold.json", "submission.csv"):
+            assert (found.path / name).read_bytes() == (small_run.path / name).read_bytes()
+
+
+def test_a_dataset_that_is_missing_old_or_damaged_is_named(small_run: kit.Run, tmp_path: Path) -> None:
+    mount = tmp_path / "input"
+    identity = bundle.lay_out({"run": small_run.path}, mount / "set")
+    (mount / "digits").mkdir()
+    with pytest.raises(BadData, match=r"in no dataset below .*'digits', 'set'.*Another build's are in"):
+        bundle.find("0" * 16, mount)
+    model = mount / "set" / "run--fold1--model.ckpt"
+    model.write_bytes(model.read_bytes()[:-10])
+    with pytest.raises(BadData, match="damaged"):
+        bundle.find(identity, mount)
+    model.unlink()
+    with pytest.raises(BadData, match="missing in the dataset"):
+        bundle.find(identity, mount)
+
+
+def test_what_would_need_the_internet_or_another_run_is_refused(small_run: kit.Run) -> None:
+    for words, hint in (
+        ({"knobs": {"weights": "hub", "model": "resnet18"}}, "needs the internet"),
+        ({"mode": "infer"}, "--run RUN"),
+        ({"name": "mnist", "run": small_run}, "is a run of digits, not of mnist"),
+    ):
+        with pytest.raises(Usage, match=hint):
+            kernel.build(**{"name": "digits", **words})
+
+
+def test_weights_go_with_a_kernel_that_trains() -> None:
+    Path("weights.safetensors").write_bytes(b"w" * 10)
+    built = kernel.build("digits", knobs={"model": "resnet18", "weights": "weights.safetensors"})
+    assert built.settings["knobs"]["weights"] == "@weights/weights.safetensors"
+    assert built.dataset and (built.dataset / "weights--weights.safetensors").read_bytes() == b"w" * 10
+    assert built.metadata["dataset_sources"] == ["OWNER/kit-digits-weights"]
+
+
+def test_a_kernel_that_trains_as_a_run_did_has_all_its_knobs(small_run: kit.Run) -> None:
+    built = kernel.build("digits", small_run, "train")
+    config = small_run.info["config"]
+    assert built.dataset is None and built.settings["knobs"].items() <= config.items()
+    assert {"epochs", "limit", "seed", "lr"} <= set(built.settings["knobs"])
+    assert built.settings["preset"] == small_run.info["preset"]
+
+
+def test_an_earlier_kernel_s_dataset_does_not_stay(small_run: kit.Run) -> None:
+    assert kernel.build("digits", small_run).dataset
+    assert kernel.build("digits", small_run, "train").dataset is None
+
+
+def test_a_blend_is_sent_back_to_its_runs(small_run: kit.Run) -> None:
+    shutil.copytree(small_run.path, "blend")
+    info = json.loads(Path("blend/run.json").read_text())
+    Path("blend/run.json").write_text(json.dumps(info | {"members": [{"name": "one"}, {"name": "other"}]}))
+    with pytest.raises(Usage, match=r"is a blend: .*'one', 'other'"):
+        kernel.build("digits", kit.load("blend"))
+
+
+def test_no_secret_and_no_folder_of_this_machine_is_in_a_kernel(small_run: kit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("KAGGLE_USERNAME", "ada"), ("KAGGLE_KEY", KEY), ("KAGGLE_API_TOKEN", TOKEN)):
+        monkeypatch.setenv(name, value)
+    built = kernel.build("digits", small_run)
+    assert built.metadata["id"] == "ada/kit-digits"
+    for path in [path for path in built.folder.rglob("*") if path.is_file()]:
+        data = path.read_bytes()
+        assert KEY.encode() not in data and TOKEN.encode() not in data, path
+        if path.name != "settings.json":  # stays here
+            assert str(small_run.path.parent).encode() not in data and os.fsencode(Path.cwd()) not in data, path
+
+
+def test_an_unknown_action_is_met_with_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernel", "bulid", "digits"]) == 2
+    assert "Did you mean 'build'?" in capsys.readouterr().err

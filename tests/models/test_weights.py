@@ -1,0 +1,152 @@
+"""Weights: those of the model are loaded whatever they are wrapped in, and all others are refused with a code and a way out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import flags
+from test_transfer import KNOBS, State, backbone, make, predictor, same
+
+from kit import competition as competitions
+from kit.cli.app import main
+from kit.competition import synthetic
+from kit.config import Config
+from kit.errors import BadData, KitError, Unreachable, Usage
+from kit.models import networks
+from kit.models.image_module import ImageModule
+from kit.models.transfer import read_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a resnet18 for a thousand classes, in the usual wrappings, with nothing in it as timm makes it."""
+    import timm
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("weights")
+    generator = torch.Generator().manual_seed(3)
+    state = timm.create_model("resnet18").state_dict()
+    for one in state.values():
+        one.copy_(torch.rand(one.shape, generator=generator) if one.ndim else torch.tensor(7))
+    save_file(state, folder / "a.safetensors")
+    torch.save(state, folder / "b.pth")
+    torch.save({"state_dict": {f"module.{name}": one for name, one in state.items()}, "epoch": 3}, folder / "c.pth")
+    torch.save({"model": state}, folder / "d.pt")
+    (folder / "dir").mkdir()
+    save_file(state, folder / "dir" / "model.safetensors")
+    torch.save(timm.create_model("resnet34").state_dict(), folder / "resnet34.pth")
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "mobile.pth")
+    torch.save({name: one for name, one in state.items() if "layer4" not in name}, folder / "partial.pth")
+    torch.save({f"encoder.{name}": one for name, one in state.items()}, folder / "unlike.pth")
+    (folder / "garbage.pth").write_bytes(b"\x8b" * 1000)
+    (folder / "half.safetensors").write_bytes((folder / "a.safetensors").read_bytes()[:100_000])
+    (folder / "empty.safetensors").write_bytes(b"")
+    torch.save([1, 2], folder / "list.pth")
+    (folder / "bare").mkdir()
+    return folder
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+
+
+def begun(path: Path, channels: int = 3, model: str = "resnet18") -> tuple[State, ImageModule]:
+    """A module's state when it was new, and the module once it has learned of these weights."""
+    module = make(Config(model=model, weights=str(path), width=4), channels)
+    before = {name: one.clone() for name, one in module.net.state_dict().items()}
+    module.learn(IMAGES[..., :channels], np.arange(8), np.arange(8) % 5)
+    return before, module
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "b.pth", "c.pth", "d.pt", "dir"])
+def test_weights_of_every_wrapping_are_loaded_but_for_the_head(name: str, weights: Path) -> None:
+    wanted = torch.load(weights / "b.pth", weights_only=True)
+    before, module = begun(weights / name)
+    after, names = module.net.state_dict(), backbone(module)
+    assert len(names) > 100 and same(after, wanted, names) == names
+    assert same(after, before, ["fc.weight", "fc.bias"]) == ["fc.weight", "fc.bias"] and len(after["fc.bias"]) == 5
+    assert same(predictor(module), after, set(after)) == list(set(after))
+    assert module.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])  # the model's own, not the pictures'
+    assert module.std.flatten().tolist() == pytest.approx([0.229, 0.224, 0.225])
+
+
+def test_grey_pictures_take_the_sum_of_the_colours_filters(weights: Path) -> None:
+    wanted = torch.load(weights / "b.pth", weights_only=True)
+    _, module = begun(weights / "b.pth", channels=1)
+    after = module.net.state_dict()
+    assert torch.allclose(after["conv1.weight"], wanted["conv1.weight"].sum(dim=1, keepdim=True), atol=1e-5)
+    names = [name for name in backbone(module) if name != "conv1.weight"]
+    assert same(after, wanted, names) == names
+    assert float(module.mean) == pytest.approx(IMAGES[..., 0].mean() / 255, abs=1e-4)
+
+
+REFUSED: list[tuple[str, type[KitError], str]] = [
+    ("nowhere.pth", Usage, "no such file"),
+    ("bare", Usage, "no model.safetensors"),
+    ("garbage.pth", BadData, "not weights that can be read safely"),
+    ("half.safetensors", BadData, "not weights that can be read safely"),
+    ("empty.safetensors", BadData, "not weights that can be read safely"),
+    ("list.pth", BadData, "holds no state dict"),
+    ("resnet34.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
+    ("mobile.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
+    ("unlike.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
+    ("partial.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(("name", "kind", "words"), REFUSED)
+def test_weights_that_are_none_or_another_models_are_refused(
+    name: str, kind: type[KitError], words: str, weights: Path
+) -> None:
+    with pytest.raises(kind, match=f"(?s)--weights .*{name}.*({words})") as caught:
+        begun(weights / name)
+    assert caught.value.code == {Usage: 2, BadData: 65}[kind]
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_the_kits_own_nets_have_no_weights(weights: Path) -> None:
+    for model in networks.OWN:
+        with pytest.raises(Usage, match=rf"--weights: {model} is the kit's own net.*--from"):
+            begun(weights / "b.pth", model=model)
+
+
+def test_a_hub_out_of_reach_is_said_with_what_to_do_instead(
+    unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with pytest.raises(Unreachable, match=r"--weights hub: no weights of resnet18 .*\n.*--weights FILE\|DIR") as caught:
+        begun(Path("hub"))
+    assert caught.value.code == 69 and len(str(caught.value).splitlines()) <= 3
+
+
+def test_on_the_command_line_wrong_weights_end_with_code_65(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthetic.fabricate(competitions.load("cifar10").competition, tmp_path / "data", train=40, test=4)
+    words = flags({key: one for key, one in KNOBS.items() if key != "quiet"})
+    out = ["--out", str(tmp_path / "run"), "--model", "resnet18", "--weights", str(weights / "garbage.pth")]
+    assert main(["run", "cifar10", "--data", str(tmp_path / "data"), *out, *words]) == 65
+    said = capsys.readouterr().err
+    assert "--weights" in said and "Traceback" not in said
+
+
+def test_a_folder_of_weights_prefers_the_usual_names(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "z.pth")
+    torch.save({"a": torch.ones(1)}, tmp_path / "pytorch_model.bin")
+    assert read_weights(tmp_path)["a"] == 1
+
+
+def test_of_two_files_of_weights_none_is_chosen_in_silence(tmp_path: Path) -> None:
+    for name in ("a.pth", "b.pth"):
+        torch.save({"a": torch.zeros(1)}, tmp_path / name)
+    with pytest.raises(Usage, match=r"holds '.*a\.pth', '.*b\.pth': name the one that is meant"):
+        read_weights(tmp_path)
+
+
+def test_weights_of_a_fit_that_diverged_are_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1), "b": torch.tensor([0, float("nan")]), "n": torch.tensor(3)}, tmp_path / "a.pth")
+    with pytest.raises(BadData, match=r"a\.pth: NaN or infinity in 'b': from a fit that diverged"):
+        read_weights(tmp_path / "a.pth")

@@ -1,0 +1,217 @@
+"""Nothing is lost: a run that is killed, stopped or damaged at any moment ends with the bytes of an undisturbed one."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from conftest import SMALL, flags, warm
+
+import kit
+from kit.storage import files
+from kit.training import checkpoints
+from kit.training.callback import Keeper
+from kit.training.signals import stoppable
+
+RESULTS = ("oof.csv", "test.csv", "submission.csv")
+
+
+LONG = {**SMALL, "epochs": 30, "folds": 2}  # long enough to be stopped in the middle on any machine
+
+
+@pytest.fixture(scope="module")
+def long_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
+    return kit.run("digits", digits, out=tmp_path_factory.mktemp("long") / "run", quiet=True, **LONG)
+
+
+def started(digits: Path, out: Path, knobs: dict[str, object], snapshot: float) -> BaseProcess:
+    return warm("run", "digits", "--data", digits, "--out", out, "--quiet", "--snapshot", snapshot, *flags(knobs))
+
+
+def wait_for(out: Path, pattern: str, process: BaseProcess) -> None:
+    """Until the run has written such a file."""
+    while process.is_alive() and not list(out.glob(pattern)):
+        time.sleep(0.005)
+
+
+def same_results(one: Path, other: Path) -> bool:
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in RESULTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_kill_9_then_the_same_command_gives_the_same_bytes(seed: int, digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+    out, rng = tmp_path / "run", random.Random(seed)
+    for moment in ("fold0/snapshot-*", "fold1/snapshot-*", "fold2/*"):
+        process = started(digits, out, SMALL, snapshot=0)
+        wait_for(out, moment, process)
+        time.sleep(rng.random() * 0.3)
+        process.kill()
+        process.join()
+        assert not (out / "submission.csv").exists() or kit.load(out).complete
+    kit.run("digits", digits, out=out, quiet=True, **SMALL)
+    assert same_results(out, small_run.path)
+    assert not list(out.rglob(".tmp-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_saves_and_exits_with_its_number(name: str, digits: Path, long_run: kit.Run, tmp_path: Path) -> None:
+    out, signum = tmp_path / "run", getattr(signal, name)
+    process = started(digits, out, LONG, snapshot=1000)
+    wait_for(out, "fold0/fold.json", process)
+    time.sleep(0.2)  # somewhere in fold 1
+    began = time.monotonic()
+    os.kill(process.pid or 0, signum)
+    process.join(30)
+    assert process.exitcode == 128 + signum
+    assert time.monotonic() - began < 10
+    errors = Path("said").read_text()
+    assert name in errors and "Traceback" not in errors
+    assert kit.load(out).info["status"] == "stopped"
+    assert checkpoints.snapshots(out / "fold1")
+    kit.run("digits", digits, out=out, quiet=True, **LONG)
+    assert same_results(out, long_run.path)
+
+
+def stop_in(monkeypatch: pytest.MonkeyPatch, fold: int, step: int, fault: Exception) -> None:
+    """Make training fail at this fold's step of the last epoch, once."""
+    healthy = Keeper.on_train_batch_start
+
+    def faulty(self: Keeper, trainer: object, module: object, batch: dict, index: int) -> None:
+        healthy(self, trainer, module, batch, index)
+        if (self.fold.number, batch["epoch"], batch["step"]) == (fold, 1, step):
+            monkeypatch.setattr(Keeper, "on_train_batch_start", healthy)
+            raise fault
+
+    monkeypatch.setattr(Keeper, "on_train_batch_start", faulty)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_fold_goes_on_in_mid_epoch_to_the_same_bytes(
+    step: int, digits: Path, small_run: kit.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_in(monkeypatch, 1, step, RuntimeError("the power went"))
+    with pytest.raises(RuntimeError):
+        kit.run("digits", digits, out=tmp_path / "run", quiet=True, snapshot=0.0, **SMALL)
+    assert checkpoints.snapshots(tmp_path / "run" / "fold1")
+    run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **SMALL)
+    assert same_results(run.path, small_run.path)
+    ours, theirs = ((one.fold(1) / "history.csv").read_text().splitlines() for one in (run, small_run))
+    drop_speed = [[line.rsplit(",", 1)[0] for line in lines] for lines in (ours, theirs)]
+    assert drop_speed[0] == drop_speed[1]
+
+
+def test_a_fold_that_fails_leaves_the_others_alone(
+    digits: Path, small_run: kit.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_in(monkeypatch, 2, 0, RuntimeError("fold 2 is broken"))
+    with pytest.raises(RuntimeError):
+        kit.run("digits", digits, out=tmp_path / "run", quiet=True, **SMALL)
+    run = kit.load(tmp_path / "run")
+    assert run.info["status"] == "failed"
+    before = {path: path.stat().st_mtime_ns for fold in (0, 1) for path in run.fold(fold).iterdir()}
+    kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert same_results(run.path, small_run.path)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip"])
+def test_a_broken_snapshot_is_noticed_and_the_one_before_is_used(
+    damage: str,
+    digits: Path,
+    small_run: kit.Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stop_in(monkeypatch, 0, 2, RuntimeError("the power went"))
+    with pytest.raises(RuntimeError):
+        kit.run("digits", digits, out=tmp_path / "run", quiet=True, snapshot=0.0, **SMALL)
+    newest = checkpoints.snapshots(tmp_path / "run" / "fold0")[0]
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data if damage == "flip" else data[:-1000])
+    run = kit.run("digits", digits, out=tmp_path / "run", **SMALL)
+    assert "broken (its checksum differs)" in capsys.readouterr().err
+    assert same_results(run.path, small_run.path)
+
+
+def test_a_damaged_result_of_a_fold_is_made_anew(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+    run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **SMALL)
+    run.submission.unlink()
+    (run.fold(1) / "oof.csv").write_text("ImageId\n")
+    kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
+    assert same_results(run.path, small_run.path)
+
+
+def test_another_configuration_is_refused_with_the_difference(digits: Path, small_run: kit.Run) -> None:
+    with pytest.raises(kit.Usage, match="epochs: 2 → 3"):
+        kit.run("digits", digits, out=small_run.path, quiet=True, **{**SMALL, "epochs": 3})
+    assert small_run.complete
+
+
+def test_other_data_is_refused(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+    for path in digits.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "test.csv").write_bytes((digits / "test.csv").read_bytes().replace(b"16", b"15"))
+    with pytest.raises(kit.Usage, match=r"data: [0-9a-f]{16} → [0-9a-f]{16}"):
+        kit.run("digits", tmp_path, out=small_run.path, quiet=True, **SMALL)
+
+
+def test_another_fold_plan_is_refused(digits: Path, tmp_path: Path) -> None:
+    run = kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], quiet=True, **SMALL)
+    lines = (run.path / "folds.csv").read_text().splitlines()
+    first, fold = lines[1].split(",")
+    files.write(run.path / "folds.csv", "\n".join([lines[0], f"{first},{(int(fold) + 1) % 3}", *lines[2:]]) + "\n")
+    with pytest.raises(kit.Usage, match=r"differ from today's plan in 1 rows \(ids '1'\)"):
+        kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
+
+
+def test_fresh_starts_over(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+    kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "seed": 7})
+    run = kit.run("digits", digits, out=tmp_path / "run", fresh=True, quiet=True, **SMALL)
+    assert same_results(run.path, small_run.path)
+
+
+def test_a_second_process_on_one_run_is_refused(digits: Path, tmp_path: Path) -> None:
+    run = kit.Run(tmp_path / "run")
+    with run.locked():
+        other = warm("run", "digits", "--data", digits, "--out", run.path, *flags(SMALL))
+        other.join()
+    assert other.exitcode == 2
+    assert f"process {os.getpid()} is working on this run" in Path("said").read_text()
+
+
+def test_a_signal_in_a_deferred_block_ends_the_run_after_it() -> None:
+    done = []
+    with stoppable() as stop, pytest.raises(kit.Stopped) as caught, stop.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("all of it")
+    assert done == ["all of it"] and caught.value.code == 143
+
+
+def test_a_folder_removed_while_its_run_works_leaves_no_half_run(digits: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def gone(*rest: object) -> None:
+        shutil.rmtree(out)
+        raise RuntimeError("disturbed")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="disturbed"):
+        patch.setattr(Keeper, "on_train_batch_end", gone)
+        kit.run("digits", digits, out=out, quiet=True, **SMALL)
+    assert not (out / "run.json").exists()
+
+
+@pytest.mark.parametrize("content", ["{}", '{"status": "stopped"}', "[1]", "null", "{"])
+def test_a_run_json_that_is_not_one_is_named(content: str, digits: Path, tmp_path: Path) -> None:
+    files.write(tmp_path / "run.json", content)
+    with pytest.raises(kit.BadData, match=r"run\.json: (does not say|cannot be read)"):
+        kit.run("digits", digits, out=tmp_path, quiet=True, **SMALL)
+    with pytest.raises(kit.BadData, match=r"run\.json"):
+        kit.predict(kit.load(tmp_path))

@@ -1,0 +1,179 @@
+"""The house: twelve rooms whose imports only go down, a front door that is frozen and light; every file says what it is."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import kit
+
+PACKAGE = Path(kit.__file__).parent
+ROOT = PACKAGE.parent
+GROUND = ["errors", "config", "metrics", "console", "resources"]  # modules, not packages: no torch
+ROOMS = [
+    "storage", "data", "inputs", "labels", "competition", "models", "training", "inference", "reporting", "pipeline", "kaggle",
+    "cli",
+]  # fmt: skip
+MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")}
+MOST_FILES = 18
+LIGHT = ("door", "ground", "storage", "inputs", "competition", "cli", "kaggle")
+HEAVY = ["torch", "pandas", "pytorch_lightning", "timm", "albumentations", "cv2", "sklearn"]
+PUBLIC = [
+    "BadData",
+    "Config",
+    "DiskError",
+    "Diverged",
+    "KitError",
+    "Run",
+    "Stopped",
+    "Usage",
+    "load",
+    "predict",
+    "run",
+    "validate",
+]
+
+
+def room(module: str) -> str:
+    """`labels.base` is in the room `labels`, `config` in the ground; the front door and its command are in `door`."""
+    first = module.split(".")[0]
+    return "ground" if first in GROUND else first if first in ROOMS else "door"
+
+
+def may_import(own: str) -> set[str]:
+    """The one rule: a room imports the ground, itself, and the rooms listed before it; and two that must stay apart."""
+    if own == "door":
+        return {"ground", *ROOMS, "door"}
+    apart = {"models": {"competition"}, "kaggle": {"models", "training", "inference", "reporting", "data", "inputs", "labels"}}
+    below = ROOMS[: ROOMS.index(own) + 1] if own in ROOMS else []
+    return {"ground", *below} - apart.get(own, set())
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that an import statement loads; of `from kit.storage import files`, `kit.storage.files`."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are written out"
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+        return [name if name.removeprefix("kit.") in MODULES else node.module or "" for name in names]
+    return []
+
+
+def only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(path: Path, lazy: bool) -> list[str]:
+    """Everything a module imports when it is loaded; with `lazy` also what its functions import."""
+    found: list[str] = []
+
+    def walk(node: ast.AST) -> None:
+        if only_for_types(node) or (not lazy and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            return
+        found.extend(imported(node))
+        for child in ast.iter_child_nodes(node):
+            walk(child)
+
+    walk(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def kit_rooms(names: list[str]) -> set[str]:
+    """The rooms of the kit's own modules among these."""
+    own = [name.removeprefix("kit.") for name in names if name == "kit" or name.startswith("kit.")]
+    return {room(name) for name in own}
+
+
+every_module = pytest.mark.parametrize("module", sorted(MODULES))
+
+
+def test_every_module_is_in_a_room() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages == set(ROOMS)
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*GROUND, "__init__", "__main__"}
+
+
+@every_module
+def test_imports_only_go_down(module: str) -> None:
+    found = kit_rooms(imports(MODULES[module], lazy=True)) - {"door"}
+    door = {"door"} if room(module) in ("door", "cli") else set()
+    assert found <= may_import(room(module)) | door
+
+
+def test_no_room_holds_more_than_fifteen_files() -> None:
+    folders = {path.parent for path in MODULES.values()}
+    crowded = {str(one.relative_to(ROOT)): len(list(one.glob("*.py"))) for one in folders}
+    assert {name: count for name, count in crowded.items() if count > MOST_FILES} == {}
+
+
+def test_the_front_door_loads_little_and_reaches_the_verbs_lazily() -> None:
+    path = MODULES["__init__"]
+    assert kit_rooms(imports(path, lazy=False)) == {"ground", "storage"}
+    assert kit_rooms(imports(path, lazy=True)) == {"ground", "storage", "competition", "pipeline"}
+
+
+@pytest.mark.parametrize("module", [one for one in sorted(MODULES) if room(one) in LIGHT])
+def test_what_states_facts_never_loads_torch(module: str) -> None:
+    assert "torch" not in {name.split(".")[0] for name in imports(MODULES[module], lazy=False)}
+
+
+def test_one_module_imports_kaggles_client_and_does_so_lazily() -> None:
+    own = {"kaggle", "kagglesdk"}
+    lazily = {module for module, path in MODULES.items() if own & {name.split(".")[0] for name in imports(path, lazy=True)}}
+    at_once = {module for module, path in MODULES.items() if own & {name.split(".")[0] for name in imports(path, lazy=False)}}
+    assert (lazily, at_once) == ({"kaggle.client_process"}, set())
+
+
+@every_module
+def test_every_module_begins_by_saying_what_it_is(module: str) -> None:
+    text = MODULES[module].read_text(encoding="utf-8")
+    said = ast.get_docstring(ast.parse(text))
+    assert said
+    assert text.startswith('"""')
+    assert said.splitlines()[0].endswith((".", ":")) or module == "__init__"
+
+
+def test_there_is_no_room_for_what_has_no_name() -> None:
+    names = {path.stem for path in [*ROOT.glob("*/*.py"), *PACKAGE.rglob("*.py")]}
+    assert names.isdisjoint({"utils", "util", "helpers", "misc", "common"})
+
+
+def test_the_public_surface_is_frozen() -> None:
+    assert kit.__all__ == PUBLIC
+    assert all(hasattr(kit, name) for name in PUBLIC)
+
+
+@pytest.mark.parametrize("adapter", sorted(path.stem for path in (ROOT / "competitions").glob("[!_]*.py")))
+def test_an_adapter_imports_only_what_a_stranger_may_import(adapter: str) -> None:
+    path = ROOT / "competitions" / f"{adapter}.py"
+    nouns = ("kit.competition", "kit.inputs", "kit.labels", "kit.config", "kit.metrics", "kit.errors")
+    files = ("kit.data.folds", "kit.storage.files", "kit.storage.frames")  # of those that lay out or read odd files
+    own = {name for name in imports(path, lazy=True) if name.startswith("kit.")}
+    assert {name for name in own if not name.startswith((*nouns, *files))} == set()
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    others = {name.split(".")[0] for name in imports(path, lazy=False)} - {"kit"}
+    assert others <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"]])
+def test_listing_the_competitions_loads_nothing_heavy(words: list[str]) -> None:
+    code = f"import sys, kit, kit.cli.app; kit.cli.app.main({words!r}); print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "digits" in done.stdout
+
+
+def test_importing_the_kit_loads_nothing_heavy_and_not_even_numpy() -> None:
+    code = f"import sys, kit; print(sorted(set({[*HEAVY, 'numpy', 'scipy', 'PIL']!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_package_is_installed() -> None:
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    below = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")} - {"kit"}
+    assert set(stated) == {"kit", *below, "competitions", "kernels"}

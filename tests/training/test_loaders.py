@@ -1,0 +1,147 @@
+"""Batches: each row once an epoch, no batch of one, any position on as if from the start, and workers change nothing."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kit.config import Config
+from kit.errors import BadData
+from kit.training import datamodule
+from kit.training.loaders import Batches
+from kit.training.workers import PhotoBatches
+
+
+def feed(n: int, batch: int, seed: int = 0, fold: int = 0, kind: type[Batches] = Batches, **more: Any) -> Batches:
+    side, channels = (32, 3) if kind is PhotoBatches else (4, 1)
+    total = 2 * n + 3
+    images = np.random.default_rng(0).integers(0, 256, (total, side, side, channels), dtype=np.uint8)
+    return kind(images, np.arange(total) * 10, np.arange(n) * 2 + 1, batch, seed, fold, **more)
+
+
+def rows_of(passed: list[dict[str, Any]]) -> list[list[int]]:
+    return [batch["rows"].tolist() for batch in passed]
+
+
+def equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    return len(one) == len(other) and all(
+        a["epoch"] == b["epoch"]
+        and a["step"] == b["step"]
+        and all(torch.equal(a[name], b[name]) for name in ("images", "y", "rows"))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8, 16, 64])
+def test_an_epoch_visits_each_row_once_in_even_batches_of_two_at_least(batch: int) -> None:
+    for n in range(1, 41):
+        one = feed(n, batch)
+        for epoch in range(2):
+            passed = list(one)
+            sizes = [len(rows) for rows in rows_of(passed)]
+            assert len(passed) == one.steps
+            assert sorted(row for rows in rows_of(passed) for row in rows) == [
+                1 + 2 * i for i in (range(n) if n > 1 else (0, 0))
+            ]
+            assert max(sizes) - min(sizes) <= 1
+            assert min(sizes) >= 2
+            assert max(sizes) <= max(batch + 1, 3)
+            assert [(part["epoch"], part["step"]) for part in passed] == [(epoch, step) for step in range(one.steps)]
+
+
+def test_a_batch_holds_the_pictures_and_answers_of_its_rows() -> None:
+    one = feed(10, 4)
+    for batch in one:
+        assert batch["images"].dtype == torch.uint8
+        assert batch["images"].shape[1:] == (1, 4, 4)
+        assert torch.equal(batch["y"], batch["rows"] * 10)
+        assert torch.equal(batch["images"], one.images[batch["rows"]])
+
+
+def test_the_order_depends_on_seed_fold_and_epoch() -> None:
+    orders = {str(rows_of(list(feed(20, 4, seed, fold)))) for seed in range(5) for fold in range(-1, 4)}
+    assert len(orders) == 25
+    one = feed(20, 4)
+    epochs = [rows_of(list(one)) for _ in range(5)]
+    assert len({str(epoch) for epoch in epochs}) == 5
+    assert rows_of(list(feed(20, 4))) == epochs[0]
+
+
+@pytest.mark.parametrize(("kind", "n"), [(Batches, 23), (PhotoBatches, 9)])
+def test_from_any_position_on_it_is_the_tail_of_a_full_pass(kind: type[Batches], n: int) -> None:
+    whole = feed(n, 4, kind=kind)
+    epochs = [list(whole) for _ in range(3)]
+    for epoch in range(2):
+        for start in range(whole.steps + 1):
+            one = feed(n, 4, kind=kind)
+            one.epoch, one.start = epoch, start
+            assert equal(list(one), epochs[epoch][start:])
+            assert (one.epoch, one.start) == (epoch + 1, 0)
+            assert equal(list(one), epochs[epoch + 1])
+
+
+def test_an_iterator_that_is_not_used_up_does_not_move_on() -> None:
+    one = feed(10, 4)
+    next(iter(one))
+    iter(one)
+    assert (one.epoch, one.start) == (0, 0)
+    assert equal(list(one), list(feed(10, 4)))
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[list[dict[str, Any]]]:
+    """Two epochs without workers."""
+    one = feed(24, 5, kind=PhotoBatches)
+    return [list(one), list(one)]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # 4 workers on fewer cores
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_workers_change_nothing(workers: int, alone: list[list[dict[str, Any]]]) -> None:
+    one = feed(24, 5, kind=PhotoBatches, workers=workers)
+    assert equal(list(one), alone[0])
+    assert equal(list(one), alone[1])
+
+
+@pytest.mark.parametrize("batch", [2, 7, 24])
+def test_the_size_of_a_batch_changes_no_picture(batch: int, alone: list[list[dict[str, Any]]]) -> None:
+    def by_row(passed: list[dict[str, Any]]) -> dict[int, bytes]:
+        return {int(row): x.numpy().tobytes() for part in passed for row, x in zip(part["rows"], part["images"], strict=True)}
+
+    assert by_row(list(feed(24, batch, kind=PhotoBatches))) == by_row(alone[0])
+
+
+def test_photographs_are_augmented_otherwise_in_every_epoch() -> None:
+    one = feed(40, 10, kind=PhotoBatches)
+    seen = [picture.numpy().tobytes() for _ in range(5) for batch in one for picture in batch["images"]]
+    assert len(seen) == 200
+    assert len(set(seen)) >= 0.99 * 200
+
+
+def test_photographs_keep_shape_type_and_answers() -> None:
+    for batch in feed(6, 3, kind=PhotoBatches):
+        assert batch["images"].shape == (3, 3, 32, 32)
+        assert batch["images"].dtype == torch.uint8
+        assert torch.equal(batch["y"], batch["rows"] * 10)
+
+
+@pytest.mark.parametrize("kind", [Batches, PhotoBatches])
+def test_a_pass_draws_nothing_from_the_global_generators(kind: type[Batches]) -> None:
+    """Else dropout in an epoch that is resumed in its middle would differ from the undisturbed one."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    list(feed(6, 3, kind=kind))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_the_policy_chooses_the_feed_and_refuses_grey_photographs() -> None:
+    grey, colour = np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 8, 8, 3), np.uint8)
+    y, rows = np.zeros(4, int), np.arange(4)
+    photo = datamodule.make(colour, y, rows, Config(augment="photo", workers=2), 1, True, print)
+    assert (type(photo), photo.workers) == (PhotoBatches, 2)
+    assert type(datamodule.make(grey, y, rows, Config(augment="heavy"), 1, True, print)) is Batches
+    with pytest.raises(BadData, match="--augment photo"):
+        datamodule.make(grey, y, rows, Config(augment="photo"), 1, True, print)
