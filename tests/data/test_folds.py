@@ -180,7 +180,7 @@ def test_a_rare_label_among_many_is_spread_over_the_folds() -> None:
 
 SCRIPT = """
 import numpy as np
-from kit import folds
+from kit.data import folds
 ids = list({f"image {i}" for i in range(200)})
 strata = np.array([int(one.split()[1]) % 7 for one in ids])
 groups = np.array([int(one.split()[1]) // 3 for one in ids])

@@ -147,7 +147,7 @@ def test_a_limit_on_file_sizes_is_no_room(tmp_path: Path) -> None:
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-from kit import cache
+from kit.storage import array_cache as cache
 def fill(array):
     array[:] = 7
     return 2, {{}}

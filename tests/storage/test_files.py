@@ -133,7 +133,7 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(fault: BaseExc
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from kit import files
+from kit.storage import files
 from kit.errors import DiskError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path, limit = Path(sys.argv[1]), int(sys.argv[2])

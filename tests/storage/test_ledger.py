@@ -19,7 +19,7 @@ from kit.storage.ledger import Row
 
 WRITER = """
 import sys
-from kit import ledger
+from kit.storage import ledger
 for i in range(int(sys.argv[2])):
     ledger.add("note", writer=sys.argv[1], number=i, long="x" * 3000)
 """
