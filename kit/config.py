@@ -11,7 +11,7 @@ from typing import Any
 from kit.errors import Usage, did_you_mean
 
 POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.data.augmentation` has them
-SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.schedules` has them
+SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.optimizers.schedules` has them
 VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.data.tta` has them
 
 
@@ -133,6 +133,11 @@ class Config:
             if type(value) is int and type(one.default) is float:
                 object.__setattr__(self, one.name, float(value))  # `lr=1` in an adapter means 1.0
             _check(one, getattr(self, one.name))
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Config":
+        """Undoes `json`; of an older version's, knobs that there were not yet have their default."""
+        return cls(**plain)
 
     def changed(self, **knobs: Any) -> "Config":
         """This Config with other values. Raises Usage for an unknown knob or a value out of bounds."""

@@ -68,7 +68,8 @@ def many(folder: Path, seconds: float) -> str:
     from kit.config import Config
     from kit.inputs import Images
     from kit.labels import OneOf
-    from kit.models import image_module as modules, prediction
+    from kit.models import prediction
+    from kit.models.images import image_module as modules
     from kit.storage import array_cache
 
     rng = np.random.default_rng(0)

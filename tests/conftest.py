@@ -76,7 +76,7 @@ WARM.set_forkserver_preload(
         "kit.pipeline.scoring",
         "kit.pipeline.crossval",
         "kit.training.fit",
-        "kit.models.image_module",
+        "kit.models.images.image_module",
         "torch._dynamo",
     ]
 )

@@ -12,6 +12,7 @@ from types import ModuleType
 from kit.competition.facts import Competition
 from kit.config import Config
 from kit.errors import Usage, did_you_mean, listed
+from kit.parts import NONE, Parts
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Adapter:
     source: str
     competition: Competition
     presets: Mapping[str, Config] = field(default_factory=dict)
+    parts: Parts = NONE
 
     def shaped(self, config: Config, root: Path | None = None) -> Adapter:
         """The adapter with the facts that follow from a Config and, where there is a folder, from its files."""

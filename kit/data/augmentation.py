@@ -71,12 +71,22 @@ def _mix(z: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-def apply(policy: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Tensor, mirror: bool = False) -> torch.Tensor:
+def policy(name: str) -> Policy:
+    """The policy of this name; none of the kit's own for an adapter's."""
+    return POLICIES.get(name, POLICIES["none"])
+
+
+def is_compose(augmentation: Any) -> bool:
+    """Is it an albumentations transform, which takes one picture at a time, by keyword?"""
+    return hasattr(augmentation, "set_random_seed")
+
+
+def apply(name: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Tensor, mirror: bool = False) -> torch.Tensor:
     """Augment images 0…255 [b, c, h, w] (uint8 or float) of the training rows `rows` [b].
 
     Each is mirrored in every other epoch (the alternating flip of KellerJordan/cifar10-airbench), beginning by lot.
     """
-    plan, index = POLICIES[policy], rows.cpu().numpy()
+    plan, index = policy(name), rows.cpu().numpy()
     u = draws(seed, epoch, index, 16)
     mirrored = (draws(seed, 0, index, 17)[:, 16] < 0.5) ^ (epoch % 2 == 1)
     mirrored &= plan.mirror and mirror
@@ -183,14 +193,14 @@ def _hole(images: torch.Tensor, share: float, u: np.ndarray) -> torch.Tensor:
     return images.masked_fill(inside, 128)
 
 
-def mix(policy: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor | None, float]:
+def mix(name: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor | None, float]:
     """Mix each image with another of its batch: (images, positions of the others or None, share that stayed).
 
     Drawn by (seed, epoch, step): which images meet is a fact of the batch.
     """
     import torch
 
-    kind = POLICIES[policy].mix
+    kind = policy(name).mix
     if not kind:
         return images, None, 1.0
     rng = np.random.default_rng([seed, epoch, step])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from kit.inference import blend_weights
 from kit.labels import Labels
 from kit.metrics import Metric
+from kit.models.base import FoldModule
 from kit.storage import frames
 
 if TYPE_CHECKING:
@@ -20,36 +20,26 @@ if TYPE_CHECKING:
 FILES = {"views": "oof-one-view.csv", "averages": "oof-raw-weights.csv"}  # in a fold's folder: its rows without either
 
 
-def without(module: Any, predict: Callable[[], np.ndarray]) -> dict[str, np.ndarray]:
+def without(module: FoldModule, predict: Callable[[], np.ndarray]) -> dict[str, np.ndarray]:
     """What `predict` gives where the module uses its first view alone, and that view with the last weights, by file name.
 
     Only of what the module has: views, an average. It is left as it was.
     """
     found = {}
-    views = getattr(module, "views", ())
-    with _set(module, "views", views[:1]) if views else nullcontext():
-        if len(views) > 1:
+    several = len(module.views) > 1
+    with module.one_view():
+        if several:
             found[FILES["views"]] = predict()
-        if getattr(module, "averaged", None) is not None:
-            with _set(module, "averaged", None):
+        if module.averages:
+            with module.last_weights():
                 found[FILES["averages"]] = predict()
     return found
 
 
-def passes(module: Any) -> float:
+def passes(module: FoldModule) -> float:
     """How much longer than the predictions themselves those of `without` take."""
-    views = max(1, len(getattr(module, "views", ())))
-    return ((views > 1) + (getattr(module, "averaged", None) is not None)) / views
-
-
-@contextmanager
-def _set(module: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
+    views = max(1, len(module.views))
+    return ((views > 1) + module.averages) / views
 
 
 def verdicts(

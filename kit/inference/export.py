@@ -17,9 +17,10 @@ import torch
 
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
-from kit.inference import export_parity, graphs, members, model_card
-from kit.inference.graphs.tables import COLUMNS, Grove, Rows
+from kit.inference import export_parity, members, model_card
 from kit.inference.loaded_run import opened
+from kit.models import graphs
+from kit.models.graphs.tables import COLUMNS, Grove, Rows
 from kit.storage import files
 from kit.storage.run_folder import Run
 

@@ -10,12 +10,12 @@ import torch
 
 from kit.config import Config
 from kit.console import say
-from kit.inference import graphs, members
+from kit.inference import members
 from kit.inference.loaded_run import Opened
 from kit.inputs.base import Keep
 from kit.labels import ctc
 from kit.labels.reading import vote
-from kit.models import prediction
+from kit.models import graphs, prediction
 from kit.storage.run_folder import Run
 
 ROWS = 64  # test rows that are compared

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.inference.graphs import Graph
 from kit.models import networks
+from kit.models.graphs import Graph
 from kit.storage import files
 from kit.storage.run_folder import Run
 

@@ -76,7 +76,7 @@ def predict(
     first = whole.model(members[0], 1)
     run_members.equip(whole.run, x, config)
     cost = prediction.pace(first, x, config) * len(x)
-    most = views if hasattr(first, "views") else 1
+    most = views if first.views else 1
     end = began + limit * (1 - SPARE)
 
     def worth() -> dict[int, float]:

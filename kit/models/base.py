@@ -1,118 +1,267 @@
-"""NetModule: what every network that learns by gradient steps shares: averages, frozen layers, optimizers, schedules."""
+"""FoldModule: what the kit asks of a LightningModule that learns one fold, and what it does for each of them."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar, NotRequired, Self, TypedDict
 
+import numpy as np
+import pytorch_lightning as pl
 import torch
-from torch.optim.swa_utils import AveragedModel
 
-from kit.models import networks, schedules, transfer
-from kit.models.devices import DTYPES
-from kit.models.muon import Muon
-from kit.models.targets import TargetModule
+from kit import labels as all_labels
+from kit.config import Config
+from kit.errors import Usage
+from kit.labels import Labels
+from kit.metrics import Metric
+from kit.models.batch import Batch, Feed, taken
+from kit.models.optimizers import schedules
+from kit.parts import NONE, Parts
+
+ROWS_PER_PASS = 1024  # rows predicted at a time where a module does not say
 
 
-class NetModule(TargetModule):
-    """Trains `net`, predicts with its average over the trajectory. Loss and activation belong to the Labels.
+class StepOutput(TypedDict):
+    """What a training step returns: the loss, and for the metrics of the epoch predictions [b, c] and answers `y`."""
 
-    `hparams["steps"]`: optimizer steps of the whole schedule.
+    loss: torch.Tensor
+    predicted: NotRequired[torch.Tensor]
+    y: NotRequired[torch.Tensor]
+
+
+class FoldTrainer(pl.Trainer):
+    """The Trainer of the kit's own fits. Its callbacks read what the steps return: `self.log` takes 0.5 ms of a step."""
+
+
+class FoldModule(pl.LightningModule):
+    """A model of one fold. A subclass states `logits`; whatever else differs from the defaults it overrides.
+
+    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`); `facts`: plain values that say what the
+    inputs are (`channels`, `side`, `mirror` for pictures) and `steps`, the optimizer steps of the whole schedule (0: as many
+    as a Trainer says). All of them are the hyperparameters of its checkpoint, from which it is built again.
+
+    Numbers are learned on a scale of zero mean and unit deviation, which the training rows give.
     """
 
-    resumable = True  # in the middle of a fit
+    resumable: ClassVar[bool] = True  # can a fit be saved in the middle and go on to the same bits?
+    one_step: ClassVar[bool] = False  # is a fit one step on all rows, on the CPU?
+    views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
+    shift: torch.Tensor
+    scale: torch.Tensor
 
-    def __init__(self, config: dict[str, Any], labels: dict[str, Any]):
-        super().__init__(config, labels)
-        self.thaw: transfer.Thaw | None = None
-        self.epoch, self.position = 0, 0.0  # of the schedule, 0 to 1, where the time budget has gone further than the steps
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], **facts: Any):
+        super().__init__()
+        self.save_hyperparameters({"config": config, "labels": labels, **facts})
+        self.config = Config.of(config)
+        self.labels = all_labels.from_json(labels).chosen(self.config)
+        self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
+        self.register_buffer("scale", torch.ones(len(self.labels.columns)))
+        self.until = math.inf  # `time.monotonic()` when a fit that is one step must be over
+        self.part = 1.0  # of that step, as there was time for it
+        self.position = 0.0  # of the schedule, 0 to 1, where a time budget is further than the steps
+        self.metric: Metric | None = None  # of the competition, for a Trainer's callbacks and loggers
+        self.collected: list[tuple[torch.Tensor, torch.Tensor]] = []  # predictions and answers of a validation epoch
 
-    def take(self, net: torch.nn.Module) -> None:
-        """Make `net` the one to train."""
-        c = self.config
-        self.net = net
-        self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
-        self.thaw = transfer.Thaw(net, c)
-        self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
+    # --- how it comes about
 
-    def adopt(self, source: Any) -> None:
-        """Begin with another run's backbone, as it predicts."""
-        transfer.adopt(self.net, source.net if source.averaged is None else source.averaged.module)
-        self.average_anew()
+    @classmethod
+    def of(cls, config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> Self:
+        """A new module for inputs `x` as they are loaded, with weights drawn from the global generator.
 
-    def average_anew(self) -> None:
-        """The average of the weights begins with what they are now."""
-        if self.averaged is not None:
-            self.averaged.module.load_state_dict(self.net.state_dict())
+        `mirror`: may pictures be mirrored? `parts`: of the adapter. Raises Usage where these inputs are none for it.
+        """
+        module = cls(config.json(), all_labels.to_json(labels), **cls.facts(x, config, mirror, parts), steps=steps)
+        module.labels = labels.chosen(config)  # with functions that a checkpoint cannot hold
+        return module
 
-    @property
-    def predictor(self) -> torch.nn.Module:
-        """The network that predicts: the average over the trajectory (EMA), or the last."""
-        return self.net if self.averaged is None else self.averaged
+    @classmethod
+    def facts(cls, x: Any, config: Config, mirror: bool, parts: Parts) -> dict[str, Any]:
+        """The hyperparameters that follow from the inputs."""
+        if len(getattr(x, "shape", ())) != 4:
+            return {}
+        return {"channels": x.shape[3], "side": x.shape[1], "mirror": mirror}
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        if batch["step"] == 0 or batch_idx == 0:
-            self.epoch = batch["epoch"]
-            self.train()
+    @classmethod
+    def feed(cls, x: Any, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
+        """How the training rows of `x`, `count` of them, are to be handed to `training_step`."""
+        return Feed(lambda rows: taken(x, rows), config.batch)
 
-    def train(self, mode: bool = True) -> Self:
-        """As torch's, but that frozen layers stay in eval mode."""
-        super().train(mode)
-        if self.thaw is not None:  # a table's net is made when its columns are known
-            self.thaw.set(self.epoch)
-        return self
+    def learn(self, x: Any, rows: np.ndarray, y: np.ndarray) -> None:
+        """What is learned before the first step, from the training fold's `rows` of `x` and of all answers `y`.
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.averaged is not None and batch["last"]:
-            self.averaged.update_parameters(self.net)
+        Here it is the scale of targets. A subclass adds statistics of the inputs, a vocabulary, pretrained weights.
+        """
+        self.scale_targets(y[rows])
+
+    def adopt(self, source: FoldModule) -> None:
+        """Begin with another run's backbone (`--from`). Raises Usage where there is none to take."""
+        raise Usage(f"--from: {type(self).__name__} has no backbone to begin with.")
 
     def finish(self) -> None:
-        """Nothing to tidy up after a fit."""
+        """Let go of what only the fit needs."""
+
+    # --- how it learns and predicts
+
+    @abstractmethod
+    def logits(self, x: Any) -> torch.Tensor:
+        """Raw outputs [b, outputs] of the `x` of a Batch, as the loss of the labels takes them."""
+
+    def forward(self, x: Any) -> torch.Tensor:
+        """Predictions [b, c] of the `x` of a Batch: probabilities, or values in the targets' own units."""
+        return self.answers(self.logits(x).float())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        assert batch.y is not None
+        logits = self.logits(batch.x).float()
+        loss = self.labels.loss(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
+        return self.stepped(batch, loss, self.answers(logits.detach()))
+
+    def gather(self, x: Any, rows: np.ndarray) -> Batch:
+        """Some rows of `x` (as the inputs load them) as the batch that `predict_step` takes."""
+        return Batch(taken(x, rows), None, torch.from_numpy(rows))
+
+    def rows_per_pass(self, device: str) -> int:
+        """How many rows are predicted at a time on `cpu` or `gpu`."""
+        return ROWS_PER_PASS
+
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
+        """Predictions [b, c]."""
+        return self(batch.x)
+
+    def set_views(self, count: int) -> None:
+        """Average each prediction over so many views. Raises Usage for more than there are."""
+        if count > 1:
+            raise Usage(f"--views {count}: {type(self).__name__} predicts by one view only.")
 
     def configure_optimizers(self) -> Any:
         c = self.config
-        found: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
-        head = networks.head_names(self.net)
-        thaw = self.thaw or transfer.Thaw(self.net, c)
-        for name, parameter in self.net.named_parameters():
-            if name in thaw.never:
-                continue
-            bias = name.rpartition(".")[2] == "bias"
-            lr = c.lr * thaw.rate(name) * (c.bias_lr if bias else 1) * (c.head_lr if name in head else 1)
-            orthogonal = c.optimizer == "muon" and parameter.ndim == 4 and name not in head
-            found.setdefault((lr, c.weight_decay if parameter.ndim > 1 else 0.0, orthogonal), []).append(parameter)
-        groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay, _), some in found.items()]
-        optimizer: torch.optim.Optimizer
-        if c.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
-        elif c.optimizer == "muon":
-            kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
-            optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
-        else:
-            # Lightning's mixed precision refuses to clip the gradients of a fused optimizer, in bf16 as in fp16.
-            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=not (c.clip and c.precision != "fp32"))
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, [self.rate] * len(groups))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        optimizer = torch.optim.AdamW(self.parameters(), lr=c.lr, weight_decay=c.weight_decay)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
+
+    # --- what each of them can rely on
+
+    def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        """The course of the learning rate (`--schedule`), step by step."""
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, [self.rate] * len(optimizer.param_groups))
 
     def rate(self, step: int) -> float:
         """The share of the peak learning rate at an optimizer step; later in the schedule where time is short."""
-        steps = self.hparams["steps"]
-        share = schedules.SHAPES[self.config.schedule](max(step, self.position * steps), steps, self.config.warmup)
-        return share * schedules.DROP ** int(self.plateau.drops) if self.plateau is not None else share
+        steps = self.steps
+        return schedules.SHAPES[self.config.schedule](max(step, self.position * steps), steps, self.config.warmup)
+
+    @property
+    def steps(self) -> int:
+        """The optimizer steps of the whole schedule."""
+        return self.hparams.get("steps", 0) or int(self.trainer.estimated_stepping_batches)
+
+    def end_by(self, until: float) -> None:
+        """A fit that is one step must be over at this `time.monotonic()`."""
+        self.until = until
+
+    def move_to(self, position: float) -> None:
+        """The schedule is this far, from 0 to 1, whatever the steps say."""
+        self.position = position
+
+    def score_by(self, metric: Metric) -> None:
+        """`log_scores` logs this metric."""
+        self.metric = metric
 
     def on_train_epoch_loss(self, loss: float) -> None:
-        """An epoch ended with this mean loss."""
-        if self.plateau is not None:
-            self.plateau.epoch(loss)
+        """An epoch of the kit's own fit ended with this mean loss."""
 
+    def scale_targets(self, y: np.ndarray) -> None:
+        """Learn the shift and scale of targets from the training rows' answers."""
+        shift, scale = self.labels.scaling(y)
+        self.shift.copy_(torch.from_numpy(shift))
+        self.scale.copy_(torch.from_numpy(scale))
 
-def _warm_average(decay: float) -> Any:
-    """An exponential average whose decay starts low, so that a short run does not average its random start."""
+    def scaled(self, y: torch.Tensor) -> torch.Tensor:
+        """Answers as the loss takes them; anything but numbers stays as it is."""
+        return (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
 
-    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], seen: torch.Tensor) -> None:
-        if not averaged[0].is_floating_point():  # batch normalisation's count of batches
-            torch._foreach_copy_(averaged, current)
+    def answers(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits as predictions, in the targets' own units."""
+        return self.labels.activation(logits) * self.scale + self.shift
+
+    def stepped(self, batch: Batch, loss: torch.Tensor, predicted: torch.Tensor) -> StepOutput:
+        """What `training_step` returns. A Trainer that is not the kit's own is told the loss by `self.log`."""
+        assert batch.y is not None
+        if self.logs:
+            self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch))
+        return {"loss": loss, "predicted": predicted, "y": batch.y}
+
+    @property
+    def logs(self) -> bool:
+        """Is it trained by a Trainer that is not the kit's own?"""
+        return self._trainer is not None and not isinstance(self._trainer, FoldTrainer)
+
+    # --- ablation: what a simpler prediction would have been
+
+    @property
+    def averages(self) -> bool:
+        """Does it predict by an average of its weights?"""
+        return False
+
+    @contextmanager
+    def one_view(self) -> Iterator[None]:
+        """Predictions inside are by the first view alone."""
+        views, self.views = self.views, self.views[:1]
+        try:
+            yield
+        finally:
+            self.views = views
+
+    def last_weights(self) -> Any:
+        """A context in which predictions are by the last weights instead of their average."""
+        return nullcontext()
+
+    # --- in a Trainer that is not the kit's own
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """A DataLoader's `(x, y)`, or `x` alone, as a Batch; the kit's own batches as they are."""
+        if isinstance(batch, Batch):
+            return batch
+        x, y = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (batch, None)
+        count = len(y if y is not None else x)
+        trainer = self.trainer
+        accumulate = max(1, trainer.accumulate_grad_batches)
+        step = int(trainer.fit_loop.batch_idx) if trainer.training else 0
+        rows = torch.arange(step * count, (step + 1) * count)
+        return Batch(x, y, rows, self.current_epoch, step, 1.0, (step + 1) % accumulate == 0 or trainer.is_last_batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.collect(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.collect(batch)
+
+    def collect(self, batch: Batch) -> None:
+        """Keep predictions and answers for the metrics of the epoch."""
+        if batch.y is not None:
+            self.collected.append((self.predict_step(batch).float().cpu(), batch.y.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        self.log_scores("test")
+
+    def log_scores(self, split: str) -> None:
+        """`self.log` of `val_loss` and the competition's metric, such as `val_accuracy`, over all rows of the epoch.
+
+        Callbacks such as ModelCheckpoint, EarlyStopping and LearningRateMonitor can watch them. Each fold is one device's:
+        under several ranks a rank logs its own rows' scores, averaged.
+        """
+        if not self.collected:
             return
-        now = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        torch._foreach_lerp_(averaged, current, 1 - now)
-
-    return update
+        predicted, y = (torch.cat(parts) for parts in zip(*self.collected, strict=True))
+        self.collected.clear()
+        values = {}
+        if self.metric is not None:
+            answer = self.labels.harden(predicted.numpy())
+            values[f"{split}_{self.metric.name}"] = self.metric(self.labels.truth(y.numpy()), answer)
+        for name, value in values.items():
+            self.log(name, value, prog_bar=True, sync_dist=True)

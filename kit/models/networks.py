@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,13 +16,22 @@ GLYPH_ROWS = 4  # rows of features that a line of text is brought to, whatever i
 PLACES = 13  # along a strip, that its last layers tell apart
 
 
-def make(model: str, channels: int, side: int, outputs: int, width: int = 32, dropout: float = 0.0) -> nn.Module:
-    """A network of images [b, channels, side, side] to logits [b, outputs].
+def make(
+    model: str,
+    channels: int,
+    side: int,
+    outputs: int,
+    *,
+    width: int = 32,
+    dropout: float = 0.0,
+    build: Callable[[], nn.Module] | None = None,
+) -> nn.Module:
+    """A network of images [b, channels, side, side] to logits [b, outputs]; `build`: makes one of an adapter's own.
 
     Raises Usage for a name that timm does not know or a network that refuses this size.
     """
     try:
-        net = _built(model, channels, side, outputs, width, dropout)
+        net = build() if build else _built(model, channels, side, outputs, width, dropout)
         with torch.inference_mode():
             net.eval()(torch.zeros(1, channels, side, side))
     except (RuntimeError, AssertionError, ValueError, TypeError) as fault:
@@ -183,6 +193,10 @@ def layers(net: nn.Module) -> list[list[str]]:
         parts = net.own_layers()  # type: ignore[operator]
     elif hasattr(net, "base_model_prefix"):
         parts = _encoder_layers(net)
+    elif not hasattr(net, "group_matcher"):  # of an adapter's own: its children in their order, the last is the head
+        parts = [[f"{name}.{one}" for one, _ in child.named_parameters()] for name, child in net.named_children()]
+        direct = [name for name, _ in net.named_parameters(recurse=False)]
+        parts = [direct, *parts]
     else:
         from timm.models import group_parameters
 
@@ -199,6 +213,8 @@ def head_names(net: nn.Module) -> list[str]:
         return layers(net)[-1]
     if hasattr(net, "base_model_prefix"):
         return [name for name, _ in net.named_parameters() if _in_head(net, name)]
+    if not hasattr(net, "get_classifier"):
+        return layers(net)[-1]
     head = net.get_classifier()  # type: ignore[operator]
     heads = head if isinstance(head, tuple | list) else [head]  # distilled ViTs have two
     own = {id(parameter) for one in heads for parameter in one.parameters()}

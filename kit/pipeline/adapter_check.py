@@ -162,7 +162,7 @@ def _module_predicts(b: Bench) -> bool:
     own = "reader" if b.tables.labels.kind == "reading" else "convnet"
     model = {Texts: "ngrams", Cells: "mlp"}.get(type(b.x), own)
     config = Config(model=model, width=4, layout="contiguous")
-    module = registry.make(config, b.tables.labels, b.x, False, 1).eval()
+    module = registry.make(config, b.tables.labels, b.x, steps=1).eval()
     module.learn(b.x, np.arange(ROWS), b.y)
     module.finish()
     with torch.inference_mode():

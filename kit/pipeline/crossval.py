@@ -18,18 +18,18 @@ from kit.config import Config
 from kit.errors import Diverged
 from kit.inference import ablation, members
 from kit.models import prediction
+from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
 from kit.storage import frames
 from kit.storage.run_folder import read_json, write_json
 from kit.training import checkpoints
-from kit.training.callback import Keeper
-from kit.training.fit import fit
+from kit.training.fit import Fitted, fit
 from kit.training.fold import Fold
 
 SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 
-def deadline(work: Work, fold: Fold, module: Any) -> float:
+def deadline(work: Work, fold: Fold, module: FoldModule) -> float:
     """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
     if not work.config.time_budget:
         return math.inf
@@ -70,22 +70,23 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     if done:
         work.progress.fold(folder.name, skipped=work.config.epochs * len(fold.train))
         return done
-    module, keeper = fit(fold, work.stop, work.progress, partial(deadline, work, fold), work.timings)
+    fitted = fit(fold, work.stop, work.progress, partial(deadline, work, fold), work.timings)
+    module = fitted.module
     began, passes = time.monotonic(), ablation.passes(module)
-    stats: dict[str, Any] = {"rows": len(fold.train), "epochs": keeper.epochs}
+    stats: dict[str, Any] = {"rows": len(fold.train), "epochs": fitted.state.epochs}
     if len(fold.valid):
-        stats |= validate(work, fold, module, keeper)
-    keeper.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(fold.valid) else None)
+        stats |= validate(work, fold, fitted)
+    fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(fold.valid) else None)
     if answering(work, name):
         answers = prediction.predict(module, work.test.rows, None, config)
         answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
         write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
-    frames.write_csv(folder / "history.csv", pd.DataFrame(keeper.fold.history), index=False)
-    stats["seconds"] = {"train": keeper.seconds, "predict": time.monotonic() - began}
+    frames.write_csv(folder / "history.csv", pd.DataFrame(fitted.state.history), index=False)
+    stats["seconds"] = {"train": fitted.state.seconds, "predict": time.monotonic() - began}
     rows = len(fold.valid) * (1 + passes * work.weigh) + answering(work, name) * len(work.test.rows)
     work.pace = max(work.pace, stats["seconds"]["predict"] / rows)
-    del module, keeper
+    del module, fitted
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
         resources.give_back()
@@ -93,17 +94,18 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     return stats
 
 
-def validate(work: Work, fold: Fold, module: Any, keeper: Keeper) -> dict[str, Any]:
+def validate(work: Work, fold: Fold, fitted: Fitted) -> dict[str, Any]:
     """Write what the fold predicts for its validation rows; the score, and where the best epoch was chosen the end's.
 
     The module is left with the weights that are kept.
     """
+    module, best = fitted.module, fitted.state.best
     predict = partial(prediction.predict, module, fold.x, fold.valid, fold.config)
     predicted = predict()
     stats: dict[str, Any] = {"score": fold.score(predicted)}
-    if keeper.best is not None:
-        stats = {"score": keeper.best["score"], "end": stats["score"], "best_epoch": keeper.best["epoch"]}
-        module.load_state_dict(keeper.best["module"])
+    if best is not None:
+        stats = {"score": best["score"], "end": stats["score"], "best_epoch": best["epoch"]}
+        module.load_state_dict(best["module"])
         predicted = predict()
     others = ablation.without(module, predict) if work.weigh else {}
     for name, values in {"oof.csv": predicted, **others}.items():

@@ -142,7 +142,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
     config, found = work.config, work.run.info.get("in_time")
     if found is None and config.time_budget:
         fold = fold_of(work, 0, config.changed(views=1))
-        module = registry.make(fold.config, fold.labels, fold.x, fold.mirror, 1)
+        module = registry.make(fold.config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
         module.learn(fold.x, fold.train, fold.y)
         each, left = prediction.pace(module.eval(), fold.x, fold.config), work.budget.left
         rows, test, models = len(work.y), len(work.test.rows), len(set(members.answering(work.run)) & set(work.left))
@@ -170,11 +170,23 @@ def fold_of(work: Work, name: int | str, config: Config) -> Fold:
     """The fit of a fold, or of all rows (`refit`)."""
     train, valid = work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
     number = name if isinstance(name, int) else -1
+    facts = work.adapter.competition
     return Fold(
-        f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit", number, work.run.fold(name),
-        work.x, work.y, train, valid, config, work.tables.labels, work.adapter.competition.metric, work.identity,
-        work.adapter.competition.inputs.mirror, initial_weights.source(work.config.from_run, work.run, number),
-    )  # fmt: skip
+        name=f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit",
+        number=number,
+        folder=work.run.fold(name),
+        x=work.x,
+        y=work.y,
+        train=train,
+        valid=valid,
+        config=config,
+        labels=work.tables.labels,
+        metric=facts.metric,
+        identity=work.identity,
+        mirror=facts.inputs.mirror,
+        source=initial_weights.source(work.config.from_run, work.run, number),
+        parts=work.adapter.parts,
+    )
 
 
 def give_vectors(

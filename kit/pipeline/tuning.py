@@ -133,10 +133,11 @@ def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name
     config = work.config.changed(**knobs)
     whose = hashlib.sha256(f"{work.identity} {json.dumps(knobs)}".encode()).hexdigest()
     fold = replace(fold_of(work, number, config), name=name, folder=folder, identity=whose)
-    module, keeper = fit(fold, work.stop, work.progress, timings=work.timings)
-    keeper.logs.close()
-    if keeper.best is not None:
-        module.load_state_dict(keeper.best["module"])
+    fitted = fit(fold, work.stop, work.progress, timings=work.timings)
+    fitted.logs.close()
+    module, best = fitted.module, fitted.state.best
+    if best is not None:
+        module.load_state_dict(best["module"])
     answers = prediction.predict(module, fold.x, fold.valid, config)
     checkpoints.drop_snapshots(folder)
     return fold.score(answers), answers

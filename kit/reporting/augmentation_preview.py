@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from kit.competition import Tables
 from kit.config import Config
 from kit.data import augmentation, tta
 from kit.labels import Numbers
+from kit.models.images.image_module import ImageModule
 from kit.reporting import contact_sheet
-from kit.training import datamodule
+from kit.training.loaders import Batches
+from kit.training.workers import WorkerBatches
 
 ROWS, COLUMNS = 8, 9  # pictures; augmentations of each, or views
 
@@ -58,12 +61,16 @@ def _names(tables: Tables, rows: np.ndarray) -> list[str]:
 
 def _epoch(images: Any, rows: np.ndarray, config: Config, epoch: int, mirror: bool) -> torch.Tensor:
     """The pictures as the batch of an epoch has them when they reach the net."""
-    feed = datamodule.make(images, np.zeros(len(images), int), rows, config.changed(workers=0), 0, mirror, lambda text: None)
-    feed.rows, feed.steps, feed.epoch = rows, 1, epoch
-    batch = next(iter(feed))
-    changed = augmentation.apply(config.augment, batch["images"], config.seed, epoch, batch["rows"], mirror)
+    feed = replace(ImageModule.feed(images, config, len(rows), mirror=mirror), batch=len(rows))
+    options: dict[str, Any] = {"seed": config.seed, "fold": 0}
+    y = np.zeros(len(images), int)
+    plain = feed.pictures is None
+    batches = Batches(feed, y, rows, **options) if plain else WorkerBatches(feed, y, rows, workers=0, **options)
+    batches.epoch = epoch
+    batch = next(iter(batches))
+    changed = augmentation.apply(config.augment, batch.x, config.seed, epoch, batch.rows, mirror)
     changed, _, _ = augmentation.mix(config.augment, changed, config.seed, epoch, 0)
-    return changed[torch.argsort(batch["rows"])]
+    return changed[torch.argsort(batch.rows)]
 
 
 def _numpy(images: torch.Tensor) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit.data import ngrams
 from kit.inference import members
-from kit.models import ngram_matrix
+from kit.models.texts import ngram_matrix
 from kit.storage import frames
 from kit.storage.run_folder import Run
 

@@ -7,9 +7,12 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 
 from kit.errors import BadData
+from kit.models import registry
+from kit.models.base import FoldModule
 from kit.storage import files
 
 KEPT = 2  # the newest, and one to fall back to
@@ -45,13 +48,11 @@ def drop_snapshots(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def save_model(path: Path, module: Any) -> str:
+def save_model(path: Path, module: FoldModule) -> str:
     """Write a module as a Lightning checkpoint of plain values and tensors; returns its checksum."""
-    import pytorch_lightning as pl
-
     state = {
         "state_dict": module.state_dict(),
-        "hyper_parameters": dict(module.hparams),
+        "hyper_parameters": registry.saved(module),
         "pytorch-lightning_version": pl.__version__,
     }
     data = _pack(state)
@@ -59,10 +60,8 @@ def save_model(path: Path, module: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load_model(path: Path, checksum: str | None = None) -> Any:
+def load_model(path: Path, checksum: str | None = None) -> FoldModule:
     """The module of a fold, in eval mode on the CPU. Raises BadData where the file is missing or not as it was written."""
-    from kit.models import registry
-
     try:
         data = path.read_bytes()
     except OSError as fault:

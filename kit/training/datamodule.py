@@ -1,40 +1,119 @@
-"""Photos: batches whose images are decoded or augmented one by one, in worker processes."""
+"""FoldData: the rows of one fold as a LightningDataModule, for the kit's own fits and for any other Trainer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
+import torch
 
-from kit.config import Config
-from kit.data import tokenization
-from kit.errors import BadData
+from kit.console import say
 from kit.inputs.cells import Cells
-from kit.inputs.text import Texts
-from kit.models.transformer_module import tokens_of
-from kit.training.loaders import Batches, Named, TextBatches, Whole
-from kit.training.workers import PhotoBatches
+from kit.inputs.column_encoding import Encoding
+from kit.models.base import ROWS_PER_PASS, FoldModule
+from kit.models.batch import Batch, Feed, taken
+from kit.training.fold import Fold
+from kit.training.loaders import Batches
+from kit.training.workers import WorkerBatches
 
-TABLE_STEPS, TABLE_BATCH = 16, 32  # a small table's steps an epoch, of so many rows at least: else it learns too little
+
+class FoldData(pl.LightningDataModule):
+    """The rows of one fold: batches to train on; its validation rows and the test's, in their order, to predict.
+
+    A batch is a `kit.models.batch.Batch`: `x, y = batch`. Pictures are uint8 [b, channels, height, width]; texts are lists;
+    of a table `x` is {"numbers": float32 [b, p], NaN where a cell says nothing, "codes": int64 [b, k] of categories}, by what
+    the training rows taught. A FoldModule gets what its own `feed` and `gather` make of the rows instead.
+    `module`: the class of the FoldModule to be trained; else the Trainer tells. `test`: the test's rows as they are loaded.
+    """
+
+    def __init__(
+        self, fold: Fold, test: Any = None, *, module: type[FoldModule] | None = None, tell: Callable[[str], None] = say
+    ):
+        super().__init__()
+        self.fold, self.test, self.module, self.tell = fold, test, module, tell
+        self._tables: dict[str, EncodedTable] = {}
+
+    def setup(self, stage: str) -> None:
+        """Tell the Trainer's FoldModule the competition's metric."""
+        if self._model is not None:
+            self._model.score_by(self.fold.metric)
+
+    def train_dataloader(self) -> Batches:
+        fold = self.fold
+        kind = self.module or (type(self._model) if self._model is not None else None)
+        feed = self._plain_feed() if kind is None else kind.feed(
+            fold.x, fold.config, len(fold.train), mirror=fold.mirror, parts=fold.parts
+        )  # fmt: skip
+        options: dict[str, Any] = {"seed": fold.config.seed, "fold": fold.number, "accumulate": fold.config.accumulate}
+        if feed.pictures is None:
+            return Batches(feed, fold.y, fold.train, **options)
+        return WorkerBatches(feed, fold.y, fold.train, workers=fold.config.workers, say=self.tell, **options)
+
+    def val_dataloader(self) -> Rows:
+        return self._rows("train", self.fold.x, self.fold.valid, torch.from_numpy(self.fold.y))
+
+    def test_dataloader(self) -> Rows:
+        """The validation rows: the test's have no answers that a metric could be computed from."""
+        return self.val_dataloader()
+
+    def predict_dataloader(self) -> Rows:
+        return self._rows("test", self.test, np.arange(len(self.test)), None)
+
+    @property
+    def _model(self) -> FoldModule | None:
+        model = self.trainer.lightning_module if self.trainer is not None else None
+        return model if isinstance(model, FoldModule) else None
+
+    def _rows(self, split: str, x: Any, rows: np.ndarray, y: torch.Tensor | None) -> Rows:
+        model = self._model
+        if model is not None:
+            return Rows(lambda some: model.gather(x, some), rows, model.rows_per_pass(self.fold.config.devices), y)
+        plain = self._plain(split, x)
+        return Rows(lambda some: Batch(taken(plain, some), None, torch.from_numpy(some)), rows, ROWS_PER_PASS, y)
+
+    def _plain_feed(self) -> Feed:
+        plain = self._plain("train", self.fold.x)
+        return Feed(lambda rows: taken(plain, rows), self.fold.config.batch)
+
+    def _plain(self, split: str, x: Any) -> Any:
+        """The rows as a module that is no FoldModule takes them."""
+        if not isinstance(x, Cells):
+            return x
+        if split not in self._tables:
+            self._tables[split] = EncodedTable(Encoding.learn(self.fold.x, self.fold.train), x)
+        return self._tables[split]
 
 
-def make(
-    images: Any, y: np.ndarray, rows: np.ndarray, config: Config, fold: int, mirror: bool, say: Callable[[str], None]
-) -> Batches:
-    """The feed that a Config and these inputs (an array, streamed, texts, cells) ask for. `mirror`: may they be mirrored?"""
-    plain: tuple[Any, ...] = (y, rows, config.batch, config.seed, fold, config.accumulate)
-    if config.model in ("ngrams", "boosting"):
-        return Whole(y, rows)
-    if isinstance(images, Texts):
-        tokenizer, _ = tokenization.load(config.model, config.weights)
-        return TextBatches(tokens_of(images, tokenizer), min(config.tokens, tokenizer.most), *plain)
-    if isinstance(images, Cells):
-        batch = min(config.batch, max(TABLE_BATCH, len(rows) // TABLE_STEPS))
-        return Named(images, y, rows, batch, config.seed, fold, config.accumulate)
-    plain = (images, *plain)
-    if config.augment == "photo" and images.shape[-1] != 3:
-        raise BadData("--augment photo: is for colour images; these are grey. Try medium.")
-    if config.augment == "photo" or not isinstance(images, np.ndarray):
-        return PhotoBatches(*plain, policy=config.augment, mirror=mirror, workers=config.workers, say=say)
-    return Batches(*plain)
+class EncodedTable:
+    """A table's rows as numbers and codes of categories, by an encoding that the training rows taught."""
+
+    def __init__(self, encoding: Encoding, cells: Cells):
+        numbers, codes = encoding.encode(cells)
+        self.numbers, self.codes = torch.from_numpy(numbers).float(), torch.from_numpy(codes)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        index = torch.from_numpy(rows)
+        return {"numbers": self.numbers[index], "codes": self.codes[index]}
+
+
+class Rows:
+    """Rows in their order, as batches to predict; with their answers where `y` [n] has them."""
+
+    def __init__(self, gather: Callable[[np.ndarray], Batch], rows: np.ndarray, each: int, y: torch.Tensor | None):
+        self.gather, self.rows, self.y = gather, rows, y
+        self.each = max(1, min(each, len(rows)))
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.each)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self.rows), self.each):
+            some = self.rows[start : start + self.each]
+            batch = self.gather(some)
+            yield batch if self.y is None else replace(batch, y=self.y[torch.from_numpy(some)])

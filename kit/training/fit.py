@@ -1,14 +1,14 @@
-"""Training of one fold: a fresh Trainer and a fresh Keeper, resumable at any batch to the same bits."""
+"""The fit of one fold: a fresh Trainer with the kit's callbacks, resumable at any batch to the same bits."""
 
 from __future__ import annotations
 
+import copy
 import gc
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import pytorch_lightning as pl
 import torch
@@ -17,21 +17,33 @@ from kit.config import Config
 from kit.console import Progress
 from kit.errors import KitError
 from kit.models import devices, registry
-from kit.training import datamodule
-from kit.training.callback import Keeper
+from kit.models.base import FoldModule, FoldTrainer
+from kit.training import callbacks
+from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
+from kit.training.loggers import Log
 from kit.training.profile import Timings
 from kit.training.seeding import seed_of
 from kit.training.signals import Stop
+from kit.training.state import FitState
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A module that was fitted, in eval mode; how far it came; where its metrics were logged, still open."""
+
+    module: FoldModule
+    state: FitState
+    logs: Log
 
 
 def fit(
     fold: Fold,
     stop: Stop,
     progress: Progress,
-    deadline: Callable[[Any], float] | None = None,
+    deadline: Callable[[FoldModule], float] | None = None,
     timings: Timings | None = None,
-) -> tuple[Any, Keeper]:
+) -> Fitted:
     """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step.
 
     `deadline`: when the fit of this module must be over. Where the memory does not suffice, batches go through the model
@@ -51,7 +63,7 @@ def fit(
         if fold.config.batch < 2 * parts:
             raise KitError(f"{fold.name}: out of memory, even in parts of a few rows. Use a smaller --size or --model.")
         progress.say(f"{fold.name}: {said}. Goes on with each batch in {parts} parts (--accumulate {parts})")
-        fold = replace(fold, config=fold.config.changed(accumulate=parts), history=[])
+        fold = replace(fold, config=fold.config.changed(accumulate=parts))
 
 
 def _out_of_memory(fault: BaseException) -> bool:
@@ -60,33 +72,45 @@ def _out_of_memory(fault: BaseException) -> bool:
 
 
 def _fit(
-    fold: Fold, stop: Stop, progress: Progress, deadline: Callable[[Any], float] | None, timings: Timings | None
-) -> tuple[Any, Keeper]:
+    fold: Fold,
+    stop: Stop,
+    progress: Progress,
+    deadline: Callable[[FoldModule], float] | None,
+    timings: Timings | None,
+) -> Fitted:
     config = fold.config
-    feed = datamodule.make(fold.x, fold.y, fold.train, config, fold.number, fold.mirror, progress.say)
+    kind = registry.module_class(config, fold.labels, fold.x, fold.parts)
+    batches = FoldData(fold, module=kind, tell=progress.say).train_dataloader()
     torch.manual_seed(seed_of(config.seed, fold.number))
-    module = registry.make(config, fold.labels, fold.x, fold.mirror, feed.steps // feed.accumulate * config.epochs)
-    keeper = Keeper(fold, feed, stop, progress)
-    if not keeper.restore(module):
+    steps = batches.steps // batches.accumulate * config.epochs
+    module = kind.of(config, fold.labels, fold.x, steps=steps, mirror=fold.mirror, parts=fold.parts)
+    state, logs = FitState(fold=fold, batches=batches), Log(config, fold.folder, progress.say)
+    snapshots = callbacks.Snapshots(state, stop, progress.say)
+    if not snapshots.restore(module):
         module.learn(fold.x, fold.train, fold.y)
         if fold.source is not None:
             module.adopt(fold.source())
     if deadline is not None:
-        keeper.until = module.until = deadline(module)
-    progress.fold(fold.name, skipped=(feed.epoch * feed.steps + feed.start) * len(fold.train) // feed.steps)
-    if feed.epoch < config.epochs:
+        state.until = deadline(module)
+        module.end_by(state.until)
+    progress.fold(fold.name, skipped=(batches.epoch * batches.steps + batches.start) * len(fold.train) // batches.steps)
+    if batches.epoch < config.epochs:
+        following = [
+            snapshots, callbacks.Deadline(state), callbacks.Seeds(fold), callbacks.History(state), callbacks.FiniteLoss(state),
+            callbacks.Validation(state, stop), callbacks.Report(state, progress, logs), *copy.deepcopy(fold.parts.callbacks),
+        ]  # fmt: skip
         try:
             with quiet_lightning():
-                trainer = make_trainer(config, keeper)
-                trainer.fit(module, train_dataloaders=feed)
+                trainer = make_trainer(config, state, following)
+                trainer.fit(module, train_dataloaders=batches)
         except BaseException:
-            keeper.logs.close()
+            logs.close()
             raise
         if timings is not None and config.profile:
             timings.add(trainer.profiler)  # type: ignore[attr-defined]
         release(trainer)
     module.finish()
-    return module.eval(), keeper
+    return Fitted(module.eval(), state, logs)
 
 
 def release(trainer: pl.Trainer) -> None:
@@ -109,16 +133,16 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(level)
 
 
-def make_trainer(config: Config, keeper: Keeper) -> pl.Trainer:
-    """A Trainer that does nothing but train: the kit keeps, logs and shows by itself."""
-    return pl.Trainer(
+def make_trainer(config: Config, state: FitState, following: list[pl.Callback]) -> FoldTrainer:
+    """A Trainer that does nothing but train: the kit's callbacks keep, log and show."""
+    return FoldTrainer(
         accelerator="gpu" if config.devices == "gpu" else "cpu",
         devices=1,
-        accumulate_grad_batches=keeper.feed.accumulate,
+        accumulate_grad_batches=state.batches.accumulate,
         gradient_clip_val=config.clip or None,
         precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
-        max_epochs=config.epochs - keeper.feed.epoch,
-        callbacks=[keeper],
+        max_epochs=config.epochs - state.batches.epoch,
+        callbacks=following,
         profiler="simple" if config.profile else None,
         logger=False,
         enable_checkpointing=False,
@@ -126,4 +150,5 @@ def make_trainer(config: Config, keeper: Keeper) -> pl.Trainer:
         enable_model_summary=False,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
+        limit_val_batches=0,
     )

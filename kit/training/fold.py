@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,16 @@ import numpy as np
 from kit.config import Config
 from kit.labels import Labels
 from kit.metrics import Metric
+from kit.parts import NONE, Parts
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Fold:
-    """One fit: which rows of `x` (as the inputs load them) and `y` to train on and to validate."""
+    """One fit: which rows of `x` (as the inputs load them) and `y` to train on and to validate.
+
+    `number`: of the fold, -1 for the refit on all rows; `identity`: of the run, which a snapshot must share; `mirror`: may
+    pictures be mirrored? `source`: the module whose backbone this fit begins with (`--from`); `parts`: of the adapter.
+    """
 
     name: str
     number: int
@@ -30,8 +35,8 @@ class Fold:
     metric: Metric
     identity: str = ""
     mirror: bool = False
-    source: Callable[[], Any] | None = None  # the module whose backbone this fit begins with (`--from`)
-    history: list[dict[str, float]] = field(default_factory=list)
+    source: Callable[[], Any] | None = None
+    parts: Parts = NONE
 
     @property
     def keeps_best(self) -> bool:

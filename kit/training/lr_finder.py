@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,11 @@ import torch
 from kit.config import Config
 from kit.errors import KitError
 from kit.models import devices, registry
-from kit.training import datamodule
+from kit.models.base import FoldModule
+from kit.models.batch import Batch
+from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
+from kit.training.loaders import Batches
 from kit.training.seeding import seed_of
 
 SPAN = 200.0  # learning rates tried: from the preset's divided by it to the preset's times it
@@ -36,7 +38,7 @@ def learning_rate(fold: Fold, fits: int, around: float) -> tuple[float, np.ndarr
     suggestion has been broken since 2.5.3. Nothing here touches the weights or random numbers of the run.
     """
     config = fold.config.changed(lr=1.0, schedule="constant", warmup=0.0)
-    feed = datamodule.make(fold.x, fold.y, fold.train, config, fold.number, fold.mirror, print)
+    feed = FoldData(replace(fold, config=config), module=_kind(fold)).train_dataloader()
     whole = feed.steps // feed.accumulate * config.epochs * fits
     steps = int(min(MOST, max(LEAST, SHARE * whole)))
     rates = np.geomspace(around / SPAN, around * SPAN, steps)
@@ -84,7 +86,7 @@ def batch(fold: Fold, reference: int) -> tuple[int, float]:
     speeds: dict[int, float] = {}
     for rows in tried:
         one = replace(fold, config=config.changed(batch=rows, lr=1e-4))
-        feed = datamodule.make(fold.x, fold.y, fold.train, one.config, fold.number, fold.mirror, print)
+        feed = FoldData(one, module=_kind(one)).train_dataloader()
         try:
             speeds[rows] = _speed(one, feed, rows)
         except torch.OutOfMemoryError:
@@ -96,7 +98,7 @@ def batch(fold: Fold, reference: int) -> tuple[int, float]:
     return chosen, ratio if config.optimizer == "sgd" else math.sqrt(ratio)
 
 
-def _speed(fold: Fold, feed: Any, rows: int) -> float:
+def _speed(fold: Fold, feed: Batches, rows: int) -> float:
     """Rows a second: the median of four steps after one."""
     seconds, step = [], _stepper(fold, feed)
     for _ in range(5):
@@ -108,11 +110,11 @@ def _speed(fold: Fold, feed: Any, rows: int) -> float:
     return rows / float(np.median(seconds[1:] or seconds))
 
 
-def _stepper(fold: Fold, feed: Any) -> Callable[[float], float]:
+def _stepper(fold: Fold, feed: Batches) -> Callable[[float], float]:
     """A function that takes the next batch and a step with a rate as if it were the peak; returns the loss."""
     config, device = fold.config, devices.torch_device(fold.config)
     torch.manual_seed(seed_of(config.seed, fold.number))
-    module = registry.make(config, fold.labels, fold.x, fold.mirror, 1)
+    module = _kind(fold).of(config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
     module.learn(fold.x, fold.train, fold.y)
     if fold.source is not None:
         module.adopt(fold.source())
@@ -126,7 +128,7 @@ def _stepper(fold: Fold, feed: Any) -> Callable[[float], float]:
         total = 0.0
         optimizer.zero_grad()
         for _ in range(feed.accumulate):
-            moved = {name: one.to(device) if isinstance(one, torch.Tensor) else one for name, one in next(batches).items()}
+            moved = next(batches).to(device)
             module.on_train_batch_start(moved, 0)
             with devices.autocast(config):
                 loss = module.training_step(moved, 0)["loss"] / feed.accumulate
@@ -140,7 +142,11 @@ def _stepper(fold: Fold, feed: Any) -> Callable[[float], float]:
     return step
 
 
-def _endless(feed: Any) -> Iterator[dict[str, Any]]:
+def _kind(fold: Fold) -> type[FoldModule]:
+    return registry.module_class(fold.config, fold.labels, fold.x, fold.parts)
+
+
+def _endless(feed: Batches) -> Iterator[Batch]:
     while True:
         yield from feed
 

@@ -15,9 +15,9 @@ PARTS = {
     r"\[Strategy\].*.backward": "backward",
     r"\[LightningModule\].*.optimizer_step": "optimizer",
     r"\[LightningModule\].*.on_train_batch_end": "average of weights",
-    r"\[Callback\]Keeper.on_train_batch_start": "checkpoints",
-    r"\[Callback\]Keeper.on_train_batch_end": "metrics",
-    r"\[Callback\]Keeper.on_train_epoch_end": "metrics",
+    r"\[Callback\]Snapshots.on_train_batch_start": "checkpoints",
+    r"\[Callback\](History|FiniteLoss|Report).on_train_batch_end": "metrics",
+    r"\[Callback\](History|Validation|Report).on_train_epoch_end": "metrics",
 }
 
 

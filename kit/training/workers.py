@@ -16,6 +16,7 @@ import torch
 from kit import resources
 from kit.data import augmentation
 from kit.errors import BadData, KitError
+from kit.models.batch import Batch, Feed
 from kit.training.loaders import Batches
 
 SHARED = Path("/dev/shm")  # where workers hand batches over
@@ -30,25 +31,17 @@ DEATHS = ("DataLoader worker (pid", "DataLoader timed out")  # how torch says th
 TIMEOUT = 25  # seconds for a batch: a worker that was stopped or hangs is noticed, and once replaced, within a minute
 
 
-class PhotoBatches(Batches):
-    """Batches of pictures that pass through albumentations, or are decoded, one by one."""
+class WorkerBatches(Batches):
+    """Batches of the feed's pictures, which are decoded, and pass through its `change`, one by one."""
 
-    def __init__(
-        self,
-        *args: Any,
-        policy: str = "photo",
-        mirror: bool = True,
-        workers: int = 0,
-        say: Callable[[str], None] = print,
-        **kwargs: Any,
-    ):
-        super().__init__(*args, **kwargs)
-        self.policy, self.mirror, self.say = policy, mirror, say
+    def __init__(self, feed: Feed, *rest: Any, workers: int = 0, say: Callable[[str], None] = print, **options: Any):
+        super().__init__(feed, *rest, **options)
+        self.pictures, self.change, self.say = feed.pictures, feed.change, say
         self.workers = self._affordable(resources.core_count() if workers < 0 else workers)
 
     def _affordable(self, workers: int) -> int:
         """No workers where the shared memory that they need is not there (a container's 64 MB, say)."""
-        batch = -(-len(self.rows) // self.steps) * int(np.prod(self.images.shape[1:]))
+        batch = -(-len(self.rows) // self.steps) * int(np.prod(self.pictures.shape[1:]))
         needed = (workers * AHEAD + 1) * batch
         if workers and SHARED.exists() and shutil.disk_usage(SHARED).free < needed:
             free = shutil.disk_usage(SHARED).free
@@ -56,17 +49,18 @@ class PhotoBatches(Batches):
             return 0
         return workers
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        order = self.order(self.epoch)
-        deaths = 0
-        while self.start < self.steps:
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, deaths = self.epoch, 0
+        order = self.order(epoch)
+        while self.epoch == epoch:
             loader = self._started(order[self.start :])
             try:
                 for step, images in enumerate(loader, start=self.start):
                     if isinstance(images, str):
                         raise BadData(images)
-                    yield self.collate(order[step], self.epoch, step, images)
-                    self.start = step + 1
+                    batch = self.collate(order[step], epoch, step, images)
+                    self.move_on(step)
+                    yield batch
             except RuntimeError as fault:
                 if not str(fault).startswith(DEATHS):
                     raise
@@ -77,7 +71,6 @@ class PhotoBatches(Batches):
                 if deaths > 1:
                     raise KitError(f"a data worker died again ({cause}). Out of memory? Try --workers 0.") from fault
                 self.say(f"a data worker died ({cause}); trying once more from step {self.start + 1}")
-        self.epoch, self.start = self.epoch + 1, 0
 
     def _started(self, order: list[np.ndarray]) -> Any:
         """An iterator of batches of these rows.
@@ -93,7 +86,7 @@ class PhotoBatches(Batches):
 
     def _loader(self, order: list[np.ndarray]) -> Any:
         return torch.utils.data.DataLoader(
-            _Pictures(self.images, self.policy, self.mirror, self.seed, self.epoch),
+            _Pictures(self.pictures, self.change, self.seed, self.epoch),
             batch_sampler=[rows.tolist() for rows in order],
             num_workers=self.workers,
             collate_fn=_stack,
@@ -108,15 +101,12 @@ class PhotoBatches(Batches):
 class _Pictures(torch.utils.data.Dataset):
     """One picture a row, augmented. Reseeded for each, as albumentations 2.0.8 repeats itself in fresh workers."""
 
-    def __init__(self, images: Any, policy: str, mirror: bool, seed: int, epoch: int):
-        self.images, self.seed, self.epoch = images, seed, epoch
-        height_width = images.shape[2:] if isinstance(images, torch.Tensor) else images.shape[1:3]
-        self.change = augmentation.photo(tuple(height_width), mirror) if policy == "photo" else None
+    def __init__(self, pictures: Any, change: Any, seed: int, epoch: int):
+        self.pictures, self.change, self.seed, self.epoch = pictures, change, seed, epoch
 
     def __getitem__(self, row: int) -> torch.Tensor | str:
         try:
-            image = self.images[row]
-            image = image.permute(1, 2, 0).numpy() if isinstance(image, torch.Tensor) else image
+            image = self.pictures[row]
             if self.change is not None:
                 draw = augmentation.draws(self.seed, self.epoch, np.array([row]), 1)[0, 0]
                 self.change.set_random_seed(int(draw * (1 << 24)))

@@ -106,7 +106,7 @@ def train_plain(data: Path, rows: int) -> dict[str, float]:
 def load_kit(data: Path, rows: int) -> dict[str, float]:
     """Batches of 512 as the fit gets them, up to the normalised floats."""
     from kit.data import augmentation
-    from kit.models import image_module as modules
+    from kit.models.images import image_module as modules
     from kit.training import datamodule
 
     fold = fold_zero(data, rows)

@@ -75,7 +75,8 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
 def raw_loop(fold: Any) -> tuple[float, Any]:
     """The same work as the kit's in a bare loop."""
     from kit.data import augmentation
-    from kit.models import devices, image_module as modules
+    from kit.models import devices
+    from kit.models.images import image_module as modules
     from kit.training import datamodule
 
     config = fold.config

@@ -17,12 +17,13 @@ import kit
 from kit import competition
 from kit.cli.app import main
 from kit.errors import BadData, Usage
-from kit.inference import export, export_parity, graphs, members
-from kit.inference.graphs import readers, tables
+from kit.inference import export, export_parity, members
 from kit.inference.loaded_run import opened
 from kit.inputs.cells import PARTS, Cells
 from kit.labels import OneOf, ctc, to_json
-from kit.models.ngram_module import BagsModule
+from kit.models import graphs
+from kit.models.graphs import readers, tables
+from kit.models.texts.ngram_module import BagsModule
 from kit.storage import frames
 
 FORMATS = ["onnx", "torchscript", "torch-export", "safetensors"]

@@ -17,7 +17,7 @@ from kit.inputs import rendered_text
 from kit.labels import Reading, ctc
 from kit.labels.reading import vote
 from kit.models import registry
-from kit.models.reader_module import make
+from kit.models.images.reader_module import make
 from kit.reporting import axes, drawing, figures, readings
 
 STEPS, SYMBOLS = 5, 4

@@ -15,8 +15,9 @@ import kit
 from kit.competition import validation
 from kit.config import Config
 from kit.labels import Columns, Labels, Numbers, OneOf
-from kit.models import boosting_module, registry
-from kit.models.ngram_matrix import Incidence
+from kit.models import registry
+from kit.models.tables import boosting_module
+from kit.models.texts.ngram_matrix import Incidence
 from kit.storage.run_folder import read_json
 
 ENDLESS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from kit.config import Config
 from kit.labels import Columns, Numbers, OneOf
 from kit.labels.tracking import tracked
 from kit.models import devices, networks, registry
-from kit.models.image_module import MARGIN, ImageModule, ink_box, make
+from kit.models.images.image_module import MARGIN, ImageModule, ink_box, make
 from kit.storage import frames
 from kit.training import checkpoints
 

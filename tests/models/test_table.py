@@ -20,8 +20,8 @@ from kit.inputs.cells import MOST, Cells
 from kit.inputs.column_encoding import CATEGORIES, Encoding
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.models import registry
-from kit.models.forest import Forest, joined
-from kit.models.mlp_module import units
+from kit.models.tables.forest import Forest, joined
+from kit.models.tables.mlp_module import units
 from kit.storage import files, frames
 from kit.training import checkpoints
 from kit.training.callback import Keeper

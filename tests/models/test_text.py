@@ -19,8 +19,9 @@ from kit.data import folds, ngrams
 from kit.inputs import Text
 from kit.inputs.text import Texts
 from kit.labels import Columns, Numbers, OneOf
-from kit.models import ngram_matrix, registry
-from kit.models.ngram_module import Product
+from kit.models import registry
+from kit.models.texts import ngram_matrix
+from kit.models.texts.ngram_module import Product
 from kit.storage import frames
 from kit.training import checkpoints
 

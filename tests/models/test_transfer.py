@@ -18,8 +18,8 @@ from kit.config import Config
 from kit.errors import Usage
 from kit.labels import OneOf, to_json
 from kit.models import networks
-from kit.models.image_module import ImageModule
-from kit.models.schedules import one_cycle
+from kit.models.images.image_module import ImageModule
+from kit.models.optimizers.schedules import one_cycle
 from kit.models.transfer import Thaw
 from kit.training import checkpoints
 from kit.training.callback import Keeper

@@ -21,7 +21,7 @@ from kit.errors import BadData, Unreachable, Usage
 from kit.inputs.text import Texts
 from kit.labels import Columns, OneOf
 from kit.models import networks, registry
-from kit.models.transformer_module import TransformerModule
+from kit.models.texts.transformer_module import TransformerModule
 from kit.training import checkpoints, datamodule
 from kit.training.callback import Keeper
 from kit.training.loaders import TextBatches

@@ -14,7 +14,7 @@ from kit.competition import synthetic
 from kit.config import Config
 from kit.errors import BadData, KitError, Unreachable, Usage
 from kit.models import networks
-from kit.models.image_module import ImageModule
+from kit.models.images.image_module import ImageModule
 from kit.models.transfer import read_weights
 
 

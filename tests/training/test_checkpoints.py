@@ -14,7 +14,7 @@ import torch
 from kit.config import Config
 from kit.errors import BadData
 from kit.labels import Numbers, OneOf
-from kit.models import image_module as modules
+from kit.models.images import image_module as modules
 from kit.training import checkpoints
 
 

@@ -20,9 +20,10 @@ from kit.config import SCHEDULES, Config, seconds
 from kit.errors import KitError, Usage
 from kit.inference import members
 from kit.labels import OneOf, to_json
-from kit.models import prediction, schedules
-from kit.models.base import NetModule
-from kit.models.image_module import ImageModule
+from kit.models import prediction
+from kit.models.images.image_module import ImageModule
+from kit.models.net_module import NetModule
+from kit.models.optimizers import schedules
 from kit.pipeline import scoring
 from kit.reporting import html_report
 from kit.storage.frames import read_predictions

@@ -22,7 +22,7 @@ from kit.errors import BadData, KitError
 from kit.inputs import Images
 from kit.inputs.base import Keep
 from kit.inputs.image_files import Streamed
-from kit.models.image_module import ImageModule
+from kit.models.images.image_module import ImageModule
 from kit.training import workers as data_workers
 from kit.training.workers import PhotoBatches
 

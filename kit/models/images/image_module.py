@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
-from kit import labels as all_labels
 from kit.config import Config
 from kit.data import augmentation, tta
 from kit.errors import BadData, Usage
 from kit.labels import Labels
 from kit.models import networks, transfer
-from kit.models.base import NetModule
+from kit.models.base import FoldModule, StepOutput
+from kit.models.batch import Batch, Feed, taken
+from kit.models.net_module import NetModule
+from kit.parts import NONE, Parts, reference, resolve
 
 # Images per forward pass, views included. On a CPU more than fits its cache is slower and erratic: 28×28 images through
 # the small net on two cores, 128: 35,000 a second in every run; 512: 18,000 to 34,000; 1024: 19,000 to 29,000.
@@ -24,22 +26,33 @@ MARGIN = 2  # pixels around the ink
 
 
 class ImageModule(NetModule):
-    """Trains on batches of raw uint8 images, predicts probabilities or values.
+    """Trains on batches of raw uint8 images [b, channels, height, width], predicts probabilities or values.
 
-    `channels`, `side`: of the images; `mirror`: may they be mirrored? `steps`: optimizer steps of the whole schedule.
+    `channels`, `side`: of the images; `mirror`: may they be mirrored? `network`: how `kit.parts.resolve`
+    finds that of an adapter's own; "": what the Config says.
     """
 
+    architecture: ClassVar[str] = ""  # the network of a subclass whose own name is what `--model` says
     mean: torch.Tensor
     std: torch.Tensor
     box: torch.Tensor
 
     def __init__(
-        self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, steps: int = 1
-    ):
-        super().__init__(config, labels)
-        self.save_hyperparameters()
+        self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, steps: int = 0,
+        network: str = "",
+    ):  # fmt: skip
+        super().__init__(
+            config,
+            labels,
+            channels=channels,
+            side=side,
+            mirror=mirror,
+            steps=steps,
+            **({"network": network} if network else {}),
+        )
+        self.own_augmentation: Any = None  # of the adapter, while it is trained
+        net = self.build(channels, side)
         c = self.config
-        net = networks.make(c.model, channels, side, self.labels.outputs, c.width, c.dropout)
         if c.gradient_checkpointing:
             networks.recompute(net, c.model)
         self.take(net if c.layout == "contiguous" else net.to(memory_format=torch.channels_last))
@@ -48,6 +61,42 @@ class ImageModule(NetModule):
         if c.crop == "ink":
             self.register_buffer("box", torch.zeros(4, dtype=torch.int64))  # top, bottom, left, right
         self.set_views(c.views)
+
+    def build(self, channels: int, side: int) -> torch.nn.Module:
+        """The network of pictures [b, channels, side, side] to logits [b, outputs] that it trains."""
+        c, build = self.config, resolve(self.hparams["network"]) if "network" in self.hparams else None
+        return networks.make(
+            self.architecture or c.model, channels, side, self.labels.outputs, width=c.width, dropout=c.dropout,
+            build=build and (lambda: build(channels, side, self.labels.outputs, c)),
+        )  # fmt: skip
+
+    @classmethod
+    def of(cls, config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> Self:
+        _, height, width, _ = x.shape
+        if config.view_kind == "flips" and config.views > 4 and height != width:
+            raise Usage(f"--view-kind flips: pictures of {width}×{height} have 4 views only: the others would turn them.")
+        module = super().of(config, labels, x, steps=steps, mirror=mirror, parts=parts)
+        module.own_augmentation = parts.augmentations.get(config.augment)
+        return module
+
+    @classmethod
+    def facts(cls, x: Any, config: Config, mirror: bool, parts: Parts) -> dict[str, Any]:
+        """Channels, side and mirroring of the pictures (arrays [n, height, width, channels]), the network's name."""
+        build = parts.networks.get(config.model)
+        own = {"network": reference(build)} if build else {}
+        return {**super().facts(x, config, mirror, parts), **own}
+
+    @classmethod
+    def feed(cls, x: Any, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
+        if config.augment == "photo" and x.shape[-1] != 3:
+            raise BadData("--augment photo: is for colour images; these are grey. Try medium.")
+        change = augmentation.photo(x.shape[1:3], mirror) if config.augment == "photo" else None
+        own = parts.augmentations.get(config.augment)
+        change = own if augmentation.is_compose(own) else change
+        if change is not None or not isinstance(x, np.ndarray):
+            return Feed(lambda rows: taken(x, rows), config.batch, pictures=x, change=change)
+        images = torch.from_numpy(x).permute(0, 3, 1, 2)
+        return Feed(lambda rows: images[torch.from_numpy(rows)], config.batch)
 
     def set_views(self, count: int) -> None:
         """Predict by so many views. Those of a cropped picture, whose side is not known yet, move by one pixel."""
@@ -93,7 +142,7 @@ class ImageModule(NetModule):
         top, bottom, left, right = self.box.tolist()
         return images[..., top:bottom, left:right]
 
-    def adopt(self, source: Any) -> None:
+    def adopt(self, source: FoldModule) -> None:
         """Begin with another run's backbone, as it predicts, and its normalisation of pixels."""
         if not isinstance(source, ImageModule) or self.mean.shape != source.mean.shape:
             raise Usage("--from: that run is not one on pictures of as many channels.")
@@ -113,34 +162,40 @@ class ImageModule(NetModule):
             x = (images.float() * factor).add_(offset)
         return x if self.config.layout == "contiguous" else channels_last(x)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Raw images to predictions [b, outputs], by the averaged weights where there are any."""
-        return self.answers(self.predictor(self.normalised(images)).float())
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Raw images to the outputs of the net that trains."""
+        return self.net(self.normalised(x)).float()
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        c, epoch, y = self.config, batch["epoch"], batch["y"]
-        images = augmentation.apply(
-            c.augment, self.cropped(batch["images"]), c.seed, epoch, batch["rows"], self.hparams["mirror"]
-        )
-        images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch["step"])
-        logits = self.net(self.normalised(images)).float()
-        scaled = self.scaled(y)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Raw images to predictions [b, c], by the averaged weights where there are any."""
+        return self.answers(self.predictor(self.normalised(x)).float())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        assert batch.y is not None
+        c, epoch = self.config, batch.epoch
+        images = self.augmented(self.cropped(batch.x), batch)
+        images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
+        logits, scaled = self.logits(images), self.scaled(batch.y)
         loss = self.labels.loss(logits, scaled, c.label_smoothing)
         if other is not None:
             loss = share * loss + (1 - share) * self.labels.loss(logits, scaled[other], c.label_smoothing)
-        return {"loss": loss * batch["share"], "predicted": self.answers(logits.detach()), "y": y}
+        return self.stepped(batch, loss * batch.share, self.answers(logits.detach()))
 
-    def gather(self, images: Any, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The batch that `predict_step` takes: uint8 [b, c, h, w]."""
-        return {"images": torch.from_numpy(images[rows]).permute(0, 3, 1, 2)}
+    def augmented(self, images: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Training pictures 0…255 [b, c, h, w] as the net is to see them in this epoch (`--augment`)."""
+        if augmentation.is_compose(self.own_augmentation):  # done already, by the workers
+            return images
+        if self.own_augmentation is not None:
+            return self.own_augmentation(images)
+        c = self.config
+        return augmentation.apply(c.augment, images, c.seed, batch.epoch, batch.rows, self.hparams["mirror"])
 
-    def forward_rows(self, device: str) -> int:
-        """How many rows to predict at a time."""
+    def rows_per_pass(self, device: str) -> int:
         return max(1, FORWARD[device] // len(self.views))
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        """The mean prediction over the views [b, outputs], all views in one forward pass."""
-        images = self.cropped(batch["images"]).float()
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
+        """The mean prediction over the views [b, c], all views in one forward pass."""
+        images = self.cropped(batch.x).float()
         every = torch.cat([view.do(images) for view in self.views])
         parts = self(every).chunk(len(self.views))
         undone = [view.undo(part) if view.undo else part for view, part in zip(self.views, parts, strict=True)]
@@ -190,8 +245,3 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
     _, c, h, w = x.shape
     return x.as_strided(x.shape, (h * w, 1, w, 1)) if c == 1 else x
-
-
-def make(config: Config, labels: Labels, channels: int, side: int, mirror: bool, steps: int) -> ImageModule:
-    """A module with weights drawn from the global generator."""
-    return ImageModule(config.json(), all_labels.to_json(labels), channels, side, mirror, steps)

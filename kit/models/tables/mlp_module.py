@@ -13,12 +13,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
-from kit.models.base import NetModule
+from kit.models.base import FoldModule, StepOutput
+from kit.models.batch import Batch, Feed
+from kit.models.net_module import NetModule
+from kit.parts import NONE, Parts
 
 FORWARD = 1 << 15  # rows predicted at a time
+SMALL_STEPS, SMALL_BATCH = 16, 32  # a small table's steps an epoch, of so many rows at least: else it learns too little
 STRAIGHT, BENT = 1.5, 2.5  # a number counts as it is within so many units of the median; further off, so much more at most
 SPANS = ((25, 75), (10, 90), (2, 98), (0, 100))  # the first in which a column's numbers differ is its unit
 FASTEST = 1.5  # deviation of the waves' first frequencies, in radians per unit
@@ -77,16 +82,14 @@ class MLPModule(NetModule):
     """Trains on batches of a table's rows, predicts probabilities or values.
 
     The network is made when the training fold is known, by `learn` or from a checkpoint's `_extra_state`.
-    `steps`: optimizer steps of the whole schedule.
     """
 
     centre: torch.Tensor
     factor: torch.Tensor
     flagged: torch.Tensor
 
-    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
-        super().__init__(config, labels)
-        self.save_hyperparameters()
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 0):
+        super().__init__(config, labels, steps=steps)
         if self.config.optimizer == "muon":
             raise Usage("--optimizer muon: is for convolutions; a table's perceptron takes adamw or sgd.")
         self.encoding: Encoding | None = None
@@ -104,11 +107,11 @@ class MLPModule(NetModule):
 
     def build(self, encoding: Encoding, flagged: torch.Tensor) -> None:
         """The network for tables of this encoding; a number of which some are missing is `flagged` (bool [width])."""
-        c, self.encoding = self.config, encoding
+        self.encoding = encoding
         self.register_buffer("centre", torch.zeros(encoding.width, dtype=torch.float64))
         self.register_buffer("factor", torch.zeros(encoding.width, dtype=torch.float64))
         self.register_buffer("flagged", flagged)
-        self.take(Perceptron(encoding.width, int(flagged.sum()), encoding.sizes, self.labels.outputs, c.width, c.dropout))
+        self.take(self.build_net(encoding.width, int(flagged.sum()), encoding.sizes))
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"encoding": self.encoding.json() if self.encoding else None}
@@ -122,9 +125,19 @@ class MLPModule(NetModule):
             self.build(Encoding.from_json(state_dict["_extra_state"]["encoding"]), state_dict["flagged"])
         return super().load_state_dict(state_dict, *args, **kwargs)
 
-    def adopt(self, source: Any) -> None:
+    def adopt(self, source: FoldModule) -> None:
         """Raises Usage: there is no backbone to begin with."""
         raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
+
+    @classmethod
+    def feed(cls, x: Cells, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
+        """Rows by their position in the table, which is encoded once. A small table has SMALL_STEPS steps an epoch."""
+        return Feed(lambda rows: x, min(config.batch, max(SMALL_BATCH, count // SMALL_STEPS)))
+
+    def build_net(self, numbers: int, flags: int, sizes: list[int]) -> nn.Module:
+        """The network of scaled numbers [b, numbers], flags of missing ones [b, flags] and codes [b, len(sizes)]."""
+        c = self.config
+        return Perceptron(numbers, flags, sizes, self.labels.outputs, c.width, c.dropout)
 
     def encoded(self, cells: Cells) -> dict[str, torch.Tensor]:
         """A whole table as tensors on the module's device; the last one is kept."""
@@ -138,31 +151,30 @@ class MLPModule(NetModule):
             self._kept = (cells, self.device, {name: part.to(self.device) for name, part in parts.items()})
         return self._kept[2]
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        c, y = self.config, batch["y"]
-        logits = self.net(**{name: part[batch["rows"]] for name, part in self.encoded(batch["cells"]).items()}).float()
-        loss = self.labels.loss(logits, self.scaled(y), c.label_smoothing) * batch["share"]
-        return {"loss": loss, "predicted": self.answers(logits.detach()), "y": y}
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        assert batch.y is not None
+        logits = self.logits({name: part[batch.rows] for name, part in self.encoded(batch.x).items()}).float()
+        loss = self.labels.loss(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
+        return self.stepped(batch, loss, self.answers(logits.detach()))
 
     def finish(self) -> None:
         """The table need not be kept once the fit is over."""
         self._kept = None
 
-    def gather(self, cells: Cells, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The batch that `predict_step` takes."""
-        index = torch.from_numpy(rows).to(self.device)
-        return {name: part[index] for name, part in self.encoded(cells).items()}
+    def gather(self, x: Cells, rows: np.ndarray) -> Batch:
+        index = torch.from_numpy(rows)
+        return Batch({name: part[index.to(self.device)] for name, part in self.encoded(x).items()}, None, index)
 
-    def forward_rows(self, device: str) -> int:
-        """How many rows to predict at a time."""
+    def rows_per_pass(self, device: str) -> int:
         return FORWARD
 
-    def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Rows to predictions [b, outputs], by the averaged weights where there are any."""
-        return self.answers(self.predictor(z, missing, codes).float())
+    def logits(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Encoded rows (`z`, `missing`, `codes`) to the outputs of the net that trains."""
+        return self.net(**x)
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        return self(**batch)
+    def forward(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Encoded rows to predictions [b, c], by the averaged weights where there are any."""
+        return self.answers(self.predictor(**x).float())
 
 
 def bent(z: torch.Tensor) -> torch.Tensor:

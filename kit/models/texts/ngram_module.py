@@ -1,4 +1,4 @@
-"""BagsModule: logistic regression on n-grams weighted by naive Bayes (Wang & Manning 2012), as a LightningModule.
+"""NgramModule: logistic regression on n-grams weighted by naive Bayes (Wang & Manning 2012), as a LightningModule.
 
 The features are binary; column j of answer c is weighted by its log-count ratio, and a row by one over the root of its
 length. All that is learned (columns worth keeping, ratios, the mean length, the weights) comes from the training fold.
@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.text import Texts
-from kit.models import ngram_matrix
-from kit.models.ngram_matrix import RARE, Incidence
-from kit.models.targets import TargetModule
+from kit.models.base import FoldModule, StepOutput
+from kit.models.batch import Batch, Feed
+from kit.models.texts import ngram_matrix
+from kit.models.texts.ngram_matrix import RARE, Incidence
+from kit.parts import NONE, Parts
 
 FORWARD = 1 << 30  # rows predicted at a time
 SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
@@ -42,21 +45,22 @@ class Product(torch.autograd.Function):
         return None, torch.from_numpy(ctx.held.transposed_times(gradient.numpy()))
 
 
-class BagsModule(TargetModule):
+class NgramModule(FoldModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
     `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors.
     """
 
-    resumable = False  # a fit takes seconds, and is one step
+    resumable = False  # a fit takes seconds
+    one_step = True
     column: torch.Tensor
     length: torch.Tensor
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0, size: int = 0):
-        super().__init__(config, labels)
+        super().__init__(config, labels, steps=steps, columns=columns, size=size)
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
-        self.save_hyperparameters()
+        self.best: list[torch.Tensor] | None = None  # the weights of the least loss, where time is short
         outputs = len(self.labels.columns)
         self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
         self.register_buffer("length", torch.ones(()))
@@ -95,24 +99,28 @@ class BagsModule(TargetModule):
         """For every n-gram, the sum of `counted` [rows, c] over the texts that have it."""
         return torch.from_numpy(self.held.transposed_times(counted.numpy()))
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
+    @classmethod
+    def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
+        return Feed(lambda rows: None, count, whole=True)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        assert batch.y is not None
         c = self.config
         with torch.autocast(self.device.type, enabled=False):
             product = Product.apply(self.held, self.ratio * self.weight)
             logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
-            y = batch["y"]
             penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
-            loss = self.labels.loss(logits, self.scaled(y), c.label_smoothing) + penalty
+            loss = self.labels.loss(logits, self.scaled(batch.y), c.label_smoothing) + penalty
             predicted = self.answers(logits.detach())
         if self.until < math.inf:
             self.look_at_the_time(loss.item())
-        return {"loss": loss, "predicted": predicted, "y": y}
+        return self.stepped(batch, loss, predicted)
 
     def look_at_the_time(self, loss: float) -> None:
         """Keep the weights of the least loss. Raises TimeOver where time is over and anything was learned."""
         self.losses.append(loss)
         if loss == min(self.losses):
-            self.best = [one.detach().clone() for one in self.parameters()]
+            self.best = [parameter.detach().clone() for parameter in self.parameters()]
         if time.monotonic() >= self.until and min(self.losses) < self.losses[0]:
             raise TimeOver
 
@@ -124,8 +132,8 @@ class BagsModule(TargetModule):
         except TimeOver:
             self.part = (iterations_of(optimizer) - before) / self.config.iterations
             with torch.no_grad():
-                for one, best in zip(self.parameters(), self.best, strict=True):
-                    one.copy_(best)
+                for parameter, best in zip(self.parameters(), self.best or [], strict=True):
+                    parameter.copy_(best)
 
     def configure_optimizers(self) -> Any:
         c = self.config
@@ -143,30 +151,28 @@ class BagsModule(TargetModule):
             self.weight = torch.nn.Parameter(weight)
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
         del self.points, self.held, self.ratio, self.root, self.rows, self.losses
-        self.__dict__.pop("best", None)
+        self.best = None
 
-    def adopt(self, source: Any) -> None:
+    def adopt(self, source: FoldModule) -> None:
         """Raises Usage."""
         raise Usage("--from: an n-gram model has no backbone to begin with.")
 
-    def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
-        """The batch that `predict_step` takes."""
-        points = points_of(texts, rows)
-        held = ngram_matrix.of(texts, self.config.ngrams, self.column.numpy())
-        return {"held": held, "rows": torch.from_numpy(rows), "points": points}
+    def gather(self, x: Texts, rows: np.ndarray) -> Batch:
+        points = points_of(x, rows)
+        held = ngram_matrix.of(x, self.config.ngrams, self.column.numpy())
+        index = torch.from_numpy(rows)
+        return Batch((held, index, points), None, index)
 
-    def forward_rows(self, device: str) -> int:
-        """How many rows to predict at a time: a product is of all that there are."""
+    def rows_per_pass(self, device: str) -> int:
+        """All of them: a product is of all that there are."""
         return FORWARD
 
-    def forward(self, held: Incidence, rows: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-        """Predictions [b, outputs] of some rows of the texts that `held` is of, with their vectors [b, d]."""
+    def logits(self, x: tuple[Incidence, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Logits [b, outputs] of some texts, by the matrix of all texts, their rows [b] in it, and their vectors [b, d]."""
+        held, rows, points = x
         product = Product.apply(held, self.weight[torch.from_numpy(held.place)])
         root = (self.length / torch.from_numpy(held.lengths)).sqrt()[:, None]
-        return self.answers((product * root)[rows] + points @ self.direction + self.bias)
-
-    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        return self(batch["held"], batch["rows"], batch["points"])
+        return (product * root)[rows] + points @ self.direction + self.bias
 
 
 def iterations_of(solver: Any) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from kit.errors import Usage
-from kit.inference.graphs.base import Member, network
 from kit.inputs.text import Texts
-from kit.models.transformer_module import tokens_of
+from kit.models.graphs.base import Member, network
+from kit.models.texts.transformer_module import tokens_of
 
 
 class Tokens(Member):

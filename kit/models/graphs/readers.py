@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from kit.inference.graphs.base import Graph
-from kit.inference.graphs.images import Pictures
+from kit.models.graphs.base import Graph
+from kit.models.graphs.images import Pictures
 
 NEVER = -1e4  # a logarithm of nothing that may be reckoned with
 

@@ -12,9 +12,10 @@ from kit.config import Config
 from kit.data import tokenization
 from kit.errors import Usage
 from kit.inputs.text import Texts
-from kit.labels import Labels, to_json
 from kit.models import networks
-from kit.models.base import NetModule
+from kit.models.batch import Batch, Feed
+from kit.models.net_module import NetModule
+from kit.parts import NONE, Parts
 
 ROWS = 1024  # rows sorted by length at a time when predicting
 FORWARD = {"cpu": 1 << 12, "gpu": 1 << 16}  # tokens per forward pass
@@ -29,10 +30,9 @@ class TransformerModule(NetModule):
     """
 
     def __init__(
-        self, config: dict[str, Any], labels: dict[str, Any], architecture: str, tokenizer: dict[str, Any], steps: int = 1
+        self, config: dict[str, Any], labels: dict[str, Any], architecture: str, tokenizer: dict[str, Any], steps: int = 0
     ):
-        super().__init__(config, labels)
-        self.save_hyperparameters()
+        super().__init__(config, labels, architecture=architecture, tokenizer=tokenizer, steps=steps)
         self.tokenizer = tokenization.from_json(tokenizer)
         net = build(architecture, len(self.labels.columns), self.tokenizer.pad)
         if self.config.gradient_checkpointing:
@@ -56,27 +56,42 @@ class TransformerModule(NetModule):
         self.net.load_state_dict({name: own[name] if name in head else tensor for name, tensor in loaded.items()})
         self.average_anew()
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Token numbers and mask [b, t] to predictions [b, outputs], by the averaged weights where there are any."""
-        return self.answers(self.predictor(input_ids=ids, attention_mask=mask).logits.float())
+    @classmethod
+    def facts(cls, x: Texts, config: Config, mirror: bool, parts: Parts) -> dict[str, Any]:
+        """Architecture and tokenizer. Raises Usage for the kit's own nets of pictures."""
+        tokenizer, architecture = tokenization.load(config.model, config.weights)
+        return {"architecture": architecture, "tokenizer": tokenizer.json()}
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        y = batch["y"]
-        logits = self.net(input_ids=batch["ids"], attention_mask=batch["mask"]).logits.float()
-        loss = self.labels.loss(logits, self.scaled(y), self.config.label_smoothing) * batch["share"]
-        return {"loss": loss, "predicted": self.answers(logits.detach()), "y": y}
+    @classmethod
+    def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
+        """Token numbers and mask, texts of like length together."""
+        tokenizer, _ = tokenization.load(config.model, config.weights)
+        most, tokens = min(config.tokens, tokenizer.most), tokens_of(x, tokenizer)
 
-    def forward_rows(self, device: str) -> int:
-        """How many rows to predict at a time."""
+        def collate(rows: np.ndarray) -> dict[str, torch.Tensor]:
+            ids, mask = tokens.batch(rows, most)
+            return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+
+        return Feed(collate, config.batch, lengths=tokens.lengths(most))
+
+    def logits(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Token numbers (`input_ids`) and mask (`attention_mask`) [b, t] to the outputs of the net that trains."""
+        return self.net(**x).logits.float()
+
+    def forward(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The same to predictions [b, c], by the averaged weights where there are any."""
+        return self.answers(self.predictor(**x).logits.float())
+
+    def rows_per_pass(self, device: str) -> int:
         return ROWS
 
-    def gather(self, texts: Texts, rows: np.ndarray) -> dict[str, Any]:
-        """The batch that `predict_step` takes: all tokens of the texts, and which rows are meant."""
-        return {"tokens": tokens_of(texts, self.tokenizer), "index": rows}
+    def gather(self, x: Texts, rows: np.ndarray) -> Batch:
+        """All tokens of the texts, and which rows are meant."""
+        return Batch(tokens_of(x, self.tokenizer), None, torch.from_numpy(rows))
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        """The mean prediction over the views [b, outputs]; a text that is read whole is read once."""
-        every, rows = batch["tokens"], batch["index"]
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
+        """The mean prediction over the views [b, c]; a text that is read whole is read once."""
+        every, rows = batch.x, batch.rows.numpy()
         total = self._read(every, rows, self.views[0])
         long = np.flatnonzero(every.long(rows, self.most))
         for view in self.views[1:]:
@@ -96,7 +111,7 @@ class TransformerModule(NetModule):
             stop = start + max(1, int(np.searchsorted(ahead, FORWARD[device.type if device.type == "cpu" else "gpu"])))
             some = order[start:stop]
             ids, mask = (torch.from_numpy(part).to(device) for part in every.batch(rows[some], self.most, view))
-            out[torch.from_numpy(some).to(device)] = self(ids, mask).float()
+            out[torch.from_numpy(some).to(device)] = self({"input_ids": ids, "attention_mask": mask}).float()
             start = stop
         return out
 
@@ -153,9 +168,3 @@ def _configuration(architecture: str, outputs: int) -> Any:
     for name in ("id2label", "label2id", "num_labels", "dtype", "problem_type"):  # another competition's
         known.pop(name, None)
     return AutoConfig.for_model(**known, num_labels=outputs)
-
-
-def make(config: Config, labels: Labels, steps: int) -> TransformerModule:
-    """A module with weights drawn from the global generator. Raises Usage for the kit's own nets of pictures."""
-    tokenizer, architecture = tokenization.load(config.model, config.weights)
-    return TransformerModule(config.json(), to_json(labels), architecture, tokenizer.json(), steps)

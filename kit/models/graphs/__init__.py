@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from kit.errors import Usage
-from kit.inference.graphs import tables
-from kit.inference.graphs.base import Average, Graph
-from kit.inference.graphs.images import Pictures
-from kit.inference.graphs.readers import Ballot, Lines
-from kit.inference.graphs.texts import Grams, Tokens
-from kit.models.boosting_module import BoostingModule
-from kit.models.image_module import ImageModule
-from kit.models.mlp_module import MLPModule
-from kit.models.ngram_module import BagsModule
-from kit.models.reader_module import ReaderModule
+from kit.models.graphs import tables
+from kit.models.graphs.base import Average, Graph
+from kit.models.graphs.images import Pictures
+from kit.models.graphs.readers import Ballot, Lines
+from kit.models.graphs.texts import Grams, Tokens
+from kit.models.images.image_module import ImageModule
+from kit.models.images.reader_module import ReaderModule
+from kit.models.tables.boosting_module import BoostingModule
+from kit.models.tables.mlp_module import MLPModule
+from kit.models.texts.ngram_module import NgramModule
 
 __all__ = ["Average", "Ballot", "Graph", "make"]
 
@@ -32,7 +32,7 @@ def make(models: list[Any], weights: list[float]) -> Graph:
         return tables.Grove(rows, weights, [model.forest for model in models]).eval()
     if isinstance(first, ImageModule):
         return Average([Pictures(model) for model in models], weights).eval()
-    if isinstance(first, BagsModule):
+    if isinstance(first, NgramModule):
         return Average([Grams(model) for model in models], weights).eval()
     if hasattr(first, "tokenizer"):
         return Average([Tokens(model) for model in models], weights).eval()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kit.inference.graphs.base import Member, network
+from kit.models.graphs.base import Member, network
 
 
 class Pictures(Member):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
-from kit import labels as all_labels
 from kit.config import Config
 from kit.data import augmentation
 from kit.errors import BadData, Usage
-from kit.labels import Reading
+from kit.labels import Labels, Reading
 from kit.labels.reading import vote
-from kit.models.image_module import ImageModule
+from kit.models.base import StepOutput
+from kit.models.batch import Batch
+from kit.models.images.image_module import ImageModule
+from kit.parts import NONE, Parts
 
 AGREE = 0.5  # share of training rows whose text must give their numbers under the best convention
 
@@ -29,9 +31,9 @@ class ReaderModule(ImageModule):
     unread: torch.Tensor
 
     def __init__(
-        self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, steps: int = 1
+        self, config: dict[str, Any], labels: dict[str, Any], channels: int, side: int, mirror: bool = False, **facts: Any
     ):
-        super().__init__(config, labels, channels, side, mirror, steps)
+        super().__init__(config, labels, channels, side, mirror, **facts)
         self.register_buffer("convention", torch.zeros((), dtype=torch.int64))
         self.register_buffer("unread", torch.zeros(len(self.labels.names)))
 
@@ -47,16 +49,24 @@ class ReaderModule(ImageModule):
         self.unread.copy_(torch.from_numpy(self.labels.prior(y[rows])[: len(self.unread)]))
         super().learn(images, rows, y)
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        c = self.config
-        images = augmentation.apply(c.augment, self.cropped(batch["images"]), c.seed, batch["epoch"], batch["rows"])
-        logits = self.net(self.normalised(images)).float()
-        loss = self.labels.loss(logits, batch["y"]) * batch["share"]
-        return {"loss": loss, "predicted": logits.detach().mean(dim=(1, 2))[:, None], "y": batch["y"]}
+    @classmethod
+    def of(cls, config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> Self:
+        """As an ImageModule. Raises Usage for what makes no sense of a text."""
+        if config.model != "reader":
+            raise Usage(f"--model {config.model}: does not read; texts are read by --model reader.")
+        if augmentation.policy(config.augment).mix:
+            raise Usage(f"--augment {config.augment}: mixed pictures show no text. Try light.")
+        return super().of(config, labels, x, steps=steps, mirror=mirror, parts=parts)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        assert batch.y is not None
+        logits = self.logits(self.augmented(self.cropped(batch.x), batch))
+        loss = self.labels.loss(logits, batch.y) * batch.share
+        return self.stepped(batch, loss, logits.detach().mean(dim=(1, 2))[:, None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pictures [b, c, h, w] to log-probabilities [b, t, outputs]."""
-        return self.labels.activation(self.predictor(self.normalised(images)))
+        return self.labels.activation(self.predictor(self.normalised(x)))
 
     def seen(self, images: torch.Tensor) -> torch.Tensor:
         """Raw pictures uint8 [b, c, h, w] to log-probabilities [views, b, t, outputs]."""
@@ -64,20 +74,9 @@ class ReaderModule(ImageModule):
         every = self(torch.cat([view.do(images) for view in self.views]))
         return every.reshape(len(self.views), len(images), *every.shape[1:])
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
         """Predictions [b, columns]; the views vote, as folds do."""
-        every = self.seen(batch["images"]).flatten(0, 1)
+        every = self.seen(batch.x).flatten(0, 1)
         read = self.labels.read(every.detach(), self.unread.cpu().numpy(), int(self.convention))
-        parts = read.reshape(len(self.views), len(batch["images"]), -1)
+        parts = read.reshape(len(self.views), len(batch), -1)
         return torch.from_numpy(vote(parts, np.ones(len(parts)), len(self.labels.names)))
-
-
-def make(config: Config, labels: Reading, channels: int, side: int, mirror: bool, steps: int) -> ReaderModule:
-    """A module with weights drawn from the global generator. Raises Usage for what makes no sense of a text."""
-    if config.model != "reader":
-        raise Usage(f"--model {config.model}: does not read; texts are read by --model reader.")
-    if augmentation.POLICIES[config.augment].mix:
-        raise Usage(f"--augment {config.augment}: mixed pictures show no text. Try light.")
-    module = ReaderModule(config.json(), all_labels.to_json(labels), channels, side, mirror, steps)
-    module.labels = labels
-    return module

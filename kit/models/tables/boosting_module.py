@@ -12,28 +12,31 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
-from kit.models.forest import Forest, empty, joined
-from kit.models.targets import TargetModule
+from kit.models.base import FoldModule, StepOutput
+from kit.models.batch import Batch, Feed
+from kit.models.tables.forest import Forest, empty, joined
+from kit.parts import NONE, Parts
 
 FORWARD = 1 << 15  # rows predicted at a time
 AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
 NEVER = -30.0  # the logit of a class that the training fold does not have
 
 
-class BoostingModule(TargetModule):
+class BoostingModule(FoldModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
     Answers that exclude each other have trees that share a softmax; any others have trees of their own.
     """
 
-    resumable = False  # one step
+    resumable = False
+    one_step = True
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
-        super().__init__(config, labels)
-        self.save_hyperparameters()
+        super().__init__(config, labels, steps=steps)
         self.automatic_optimization = False
         self.forest = Forest(empty(len(self.labels.columns)))
         self.nothing = torch.nn.Parameter(torch.zeros(1))  # the Trainer's optimizer wants a parameter
@@ -47,18 +50,21 @@ class BoostingModule(TargetModule):
         self.scale_targets(y[rows])
         self.cells = cells
 
-    def adopt(self, source: Any) -> None:
+    @classmethod
+    def feed(cls, x: Cells, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
+        return Feed(lambda rows: None, count, whole=True)
+
+    def adopt(self, source: FoldModule) -> None:
         """Raises Usage: there is no backbone to begin with."""
         raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, torch.Tensor]:
-        y, scaled = batch["y"], self.scaled(batch["y"])
-        assert self.cells is not None
-        x = self.encoded(self.cells)[batch["rows"]]
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        assert batch.y is not None and self.cells is not None
+        x, scaled = self.encoded(self.cells)[batch.rows], self.scaled(batch.y)
         self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
         logits = self.forest(x).float()
         loss = self.labels.loss(logits, scaled)
-        return {"loss": loss, "predicted": self.answers(logits), "y": y}
+        return self.stepped(batch, loss, self.answers(logits))
 
     def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
         """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
@@ -164,20 +170,16 @@ class BoostingModule(TargetModule):
         self._kept = None
         self.cells = None
 
-    def gather(self, cells: Cells, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The batch that `predict_step` takes."""
-        return {"x": self.encoded(cells)[torch.from_numpy(rows)]}
+    def gather(self, x: Cells, rows: np.ndarray) -> Batch:
+        index = torch.from_numpy(rows)
+        return Batch(self.encoded(x)[index], None, index)
 
-    def forward_rows(self, device: str) -> int:
-        """How many rows to predict at a time."""
+    def rows_per_pass(self, device: str) -> int:
         return FORWARD
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Rows float64 [b, features] to predictions [b, outputs]."""
-        return self.answers(self.forest(x).float())
-
-    def predict_step(self, batch: dict[str, Any], batch_idx: int = 0) -> torch.Tensor:
-        return self(batch["x"])
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows float64 [b, features] to logits [b, outputs]."""
+        return self.forest(x)
 
 
 def _seconds_to_answer(booster: Any, x: np.ndarray) -> float:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.inference.graphs.base import Average, Member, network
 from kit.inputs.cells import MOST, PARTS, Cells
 from kit.inputs.column_encoding import Encoding
-from kit.models.forest import CODES, Forest
-from kit.models.mlp_module import bent
+from kit.models.graphs.base import Average, Member, network
+from kit.models.tables.forest import CODES, Forest
+from kit.models.tables.mlp_module import bent
 
 COLUMNS = "columns.json"  # beside the exported model: what its inputs are, column by column
 DAY, ERA = 86_400, 146_097  # seconds; the days of 400 years

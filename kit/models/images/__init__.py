@@ -1,0 +1,1 @@
+"""Modules and networks of pictures."""

@@ -1,0 +1,136 @@
+"""NetModule: what the kit's own networks share: averaged weights, frozen layers, optimizers, schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from kit.errors import Usage
+from kit.models import networks, transfer
+from kit.models.base import FoldModule
+from kit.models.batch import Batch
+from kit.models.devices import DTYPES
+from kit.models.optimizers import schedules
+from kit.models.optimizers.muon import Muon
+
+
+class NetModule(FoldModule):
+    """Trains `net`, predicts with its average over the trajectory. Loss and activation belong to the Labels."""
+
+    net: torch.nn.Module
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], **facts: Any):
+        super().__init__(config, labels, **facts)
+        self.averaged: AveragedModel | None = None
+        self.plateau: schedules.Plateau | None = None
+        self.thaw: transfer.Thaw | None = None
+        self.epoch = 0
+
+    def take(self, net: torch.nn.Module) -> None:
+        """Make `net` the one to train."""
+        c = self.config
+        self.net = net
+        self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
+        self.thaw = transfer.Thaw(net, c)
+        self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
+
+    def adopt(self, source: FoldModule) -> None:
+        """Begin with another run's backbone, as it predicts."""
+        if not isinstance(source, NetModule):
+            raise Usage("--from: that run has no network whose backbone this one could begin with.")
+        transfer.adopt(self.net, source.net if source.averaged is None else source.averaged.module)
+        self.average_anew()
+
+    def average_anew(self) -> None:
+        """The average of the weights begins with what they are now."""
+        if self.averaged is not None:
+            self.averaged.module.load_state_dict(self.net.state_dict())
+
+    @property
+    def predictor(self) -> torch.nn.Module:
+        """The network that predicts: the average over the trajectory (EMA), or the last."""
+        return self.net if self.averaged is None else self.averaged
+
+    def logits(self, x: Any) -> torch.Tensor:
+        return self.net(x)
+
+    def forward(self, x: Any) -> torch.Tensor:
+        """Predictions [b, c], by the averaged weights where there are any."""
+        return self.answers(self.predictor(x).float())
+
+    @property
+    def averages(self) -> bool:
+        return self.averaged is not None
+
+    @contextmanager
+    def last_weights(self) -> Iterator[None]:
+        averaged, self.averaged = self.averaged, None
+        try:
+            yield
+        finally:
+            self.averaged = averaged
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if batch.step == 0 or batch_idx == 0:
+            self.epoch = batch.epoch
+            self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's, but that frozen layers stay in eval mode."""
+        super().train(mode)
+        if self.thaw is not None:  # a table's net is made when its columns are known
+            self.thaw.set(self.epoch)
+        return self
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.averaged is not None and batch.last:
+            self.averaged.update_parameters(self.net)
+
+    def configure_optimizers(self) -> Any:
+        c = self.config
+        found: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
+        head = networks.head_names(self.net)
+        thaw = self.thaw or transfer.Thaw(self.net, c)
+        for name, parameter in self.net.named_parameters():
+            if name in thaw.never:
+                continue
+            bias = name.rpartition(".")[2] == "bias"
+            lr = c.lr * thaw.rate(name) * (c.bias_lr if bias else 1) * (c.head_lr if name in head else 1)
+            orthogonal = c.optimizer == "muon" and parameter.ndim == 4 and name not in head
+            found.setdefault((lr, c.weight_decay if parameter.ndim > 1 else 0.0, orthogonal), []).append(parameter)
+        groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay, _), some in found.items()]
+        optimizer: torch.optim.Optimizer
+        if c.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
+        elif c.optimizer == "muon":
+            kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
+            optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
+        else:
+            # Lightning's mixed precision refuses to clip the gradients of a fused optimizer, in bf16 as in fp16.
+            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=not (c.clip and c.precision != "fp32"))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
+
+    def rate(self, step: int) -> float:
+        share = super().rate(step)
+        return share * schedules.DROP ** int(self.plateau.drops) if self.plateau is not None else share
+
+    def on_train_epoch_loss(self, loss: float) -> None:
+        if self.plateau is not None:
+            self.plateau.epoch(loss)
+
+
+def _warm_average(decay: float) -> Any:
+    """An exponential average whose decay starts low, so that a short run does not average its random start."""
+
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], seen: torch.Tensor) -> None:
+        if not averaged[0].is_floating_point():  # batch normalisation's count of batches
+            torch._foreach_copy_(averaged, current)
+            return
+        now = min(decay, (1 + float(seen)) / (10 + float(seen)))
+        torch._foreach_lerp_(averaged, current, 1 - now)
+
+    return update

@@ -1,0 +1,37 @@
+"""Deadline: a fit ends with its share of the time, and its schedule with it."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+
+from kit.models.base import FoldModule
+from kit.models.batch import Batch
+from kit.training.state import FitState
+
+
+class Deadline(pl.Callback):
+    """Moves the schedule as the time passes, and stops the fit when it is over."""
+
+    def __init__(self, state: FitState):
+        self.state = state
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        if self.state.until < math.inf and batch.step % self.state.batches.accumulate == 0:
+            pl_module.move_to(self.position(batch))
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if batch.last and time.monotonic() >= self.state.until:
+            trainer.should_stop = True
+
+    def position(self, batch: Batch) -> float:
+        """How far the schedule is: by the steps, or by the time where that is short (Li, Yumer & Ramanan 2020)."""
+        state = self.state
+        done = (batch.epoch * state.batches.steps + batch.step) / (state.fold.config.epochs * state.batches.steps)
+        spent = (time.monotonic() - state.began) / max(state.until - state.began, 1e-9)
+        return max(done, state.position + (1 - state.position) * min(spent, 1.0))

@@ -1,0 +1,100 @@
+"""History: the loss and metrics of each epoch; FiniteLoss: a loss that is none; Report: where people look meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from kit.console import Progress
+from kit.errors import Diverged
+from kit.labels.tracking import tracked
+from kit.models.base import FoldModule, StepOutput
+from kit.models.batch import Batch
+from kit.training.loggers import Log
+from kit.training.state import Epoch, FitState
+
+FINITE_EVERY = 5  # steps between looks at the loss; each look waits for the GPU
+
+
+class History(pl.Callback):
+    """Collects what the steps return, and makes a row of history of each epoch: loss, metrics, rate, speed."""
+
+    def __init__(self, state: FitState):
+        self.state = state
+        self.epoch_began = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.state.began = self.epoch_began = time.monotonic()
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: pl.Trainer, pl_module: FoldModule, outputs: StepOutput, batch: Batch, batch_idx: int
+    ) -> None:
+        state = self.state
+        state.outputs.add(batch, outputs)
+        state.epoch, state.done = batch.epoch, batch.epoch * state.batches.steps + batch.step + pl_module.part
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+        # Not at the end of the last batch: callbacks come before the module there, so its average would lack a step.
+        state, outputs = self.state, self.state.outputs
+        count = int(torch.cat(outputs.count).sum())
+        loss = float(torch.cat(outputs.loss).sum() / count)
+        metrics = tracked(state.fold.labels, torch.cat(outputs.predicted), torch.cat(outputs.y)) if outputs.y else {}
+        row = {"epoch": state.epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        row |= {f"train_{name}": value for name, value in {"loss": loss, **metrics}.items()}
+        row["rows_per_second"] = count / max(time.monotonic() - self.epoch_began, 1e-9)
+        pl_module.on_train_epoch_loss(loss)
+        state.history.append(row)
+        state.outputs = Epoch()
+        self.epoch_began = time.monotonic()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.state.seconds += time.monotonic() - self.state.began
+
+
+class FiniteLoss(pl.Callback):
+    """Raises Diverged within FINITE_EVERY steps of a loss that is NaN or infinite."""
+
+    def __init__(self, state: FitState):
+        self.state = state
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: StepOutput, batch: Batch, batch_idx: int
+    ) -> None:
+        if batch.step % FINITE_EVERY == FINITE_EVERY - 1 or batch.step + 1 == self.state.batches.steps:
+            self.check(outputs["loss"], batch)
+
+    def check(self, loss: torch.Tensor, batch: Batch) -> None:
+        """Raise Diverged where the loss is NaN or infinite."""
+        if not torch.isfinite(loss):
+            where = f"{self.state.fold.name}, epoch {batch.epoch + 1}, step {batch.step + 1}"
+            raise Diverged(f"{where}: the loss is {loss.item()}. Try a lower --lr, or --precision fp32.")
+
+
+class Report(pl.Callback):
+    """Hands steps and epochs on to the progress on the terminal and to the loggers (`--logger`)."""
+
+    def __init__(self, state: FitState, progress: Progress, logs: Log):
+        self.state, self.progress, self.logs = state, progress, logs
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.logs.start(self.state.history)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.progress.batch(len(batch), batch.epoch, self.state.fold.config.epochs)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        row, metric = self.state.history[-1], self.state.fold.metric.name
+        self.logs.epoch(row)
+        scores = {f"{split} {metric}": row[f"{split}_{metric}"] for split in ("val", "train") if f"{split}_{metric}" in row}
+        first = dict([*scores.items()][:1])
+        self.progress.epoch(self.state.epoch, self.state.fold.config.epochs, {"loss": row["train_loss"], **first})
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        state = self.state
+        left = state.fold.config.epochs * state.batches.steps - state.done
+        self.progress.skip(int(left) * len(state.fold.train) // state.batches.steps)

@@ -1,0 +1,45 @@
+"""Validation: the fold's own rows scored in mid-training; the best weights are kept, and a fit may end early."""
+
+from __future__ import annotations
+
+import copy
+
+import pytorch_lightning as pl
+import torch
+
+from kit.labels.tracking import tracked
+from kit.models import prediction
+from kit.models.base import FoldModule
+from kit.training.signals import Stop
+from kit.training.state import FitState
+
+
+class Validation(pl.Callback):
+    """Validates where it is due (`--val-every`, `--checkpoint best`, `--early-stop`), and adds that to the epoch's history."""
+
+    def __init__(self, state: FitState, stop: Stop):
+        self.state, self.stop = state, stop
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+        state, every = self.state, self.state.validates_every
+        if every and (state.epoch + 1) % every == 0 and len(state.fold.valid):
+            state.history[-1] |= self.validate(pl_module)
+        patience = state.fold.config.early_stop
+        if patience and state.best is not None and (state.epoch + 1 - state.best["epoch"]) // every >= patience:
+            trainer.should_stop = True
+
+    def validate(self, module: FoldModule) -> dict[str, float]:
+        """Validation metrics now; keeps the weights where `--checkpoint best` asks for the best."""
+        fold = self.state.fold
+        self.stop.patient = False  # nothing is lost by stopping here: the last snapshot stands
+        if self.stop.signum:
+            raise self.stop.error()
+        module.eval()
+        predicted = prediction.predict(module, fold.x, fold.valid, fold.config)
+        module.train()
+        self.stop.patient = True
+        score, best = fold.score(predicted), self.state.best
+        if fold.keeps_best and (best is None or fold.metric.better(score, best["score"])):
+            self.state.best = {"score": score, "epoch": self.state.epoch + 1, "module": copy.deepcopy(module.state_dict())}
+        values = tracked(fold.labels, torch.from_numpy(predicted), torch.from_numpy(fold.y[fold.valid]))
+        return {f"val_{name}": value for name, value in {**values, fold.metric.name: score}.items()}
