@@ -7,10 +7,11 @@ run.scores, run.submission
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.config import Config
+from kit.config import Config, knob
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
 from kit.storage.run_folder import Run as _Run, load as _load
 
@@ -18,21 +19,71 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from kit.competition import Asked, Competition
+    from kit.inputs import Images, Inputs, Packed, Pixels, Table, Text
+    from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Reading, Tags
+    from kit.metrics import Metric
+    from kit.models.base import FoldModule
+    from kit.models.images.image_module import ImageModule
+    from kit.models.net_module import NetModule
+    from kit.models.tables.mlp_module import MLPModule
+    from kit.pipeline.study import Study
+
 __version__ = "0.1.0"
+# What an adapter is made of, from where it is loaded when it is asked for: `import kit` stays light.
+_LAZY = {
+    "kit.competition": ("Asked", "Competition"),
+    "kit.inputs": ("Images", "Inputs", "Packed", "Pixels", "Table", "Text"),
+    "kit.labels": ("Columns", "Grade", "Labels", "Numbers", "OneOf", "Reading", "Tags"),
+    "kit.metrics": ("Metric",),
+    "kit.models.base": ("FoldModule",),
+    "kit.models.images.image_module": ("ImageModule",),
+    "kit.models.net_module": ("NetModule",),
+    "kit.models.tables.mlp_module": ("MLPModule",),
+}
 __all__ = [
+    "Asked",
     "BadData",
+    "Columns",
+    "Competition",
     "Config",
     "DiskError",
     "Diverged",
+    "FoldModule",
+    "Grade",
+    "ImageModule",
+    "Images",
+    "Inputs",
     "KitError",
+    "Labels",
+    "MLPModule",
+    "Metric",
+    "NetModule",
+    "Numbers",
+    "OneOf",
+    "Packed",
+    "Pixels",
+    "Reading",
     "Run",
     "Stopped",
+    "Table",
+    "Tags",
+    "Text",
     "Usage",
+    "knob",
     "load",
     "predict",
     "run",
+    "study",
     "validate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'kit' has no attribute {name!r}")
 
 
 class Run(_Run):
@@ -74,6 +125,26 @@ def run(
     from kit.pipeline.run import run as run_all
 
     return Run(run_all(name, data, preset, run_name, out, only_fold, fresh, quiet, knobs).path)
+
+
+def study(
+    name: str,
+    data: str | Path | None = None,
+    preset: str = "fast",
+    out: str | Path | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+    **knobs: Any,
+) -> Study:
+    """A competition read, checked and dealt into folds, for a training loop of your own; nothing is trained.
+
+    For each fold in it: `fold.data` is a LightningDataModule, `fold.save(validation=…, test=…)` keeps what your model predicts.
+    Then `finish("mine")` makes a run that report, blend, submit and ledger take like any other. `out`: the folder (else
+    `runs/NAME/study`); `resume`: keep the folds that an earlier process saved there. Raises a KitError.
+    """
+    from kit.pipeline.study import study as begin
+
+    return begin(name, data, preset, out, resume, quiet, knobs)
 
 
 def predict(

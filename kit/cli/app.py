@@ -93,7 +93,7 @@ def _add_knobs(command: argparse.ArgumentParser, names: Iterable[str] = KNOBS) -
     for one in (KNOBS[name] for name in names):
         choices = one.metadata["choices"]
         shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
-        flags = [flag(one), "--label"] if one.name == "target" else [flag(one)]
+        flags = [flag(one.name), "--label"] if one.name == "target" else [flag(one.name)]
         bare: dict[str, Any] = {"nargs": "?", "const": "1"} if switch(one) else {}
         knobs.add_argument(*flags, dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown, **bare)
 

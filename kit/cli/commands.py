@@ -155,7 +155,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
         return 0
     given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
-    given |= {flag(KNOBS[name]): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
+    given |= {flag(name): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
     print(tuning.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
     return 0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from kit.competition.facts import Competition
-from kit.config import Config
+from kit.config import KNOBS, Config
 from kit.errors import Usage, did_you_mean, listed
+from kit.knobs import chosen_from
 from kit.parts import NONE, Parts
 
 
@@ -97,8 +99,44 @@ def load(name: str) -> Adapter:
     module = _module(path.resolve())
     if not isinstance(getattr(module, "competition", None), Competition):
         raise Usage(f"{path}: defines no `competition = Competition(...)`.")
-    presets = getattr(module, "presets", {})
+    presets, parts = getattr(module, "presets", {}), parts_of(module, path)
     if not isinstance(presets, Mapping) or not all(isinstance(one, Config) for one in presets.values()):
         raise Usage(f'{path}: `presets` gives a Config to each name, as in presets = {{"fast": Config(epochs=8)}}.')
+    knobs = {**parts.knobs, "augment": chosen_from(KNOBS["augment"], parts.augmentations)}
+    every = {**module.competition.inputs.presets(), **presets}
+    declared = {name: _declaring(config, knobs, f"{path}: preset {name!r}") for name, config in every.items()}
     source = path.stem if known.get(path.stem) == path else str(path.resolve())
-    return Adapter(path.stem, source, module.competition, {**module.competition.inputs.presets(), **presets})
+    return Adapter(path.stem, source, module.competition, declared, parts)
+
+
+def _declaring(preset: Config, knobs: Mapping[str, Field[Any]], where: str) -> Config:
+    try:
+        return preset.declaring(knobs)
+    except Usage as fault:
+        raise Usage(f"{where}: {fault}") from fault
+
+
+def parts_of(module: ModuleType, path: Path) -> Parts:
+    """What an adapter's file brings besides its facts. Raises Usage, with how it is written, where that is not right."""
+    found = {name: getattr(module, name, None) for name in ("networks", "modules", "augmentations", "callbacks", "knobs")}
+    how = {
+        "networks": 'networks = {"mine": build}, where build(channels, side, outputs, config) returns an nn.Module',
+        "modules": 'modules = {"mine": MyModule}, a subclass of kit.FoldModule',
+        "augmentations": 'augmentations = {"mine": …}, an albumentations Compose or a function of a batch of pictures',
+        "knobs": 'knobs = {"alpha": kit.knob(0.25, "what it does")}',
+    }
+    for name, said in how.items():
+        value = {} if found[name] is None else found[name]
+        right = isinstance(value, Mapping) and all(
+            isinstance(part, Field) if name == "knobs" else isinstance(part, type) if name == "modules" else callable(part)
+            for part in value.values()
+        )
+        if not right:
+            raise Usage(f"{path}: `{name}` is written {said}.")
+    taken = [name for name in found["knobs"] or {} if name in KNOBS]
+    if taken:
+        raise Usage(f"{path}: the kit has a knob {taken[0]!r} already. Call the adapter's own otherwise.")
+    callbacks = found.pop("callbacks") or ()
+    if not isinstance(callbacks, list | tuple):
+        raise Usage(f"{path}: `callbacks` is written callbacks = [LearningRateMonitor()].")
+    return Parts(**{name: value for name, value in found.items() if value is not None}, callbacks=tuple(callbacks))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.errors import Usage, did_you_mean
+
 if TYPE_CHECKING:
     import torch
 
@@ -72,8 +74,10 @@ def _mix(z: Any) -> Any:
 
 
 def policy(name: str) -> Policy:
-    """The policy of this name; none of the kit's own for an adapter's."""
-    return POLICIES.get(name, POLICIES["none"])
+    """The policy of this name. Raises Usage where there is none."""
+    if name not in POLICIES:
+        raise Usage(f"--augment {name!r}: one of {', '.join(POLICIES)}.{did_you_mean(name, POLICIES)}")
+    return POLICIES[name]
 
 
 def is_compose(augmentation: Any) -> bool:

@@ -63,7 +63,7 @@ def blend(
     if target.path.resolve() in {one.path.resolve() for one in sources}:
         raise Usage(f"{target.path}: is one of the runs to be blended. Use another --name.")
     members = [of_run(one, first) for one in sources] + [of_files(*pair, whole, first) for pair in outside]
-    config = configs.Config(**info["config"]).changed(model=MODEL).json()
+    config = configs.Config.of(info["config"]).changed(model=MODEL).json()
     known = {"competition": info["competition"], "config": config, "data": info["data"], "backbone": ""}
     with target.locked():
         run_lifecycle.refuse_other(target, known, fresh)

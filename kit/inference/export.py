@@ -60,7 +60,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
     whole = opened(run, data)
     models = whole.models()
-    config = Config(**run.info["config"]).changed(devices="cpu", precision="fp32")
+    config = Config.of(run.info["config"]).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
     graph = graphs.make(models, members.member_weights(run, len(models)))
     folder = Path(out) if out else run.path / "export"

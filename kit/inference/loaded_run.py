@@ -15,6 +15,7 @@ from kit.competition import Competition
 from kit.config import Config
 from kit.errors import BadData
 from kit.labels import Labels
+from kit.parts import NONE, Parts
 from kit.storage.run_folder import Run
 
 
@@ -26,13 +27,16 @@ class Opened:
     root: Path
     facts: Competition
     labels: Labels
+    parts: Parts = NONE
 
     @cached_property
     def config(self) -> Config:
         """The run's choices, on this device."""
-        from kit.models import devices
+        from kit.models import devices, families
 
-        return devices.choose(Config(**self.run.info["config"]), self.facts.inputs.kind)
+        config = Config.of(self.run.info["config"])
+        family = families.of(config.model, self.facts.inputs.kind, self.labels.reads, self.parts)
+        return devices.choose(config, family)
 
     def models(self, views: int | None = None) -> list[Any]:
         """The models that answer the test; raises as `inference.load` does."""
@@ -63,8 +67,8 @@ def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Ope
     there = root.exists()  # the run may have been copied elsewhere
     if needed:
         root = found(run, adapter.competition, data or (root if there else None))
-    facts = adapter.shaped(Config(**info["config"]), root if needed or there else None).competition
-    return Opened(run, root, facts, all_labels.from_json(info["labels"], facts.labels))
+    facts = adapter.shaped(Config.of(info["config"]), root if needed or there else None).competition
+    return Opened(run, root, facts, all_labels.from_json(info["labels"], facts.labels), adapter.parts)
 
 
 def found(run: Run, facts: Competition, data: str | Path | None) -> Path:

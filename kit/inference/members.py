@@ -67,7 +67,9 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
 
 def load_members(run: Run) -> list[Any]:
-    """The models of the folders whose models answer the test, checked."""
+    """The models of the folders whose models answer the test, checked. Raises Usage for a run that has none."""
+    if run.info.get("study"):
+        raise Usage(f"{run.path}: made by kit.study, so it holds predictions and no models.")
     return [load_member(folder) for folder in members(run)]
 
 

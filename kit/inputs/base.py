@@ -45,6 +45,11 @@ class Keep:
 KEEP_ALL = Keep()
 
 
+def kind_of(rows: Any) -> str:
+    """What loaded rows are: what they say (`text`, `table`), else pictures (`images`)."""
+    return getattr(rows, "inputs_kind", "images")
+
+
 class Inputs(ABC):
     """How rows become arrays. Images are uint8 [n, height, width, channels], decoded once."""
 

@@ -21,6 +21,8 @@ PARTS = ("days", "year", "month", "day", "weekday", "hour")
 class Cells:
     """The cells [n, columns] of a frame indexed by id, as text. `stated`: the kind of columns that need not be found out."""
 
+    inputs_kind = "table"
+
     def __init__(self, frame: pd.DataFrame, stated: dict[str, str] | None = None):
         self.frame, self.stated = frame, stated or {}
         self.shape = frame.shape

@@ -30,6 +30,8 @@ FILLERS = ("the", "film", "was", "and", "a", "story", "of", "people", "who", "tr
 class Texts:
     """Texts indexed like an array: `texts[rows]` is a list of them. Their n-grams are found once for all folds."""
 
+    inputs_kind = "text"
+
     def __init__(self, texts: list[str]):
         self.texts = texts
         self.shape = (len(texts),)

@@ -149,7 +149,7 @@ def _knobs(
     adapter: competitions.Adapter, run: Run | None, preset: str, knobs: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """Every material knob of the training, and the files that go with it (their knobs then begin with @)."""
-    before = configs.Config(**run.info["config"]) if run else adapter.preset(preset)
+    before = configs.Config.of(run.info["config"]) if run else adapter.preset(preset)
     config = before.changed(**knobs)
     if config.weights == "hub":
         raise Usage(

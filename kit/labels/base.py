@@ -27,6 +27,8 @@ class Labels(ABC):
 
     kind: ClassVar[str]
     exclusive = False  # is one of the columns the answer?
+    bounded = True  # are predictions probabilities?
+    reads = False  # is the answer a text that is read in a picture?
 
     @property
     def answers(self) -> str:

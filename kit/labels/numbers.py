@@ -34,6 +34,7 @@ class Numbers(Labels):
     huber: float = 0.0
     log: bool = False
     kind: ClassVar[str] = "numbers"
+    bounded = False
 
     def __post_init__(self) -> None:
         if len(self.low) not in (0, len(self.names)) or len(self.high) != len(self.low):

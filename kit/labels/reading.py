@@ -37,6 +37,7 @@ class Reading(Numbers):
     longest: int = 0
     compute: tuple[Compute, ...] = ()
     kind: ClassVar[str] = "reading"
+    reads = True
 
     @property
     def train_columns(self) -> tuple[str, ...]:

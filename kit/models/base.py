@@ -250,7 +250,7 @@ class FoldModule(pl.LightningModule):
         self.log_scores("test")
 
     def log_scores(self, split: str) -> None:
-        """`self.log` of `val_loss` and the competition's metric, such as `val_accuracy`, over all rows of the epoch.
+        """`self.log` of the competition's metric, such as `val_accuracy`, over all rows of the epoch.
 
         Callbacks such as ModelCheckpoint, EarlyStopping and LearningRateMonitor can watch them. Each fold is one device's:
         under several ranks a rank logs its own rows' scores, averaged.

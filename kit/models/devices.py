@@ -7,20 +7,21 @@ from typing import Any
 
 import torch
 
-from kit.config import OTHERS, Config
+from kit.config import Config
 from kit.errors import Usage
+from kit.models.families import IMAGE, Family
 
 NATIVE_BF16 = 8  # CUDA compute capability; below it (T4: 7.5) torch.cuda.is_bf16_supported() still says True
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 LIGHTNING = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
-def choose(config: Config, kind: str = "images") -> Config:
-    """The Config with `devices`, `precision` and `layout` resolved for this machine and this kind of inputs.
+def choose(config: Config, family: Family = IMAGE) -> Config:
+    """The Config with `devices`, `precision` and `layout` resolved for this machine and this family of models.
 
     Raises Usage where the machine has none.
     """
-    if config.model in OTHERS:  # one step, of all rows: sparse products in float32, or scikit-learn's boosting
+    if family.one_step:  # on all rows: sparse products in float32, or scikit-learn's boosting
         return config.changed(devices="cpu", precision="fp32", layout="contiguous", epochs=1)
     device = config.devices
     if device == "gpu" and not torch.cuda.is_available():
@@ -29,11 +30,10 @@ def choose(config: Config, kind: str = "images") -> Config:
         device = "gpu" if torch.cuda.is_available() else "cpu"
     precision = config.precision
     if precision == "auto":
-        precision = "fp32" if config.model == "mlp" else _native(device)  # eight bits are too few for a table's numbers
+        precision = "fp32" if family.precise else _native(device)  # eight bits are too few for a table's numbers
     if precision == "fp16" and device == "cpu":
         raise Usage("--precision fp16: CPUs train in bf16 or fp32.")
-    plain = "contiguous" if kind == "text" or config.model == "mlp" else "channels_last"
-    layout = plain if config.layout == "auto" or kind == "text" else config.layout
+    layout = config.layout if config.layout != "auto" else "contiguous" if family.plain else "channels_last"
     return config.changed(devices=device, precision=precision, layout=layout)
 
 

@@ -5,40 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from kit.config import Config
-from kit.errors import Usage, did_you_mean
-from kit.inputs.cells import Cells
-from kit.inputs.text import Texts
-from kit.labels import Labels, Reading
+from kit.errors import Usage
+from kit.inputs.base import kind_of
+from kit.labels import Labels
+from kit.models import families
 from kit.models.base import FoldModule
-from kit.models.images.image_module import ImageModule
-from kit.models.images.reader_module import ReaderModule
-from kit.models.tables.boosting_module import BoostingModule
-from kit.models.tables.mlp_module import MLPModule
-from kit.models.texts.ngram_module import NgramModule
-from kit.models.texts.transformer_module import TransformerModule
 from kit.parts import NONE, Parts, reference, resolve
-
-TABLES: dict[str, type[FoldModule]] = {"mlp": MLPModule, "boosting": BoostingModule}
-NAMED: dict[str, type[FoldModule]] = {**TABLES, "ngrams": NgramModule, "reader": ReaderModule}
 
 
 def module_class(config: Config, labels: Labels, x: Any, parts: Parts = NONE) -> type[FoldModule]:
     """The class of a model for inputs `x` as they are loaded. Raises Usage for one that does not take them."""
-    if config.model in parts.modules:
-        return checked(config.model, parts.modules[config.model])
-    if isinstance(x, Texts):
-        return NgramModule if config.model == "ngrams" else TransformerModule
-    if isinstance(x, Cells):
-        if config.model not in TABLES:
-            known = [*TABLES, *parts.modules]
-            hint = did_you_mean(config.model, known)
-            raise Usage(f"--model {config.model}: for a table there are {' and '.join(known)}.{hint}")
-        return TABLES[config.model]
-    if isinstance(labels, Reading):
-        return ReaderModule
-    if config.model == "reader":
+    own = parts.modules.get(config.model)
+    if own is not None:
+        return checked(config.model, own)
+    if config.model == "reader" and not labels.reads:
         raise Usage("--model reader: reads a text that is drawn; these pictures' answers are no text. Try convnet.")
-    return ImageModule
+    return families.of(config.model, kind_of(x), labels.reads, parts).load()
 
 
 def checked(name: str, module: Any) -> type[FoldModule]:
@@ -67,12 +49,13 @@ def rebuilt(hyper_parameters: dict[str, Any]) -> FoldModule:
     """The module that a checkpoint's hyperparameters describe, with weights that are still to be loaded."""
     facts = dict(hyper_parameters)
     own = facts.pop("module", "")
-    return (resolve(own) if own else _class_of(facts))(**facts)
+    return (resolve(own) if own else _family(facts).load())(**facts)
 
 
-def _class_of(facts: dict[str, Any]) -> type[FoldModule]:
-    """Of the kit's own: by the model's name, or by what only one of them has."""
-    model = facts["config"]["model"]
-    if model in NAMED:
-        return NAMED[model]
-    return TransformerModule if "tokenizer" in facts else ImageModule
+def _family(facts: dict[str, Any]) -> families.Family:
+    """Of the kit's own: by the model's name, or by what only a transformer has."""
+    named = (families.NGRAMS, families.MLP, families.BOOSTING, families.READER)
+    for family in named:
+        if facts["config"]["model"] in family.names:
+            return family
+    return families.TRANSFORMER if "tokenizer" in facts else families.IMAGE

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,21 @@ from kit.training.fold import Fold
 SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 
-def deadline(work: Work, fold: Fold, module: FoldModule) -> float:
-    """When a fit must be over, so that every fit has its share of the time. Before the first, a few predictions are timed."""
+def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModule) -> float:
+    """When a fit must be over, so that it and those `left` have their share of the time.
+
+    Before the first, a few predictions are timed.
+    """
     if not work.config.time_budget:
         return math.inf
-    if not work.pace:
+    if not work.pace.seconds:
         prediction.predict(module.eval(), work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready
-        work.pace = prediction.pace(module, fold.x, fold.config)
+        work.pace.saw(prediction.pace(module, fold.x, fold.config))
         module.train()
-    fits, answers = len(work.left), sum(answering(work, name) for name in work.left)
+    fits, answers = len(left), sum(answering(work, name) for name in left)
     rows = fits * len(fold.valid) * (1 + ablation.passes(module) * work.weigh) + answers * len(work.test.rows)
     files = fits * FILES + END + 2e-5 * (len(work.y) + len(work.test.rows))
-    return work.budget.until(fits, SPARE * work.pace * rows + files)
+    return work.budget.until(fits, SPARE * work.pace.seconds * rows + files)
 
 
 def answering(work: Work, name: int | str) -> bool:
@@ -50,9 +54,8 @@ def answering(work: Work, name: int | str) -> bool:
 
 def train(work: Work) -> None:
     """Every fold that is asked for, then the refit."""
-    for name in list(work.left):
-        train_fold(work, name)
-        work.left.remove(name)
+    for position, name in enumerate(work.asked):
+        train_fold(work, name, work.asked[position:])
 
 
 def complete(work: Work) -> bool:
@@ -61,8 +64,11 @@ def complete(work: Work) -> bool:
     return all(finished(work.run.fold(k)) for k in parts)
 
 
-def train_fold(work: Work, name: int | str) -> dict[str, Any]:
-    """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound."""
+def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[str, Any]:
+    """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound.
+
+    `left`: all that is still to train, this one first.
+    """
     folder = work.run.fold(name)
     done = finished(folder)
     config = work.config if done or isinstance(name, int) else refit_config(work)
@@ -70,7 +76,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     if done:
         work.progress.fold(folder.name, skipped=work.config.epochs * len(fold.train))
         return done
-    fitted = fit(fold, work.stop, work.progress, partial(deadline, work, fold), work.timings)
+    fitted = fit(fold, work.stop, work.progress, partial(deadline, work, left, fold), work.timings)
     module = fitted.module
     began, passes = time.monotonic(), ablation.passes(module)
     stats: dict[str, Any] = {"rows": len(fold.train), "epochs": fitted.state.epochs}
@@ -85,7 +91,7 @@ def train_fold(work: Work, name: int | str) -> dict[str, Any]:
     frames.write_csv(folder / "history.csv", pd.DataFrame(fitted.state.history), index=False)
     stats["seconds"] = {"train": fitted.state.seconds, "predict": time.monotonic() - began}
     rows = len(fold.valid) * (1 + passes * work.weigh) + answering(work, name) * len(work.test.rows)
-    work.pace = max(work.pace, stats["seconds"]["predict"] / rows)
+    work.pace.saw(stats["seconds"]["predict"] / rows)
     del module, fitted
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise

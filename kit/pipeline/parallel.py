@@ -39,7 +39,7 @@ def train(work: Work) -> None:
 
     count = places(work.config)
     if count > 1:
-        folds = [k for k in work.left if isinstance(k, int) and not crossval.finished(work.run.fold(k))]
+        folds = [k for k in work.asked if isinstance(k, int) and not crossval.finished(work.run.fold(k))]
         if len(folds) > 1:
             _side_by_side(work, folds, min(count, len(folds)))
     crossval.train(work)  # the refit; a fold that is finished is only counted
@@ -89,7 +89,7 @@ class Child:
 def _side_by_side(work: Work, folds: list[int], count: int) -> None:
     """Train folds by `count` processes. Where one of them fails, or this one is stopped, all end with their state saved."""
     each = math.ceil(len(folds) / count)
-    refit = any(not isinstance(one, int) for one in work.left)
+    refit = any(not isinstance(one, int) for one in work.asked)
     seconds = work.budget.left * each / (each + refit) if math.isfinite(work.budget.left) else 0.0
     work.progress.say(f"{count} folds at a time, each in a process of its own")
     children = [_start(work, folds[i::count], i, count, seconds) for i in range(count)]
@@ -146,22 +146,23 @@ def _end(children: Sequence[Child]) -> None:
 
 def work_on(folder: Path, folds: list[int], seconds: float, quiet: bool) -> None:
     """Train these folds of a run that another process has prepared, and holds."""
-    budget = Budget(seconds, time.monotonic())  # before seconds of imports
+    began = time.monotonic()  # before seconds of imports
+    budget = Budget(seconds, began)
     from kit import competition as competitions
     from kit.models import devices
     from kit.pipeline import crossval
-    from kit.pipeline.preparation import prepare
+    from kit.pipeline.plan import family_of
+    from kit.pipeline.preparation import Session, prepare
     from kit.training.signals import stoppable
 
     run = Run(folder)
     info = run.info
-    config, root = Config(**info["config"]), Path(info["root"])
+    config, root = Config.of(info["config"]), Path(info["root"])
     adapter = competitions.load(info["competition"]).shaped(config, root)
     with stoppable() as stop:
-        here = devices.choose(config, adapter.competition.inputs.kind)
-        work = prepare(run, adapter, here, root, stop, True, folds, budget)
-        work.progress.quiet = quiet
-        crossval.train(work)
+        here = devices.choose(config, family_of(adapter, config))
+        session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=folds, beside=True)
+        crossval.train(prepare(run, adapter, here, root, session))
 
 
 def _die_with_parent() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions, config as configs
+from kit.models import families
+from kit.models.families import Family
 from kit.storage import files, run_folder
 
 
@@ -58,10 +60,16 @@ def resolved(
     adapter: competitions.Adapter, preset: str, knobs: Mapping[str, Any]
 ) -> tuple[configs.Config, dict[str, str], str]:
     """The configuration, where each of its values came from, and the preset that it began with."""
-    given = configs.given(knobs)
-    begin = adapter.preset(preset, given)
+    begin = adapter.preset(preset, configs.given(knobs))
     config, origins = configs.resolve(begin, preset, knobs)
-    if begin.model == "ngrams" != config.model and "transformer" in adapter.presets:
-        preset = "transformer"  # a fit of n-grams and a fine-tuning have no value in common
+    other = family_of(adapter, config).name
+    if other != family_of(adapter, begin).name and other in adapter.presets:
+        preset = other  # a fit of n-grams and a fine-tuning, say, have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
     return config, origins, preset
+
+
+def family_of(adapter: competitions.Adapter, config: configs.Config) -> Family:
+    """The family of models that a Config asks for on an adapter's inputs."""
+    facts = adapter.competition
+    return families.of(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)

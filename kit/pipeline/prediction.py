@@ -41,6 +41,7 @@ def answered(
 
     with resources.importing():
         from kit.inference import members, time_budget as budgets
+        from kit.pipeline.study import stored_answers
         from kit.reporting import readings
     from kit.inference.loaded_run import opened
     from kit.inputs.base import Keep
@@ -49,6 +50,9 @@ def answered(
     if "members" in source.info:
         return _blended(source, data, views, time_budget)
     whole = opened(source, data)
+    if source.info.get("study"):
+        sample = whole.facts.test_tables(whole.root).sample
+        return stored_answers(source, sample.index), sample
     models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read
     config, root, inputs = whole.config, whole.root, whole.facts.inputs
     asked = whole.facts.test_tables(root)

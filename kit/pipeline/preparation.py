@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from kit.inputs.text import Text, Texts
 from kit.labels import to_json
 from kit.models import prediction, registry
 from kit.pipeline import initial_weights
+from kit.pipeline.plan import family_of
 from kit.reporting import lr_curve
 from kit.storage import frames
 from kit.storage.run_folder import Run
-from kit.training import lr_finder
+from kit.training import lr_finder, trainer_options
 from kit.training.deadline import Budget
 from kit.training.fold import Fold
 from kit.training.profile import Timings
@@ -37,9 +39,40 @@ LEARNING = 0.5  # of what is left of a time budget at most, for vectors of texts
 PREDICTING = 0.5  # of a time budget at most, where fewer views can help
 
 
-@dataclass
+class Pace:
+    """Seconds that a row's prediction takes, where a time budget asks for it; the slowest that was seen."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def saw(self, seconds: float) -> None:
+        """A row took so long."""
+        self.seconds = max(self.seconds, seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What one process was asked for. `only`: these folds; `beside`: does it work beside the process that prepared the run?
+
+    `began`: `time.monotonic()` before anything was imported or read.
+    """
+
+    stop: Stop
+    budget: Budget
+    began: float
+    quiet: bool = False
+    only: Sequence[int] | None = None
+    beside: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Work:
-    """Everything the stages of one run share."""
+    """Everything the stages of one run share.
+
+    `x`, `test`: the training and test rows as the inputs load them; `asked`: the folds, and `refit`, to train;
+    `read_seconds`: that imports and the files took; `weigh`: are there predictions without views and averages too, to tell
+    whether those paid?
+    """
 
     run: Run
     adapter: competitions.Adapter
@@ -51,52 +84,58 @@ class Work:
     folds: Folds
     stop: Stop
     progress: Progress
-    identity: str
     budget: Budget
-    left: list[int | str]  # folds, and `refit`, that are still to train
+    asked: tuple[int | str, ...]
+    identity: str = ""
     timings: Timings = field(default_factory=Timings)
-    read_seconds: float = 0.0  # that imports and the files took
-    pace: float = 0.0  # seconds that a row's prediction takes, where a time budget asks for it
-    weigh: bool = True  # are there predictions without views and averages too, to tell whether those paid?
+    pace: Pace = field(default_factory=Pace)
+    read_seconds: float = 0.0
+    weigh: bool = True
 
 
-def prepare(
-    run: Run,
-    adapter: competitions.Adapter,
-    config: Config,
-    root: Path,
-    stop: Stop,
-    quiet: bool,
-    only: list[int] | None,
-    budget: Budget,
-) -> Work:
+def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, session: Session) -> Work:
     """Read the files, load the inputs, deal the folds (or check those of the run), choose what is left to the kit."""
-    progress = Progress(quiet=quiet)
-    tables, train, test, notes = load(run, adapter.competition, config, root, progress, budget)
+    trainer_options.options(config)  # what is wrong with these is said before anything is read
+    trainer_options.checked(adapter.parts.callbacks)
+    progress = Progress(quiet=session.quiet)
+    tables, train, test, notes = load(run, adapter.competition, config, root, progress, session.budget)
     y = tables.labels.encode(tables.train)
     dealt, doubled = deal(adapter.competition, tables, y, train.look, config)
     keep_folds(run, tables.train.index, dealt)
     keep_truth(run, tables, y)
-    names, notes = dealt.numbers, [*tables.notes, *notes, *doubled]
-    prior = tables.labels.prior(y).tolist()
+    notes = [*tables.notes, *notes, *doubled]
     late = run.info.get("in_time", {}).get("notes", [])
-    run.note(folds=names, labels=to_json(tables.labels), notes=notes + late, prior=prior)
-    unknown = [k for k in only or [] if k not in names]
-    if unknown:
-        raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, names))}.")
-    left: list[int | str] = [k for k in names if only is None or k in only]
-    left += ["refit"] if config.final != "folds" and only is None else []
-    progress.expect(config.epochs * sum(len(dealt.split(k)[0]) if isinstance(k, int) else len(y) for k in left))
-    for note in notes:
+    prior = tables.labels.prior(y).tolist()
+    run.note(folds=dealt.numbers, labels=to_json(tables.labels), notes=notes + late, prior=prior)
+    for note in notes if not session.beside else []:
         progress.say(note)
-    work = Work(run, adapter, config, tables, y, train.rows, test, dealt, stop, progress, "", budget, left)
-    if any(getattr(config, name) == 0 and configs.heeded(name, config.model) for name in configs.AUTO):
-        work.config = tuned(work)
-    if config.model not in configs.OTHERS:
-        work.config, work.weigh = in_time(work)
-    known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), run.info["data"], dealt.fold.tolist()]
-    work.identity = hashlib.sha256(json.dumps(known).encode()).hexdigest()
-    return work
+    work = Work(
+        run=run, adapter=adapter, config=config, tables=tables, y=y, x=train.rows, test=test, folds=dealt, stop=session.stop,
+        progress=progress, budget=session.budget, asked=asked(config, dealt, session.only),
+    )  # fmt: skip
+    progress.expect(config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
+    return replace(settled(work), read_seconds=time.monotonic() - session.began)
+
+
+def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[int | str, ...]:
+    """The folds to train, and `refit` where a Config wants one. Raises Usage for a fold that there is not."""
+    unknown = [k for k in only or [] if k not in dealt.numbers]
+    if unknown:
+        raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, dealt.numbers))}.")
+    chosen: list[int | str] = [k for k in dealt.numbers if only is None or k in only]
+    return (*chosen, *(["refit"] if config.final != "folds" and only is None else []))
+
+
+def settled(work: Work) -> Work:
+    """The work with what the Config leaves to the kit: rate and batch, what a time budget allows; and the run's identity."""
+    family = family_of(work.adapter, work.config)
+    if any(getattr(work.config, name) == 0 and name in family.heeds for name in configs.AUTO):
+        work = replace(work, config=tuned(work))
+    if not family.one_step:
+        config, weigh = in_time(work)
+        work = replace(work, config=config, weigh=weigh)
+    known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), work.run.info["data"], work.folds.fold.tolist()]
+    return replace(work, identity=hashlib.sha256(json.dumps(known).encode()).hexdigest())
 
 
 def load(
@@ -122,7 +161,7 @@ def tuned(work: Work) -> Config:
     chosen = work.run.info.get("chosen")
     if chosen is None:
         preset = work.adapter.preset(work.run.info["preset"], configs.by_hand(work.run.info["origins"]))
-        config, said, curve = lr_finder.tuned(fold_of(work, 0, work.config), len(work.left), preset)
+        config, said, curve = lr_finder.tuned(fold_of(work, 0, work.config), len(work.asked), preset)
         if curve is not None:
             lr_curve.picture(work.run.path / "lr.svg", curve, config.lr)
             said[-1] += f" ({work.run.path / 'lr.svg'})"
@@ -145,7 +184,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
         module = registry.make(fold.config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
         module.learn(fold.x, fold.train, fold.y)
         each, left = prediction.pace(module.eval(), fold.x, fold.config), work.budget.left
-        rows, test, models = len(work.y), len(work.test.rows), len(set(members.answering(work.run)) & set(work.left))
+        rows, test, models = len(work.y), len(work.test.rows), len(set(members.answering(work.run)) & set(work.asked))
         share = PREDICTING * left / each  # rows of one view
         weigh = (rows + models * test) * config.views + 2 * rows <= share
         views = config.views if weigh else max(1, min(config.views, int(share / (rows + models * test))))
@@ -168,8 +207,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
 
 def fold_of(work: Work, name: int | str, config: Config) -> Fold:
     """The fit of a fold, or of all rows (`refit`)."""
-    train, valid = work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
-    number = name if isinstance(name, int) else -1
+    (train, valid), number = rows_of(work, name), name if isinstance(name, int) else -1
     facts = work.adapter.competition
     return Fold(
         name=f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit",
@@ -187,6 +225,11 @@ def fold_of(work: Work, name: int | str, config: Config) -> Fold:
         source=initial_weights.source(work.config.from_run, work.run, number),
         parts=work.adapter.parts,
     )
+
+
+def rows_of(work: Work, name: int | str) -> tuple[np.ndarray, np.ndarray]:
+    """The positions of the rows that a fold trains on and validates; all and none for the refit."""
+    return work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
 
 
 def give_vectors(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from kit import config as configs, resources
 from kit.console import say
 from kit.errors import Stopped
-from kit.pipeline.plan import Plan, planned
+from kit.models import families
+from kit.pipeline.plan import Plan, family_of, planned
 from kit.storage import ledger
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import note_end, refuse_other, start
@@ -46,29 +47,31 @@ def run(
             return target
         start(target, plan.known, plan.origins, plan.preset, plan.root)
         if not quiet:
-            announce(target, plan.config, plan.origins, plan.root)
+            announce(target, plan)
         with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
             _train(work)
     return target
 
 
-def announce(target: Run, config: configs.Config, origins: Mapping[str, str], root: Path) -> None:
+def announce(target: Run, plan: Plan) -> None:
     """The resolved configuration on stderr, by where each value came from; the rest is in `run.json`."""
-    say(f"{target.path}  from {root}")
+    config, origins, family = plan.config, plan.origins, family_of(plan.adapter, plan.config)
+    heeded = {*family.heeds, *config.own}
+    say(f"{target.path}  from {plan.root}")
     by_hand = configs.by_hand(origins)
     for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
         values = {key: getattr(config, key) for key in origins if origins[key] == origin}
         if origin == "default":
             values = {key: value for key, value in values.items() if value}
-        values = {key: value for key, value in values.items() if key in by_hand or configs.heeded(key, config.model)}
+        values = {key: value for key, value in values.items() if key in by_hand or key in heeded}
         words = [f"{key}={configs.shown(key, value)}" for key, value in values.items()]
         line, wide = f"  {origin}: " + " ".join(words), shutil.get_terminal_size((128, 24)).columns
         if words:
             say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False))
     for key in by_hand:
-        if not configs.heeded(key, config.model):
-            say(f"  {configs.flag(configs.KNOBS[key])} changes nothing for --model {config.model}")
-    for line in configs.vain(config):
+        if key not in heeded:
+            say(f"  {configs.flag(key)} changes nothing for --model {config.model}")
+    for line in families.vain(config, family):
         say(f"  {line}")
 
 
@@ -83,12 +86,12 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
             with resources.importing():  # seconds of imports: only when there is something to do
                 from kit.models import devices
                 from kit.pipeline import crossval, scoring  # noqa: F401 (what comes next needs them)
-                from kit.pipeline.preparation import prepare
+                from kit.pipeline.preparation import Session, prepare
             frozen.enter_context(resources.settled())
-            here = devices.choose(plan.config, plan.adapter.competition.inputs.kind)
+            here = devices.choose(plan.config, family_of(plan.adapter, plan.config))
             target.note(**devices.note(here))
-            work = prepare(target, plan.adapter, here, plan.root, stop, quiet, only_fold, budget)
-            work.read_seconds = time.monotonic() - began
+            session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=only_fold)
+            work = prepare(target, plan.adapter, here, plan.root, session)
             try:
                 yield work
             finally:

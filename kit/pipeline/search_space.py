@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit import config as configs
-from kit.config import KNOBS, Config
+from kit.config import Config
 from kit.errors import Usage, did_you_mean, listed
+from kit.models.families import Family
 
 FACTOR = 4.0  # from a preset's number divided by this to the number times this
 SHARES = 0.3  # the largest share (dropout, label smoothing) that is tried unasked
@@ -18,12 +19,6 @@ FIXED = {
     "text", "target", "size", "limit", "folds", "split", "seed", "vectors", "ngrams", "final", "devices", "layout",
     *configs.IMMATERIAL,
 }  # fmt: skip
-USUAL = {
-    "ngrams": ("inverse_penalty",),
-    "boosting": ("shrinkage", "leaves", "trees"),
-    "mlp": ("lr", "weight_decay", "dropout", "width"),
-}
-OTHERS = ("lr", "weight_decay", "label_smoothing")
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,7 @@ class Range:
     low: float = 0.0
     high: float = 0.0
     log: bool = False
+    whole: bool = False
 
     def draw(self, random_number: float) -> Any:
         """The value for a number from 0 to 1, of two digits."""
@@ -43,7 +39,7 @@ class Range:
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         value = low + random_number * (high - low)
         value = float(f"{math.exp(value) if self.log else value:.2g}")
-        return max(1, round(value)) if type(KNOBS[self.name].default) is int else value
+        return max(1, round(value)) if self.whole else value
 
     def __str__(self) -> str:
         if self.choices:
@@ -51,24 +47,24 @@ class Range:
         return f"{self.name}={self.low:g}:{self.high:g}"
 
 
-def usual(config: Config) -> list[Range]:
+def usual(config: Config, family: Family) -> list[Range]:
     """Around a Config's own values, those that mostly matter to its model."""
-    return [around(name, config) for name in USUAL.get(config.model, OTHERS)]
+    return [around(name, config) for name in family.tuned]
 
 
-def parsed(text: str, config: Config) -> list[Range]:
+def parsed(text: str, config: Config, family: Family) -> list[Range]:
     """`lr,dropout=0:0.5,augment=light|heavy` as ranges. Raises Usage for a knob that is none, or cannot be tuned."""
     found = []
     for part in text.split(","):
         name, given, values = part.strip().partition("=")
         name = name.replace("-", "_")
-        if name not in KNOBS:
-            raise Usage(f"--knobs {name!r}: no such knob.{did_you_mean(name, KNOBS)}")
+        if name not in config.known:
+            raise Usage(f"--knobs {name!r}: no such knob.{did_you_mean(name, config.known)}")
         if name in FIXED:
             raise Usage(f"--knobs {name}: it is of the data or of the machine, and the same for all trials.")
-        if not configs.heeded(name, config.model):
+        if name not in {*family.heeds, *config.own}:
             raise Usage(f"--knobs {name}: it changes nothing for --model {config.model}.")
-        found.append(_range(name, values, part) if given else around(name, config))
+        found.append(_range(name, values, part, config) if given else around(name, config))
     twice = {one.name for one in found if sum(one.name == other.name for other in found) > 1}
     if twice:
         raise Usage(f"--knobs: {listed(sorted(twice))} is named twice.")
@@ -77,7 +73,7 @@ def parsed(text: str, config: Config) -> list[Range]:
 
 def around(name: str, config: Config) -> Range:
     """The choices of a knob, a share from nothing to SHARES (or its own, if larger), or the numbers around the Config's own."""
-    about, value = KNOBS[name].metadata, getattr(config, name)
+    about, value = config.known[name].metadata, getattr(config, name)
     if about["choices"]:
         return Range(name, choices=tuple(one for one in about["choices"] if one != "photo" or value == "photo"))
     if isinstance(value, str):
@@ -87,19 +83,19 @@ def around(name: str, config: Config) -> Range:
     if not value:
         raise Usage(f"--knobs {name}: it is 0 here, which has nothing around it. Say {name}=LOW:HIGH.")
     high = min(value * FACTOR, about["high"] or math.inf)
-    return Range(name, low=max(value / FACTOR, about["low"] or 0.0), high=high, log=True)
+    return Range(name, low=max(value / FACTOR, about["low"] or 0.0), high=high, log=True, whole=isinstance(value, int))
 
 
-def _range(name: str, values: str, part: str) -> Range:
+def _range(name: str, values: str, part: str, config: Config) -> Range:
     """`low:high` or `one|other`; each must be a value that the knob takes."""
     split = values.split(":") if ":" in values else values.split("|")
-    taken = [getattr(Config().changed(**{name: one}), name) for one in split]
+    taken = [getattr(config.changed(**{name: one}), name) for one in split]
     if ":" not in values:
         return Range(name, choices=tuple(taken))
     if len(taken) != 2 or isinstance(taken[0], str) or not taken[0] < taken[1]:
         raise Usage(f"--knobs {part.strip()}: {name}=LOW:HIGH is wanted, the lower first, or {name}=ONE|OTHER.")
     low, high = map(float, taken)
-    return Range(name, low=low, high=high, log=low > 0 and high / low >= FACTOR)
+    return Range(name, low=low, high=high, log=low > 0 and high / low >= FACTOR, whole=isinstance(taken[0], int))
 
 
 def draw(ranges: list[Range], seed: int, trial: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kit.console import clock, table
 from kit.errors import DiskError, KitError, Stopped, Usage
 from kit.inference.blend_weights import Gain, gained
 from kit.pipeline import search_space
-from kit.pipeline.plan import Plan
+from kit.pipeline.plan import Plan, family_of
 from kit.pipeline.run import working
 from kit.pipeline.search_space import Range
 from kit.storage import frames, run_lifecycle
@@ -71,7 +71,8 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
     plan = replace(plan, config=plan.config.changed(time_budget=0.0))
     if 0 in (plan.config.lr, plan.config.batch):
         raise Usage("--lr auto and --batch auto are found before a run: give a number to tune around.")
-    tried = search_space.parsed(tuned, plan.config) if tuned else search_space.usual(plan.config)
+    family = family_of(plan.adapter, plan.config)
+    tried = search_space.parsed(tuned, plan.config, family) if tuned else search_space.usual(plan.config, family)
     known = plan.known | {"ranges": [str(one) for one in tried]}
     with target.locked():
         run_lifecycle.refuse_other(target, known, fresh)
@@ -169,7 +170,7 @@ def summary(tuned: Tuned, command: str) -> str:
     """The ten best trials and the preset, what was gained, and (`command` and its flags) how to run it."""
     shown = [*tuned.trials[:SHOWN], *(one for one in tuned.trials[SHOWN:] if not one.number)]
     names = [one.partition("=")[0] for one in tuned.run.info["ranges"]]
-    config = configs.Config(**tuned.run.info["config"])
+    config = configs.Config.of(tuned.run.info["config"])
     rows = [
         [
             str(one.number) if one.number else "preset",
@@ -188,9 +189,7 @@ def summary(tuned: Tuned, command: str) -> str:
     )
     if not tuned.gain.pays:
         return f"{text}{said}: no more than noise, keep the preset"
-    flags = " ".join(
-        f"{configs.flag(configs.KNOBS[key])} {configs.shown(key, value)}" for key, value in tuned.best.knobs.items()
-    )
+    flags = " ".join(f"{configs.flag(key)} {configs.shown(key, value)}" for key, value in tuned.best.knobs.items())
     return f"{text}{said}\n{command} {flags}"
 
 

@@ -17,6 +17,7 @@ from kit.models.base import ROWS_PER_PASS, FoldModule
 from kit.models.batch import Batch, Feed, taken
 from kit.training.fold import Fold
 from kit.training.loaders import Batches
+from kit.training.trainer_options import overfitted
 from kit.training.workers import WorkerBatches
 
 
@@ -47,10 +48,11 @@ class FoldData(pl.LightningDataModule):
         feed = self._plain_feed() if kind is None else kind.feed(
             fold.x, fold.config, len(fold.train), mirror=fold.mirror, parts=fold.parts
         )  # fmt: skip
+        rows = fold.train[: overfitted(fold.config, len(fold.train), feed.batch)]
         options: dict[str, Any] = {"seed": fold.config.seed, "fold": fold.number, "accumulate": fold.config.accumulate}
         if feed.pictures is None:
-            return Batches(feed, fold.y, fold.train, **options)
-        return WorkerBatches(feed, fold.y, fold.train, workers=fold.config.workers, say=self.tell, **options)
+            return Batches(feed, fold.y, rows, **options)
+        return WorkerBatches(feed, fold.y, rows, workers=fold.config.workers, say=self.tell, **options)
 
     def val_dataloader(self) -> Rows:
         return self._rows("train", self.fold.x, self.fold.valid, torch.from_numpy(self.fold.y))

@@ -18,7 +18,7 @@ from kit.console import Progress
 from kit.errors import KitError
 from kit.models import devices, registry
 from kit.models.base import FoldModule, FoldTrainer
-from kit.training import callbacks
+from kit.training import callbacks, trainer_options
 from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
 from kit.training.loggers import Log
@@ -94,14 +94,16 @@ def _fit(
         state.until = deadline(module)
         module.end_by(state.until)
     progress.fold(fold.name, skipped=(batches.epoch * batches.steps + batches.start) * len(fold.train) // batches.steps)
+    own = trainer_options.checked(copy.deepcopy(fold.parts.callbacks))
+    logged = callbacks.LastValues() if own or fold.parts.modules else None
     if batches.epoch < config.epochs:
         following = [
             snapshots, callbacks.Deadline(state), callbacks.Seeds(fold), callbacks.History(state), callbacks.FiniteLoss(state),
-            callbacks.Validation(state, stop), callbacks.Report(state, progress, logs), *copy.deepcopy(fold.parts.callbacks),
+            callbacks.Validation(state, stop), *own, callbacks.Report(state, progress, logs, logged),
         ]  # fmt: skip
         try:
             with quiet_lightning():
-                trainer = make_trainer(config, state, following)
+                trainer = make_trainer(config, state, following, logged)
                 trainer.fit(module, train_dataloaders=batches)
         except BaseException:
             logs.close()
@@ -133,8 +135,11 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(level)
 
 
-def make_trainer(config: Config, state: FitState, following: list[pl.Callback]) -> FoldTrainer:
-    """A Trainer that does nothing but train: the kit's callbacks keep, log and show."""
+def make_trainer(
+    config: Config, state: FitState, following: list[pl.Callback], logger: callbacks.LastValues | None = None
+) -> FoldTrainer:
+    """A Trainer that does nothing but train: the kit's callbacks keep, log and show. `logger`: for an adapter's own parts."""
+    further = {name: value for name, value in trainer_options.options(config).items() if name != trainer_options.ROWS}
     return FoldTrainer(
         accelerator="gpu" if config.devices == "gpu" else "cpu",
         devices=1,
@@ -144,11 +149,12 @@ def make_trainer(config: Config, state: FitState, following: list[pl.Callback]) 
         max_epochs=config.epochs - state.batches.epoch,
         callbacks=following,
         profiler="simple" if config.profile else None,
-        logger=False,
+        logger=logger or False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         limit_val_batches=0,
+        **further,
     )

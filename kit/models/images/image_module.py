@@ -173,8 +173,9 @@ class ImageModule(NetModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         c, epoch = self.config, batch.epoch
-        images = self.augmented(self.cropped(batch.x), batch)
-        images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
+        images, other, share = self.augmented(self.cropped(batch.x), batch), None, 1.0
+        if self.own_augmentation is None:
+            images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
         logits, scaled = self.logits(images), self.scaled(batch.y)
         loss = self.labels.loss(logits, scaled, c.label_smoothing)
         if other is not None:

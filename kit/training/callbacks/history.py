@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers.logger import Logger
 
 from kit.console import Progress
 from kit.errors import Diverged
@@ -73,11 +75,30 @@ class FiniteLoss(pl.Callback):
             raise Diverged(f"{where}: the loss is {loss.item()}. Try a lower --lr, or --precision fp32.")
 
 
-class Report(pl.Callback):
-    """Hands steps and epochs on to the progress on the terminal and to the loggers (`--logger`)."""
+class LastValues(Logger):
+    """What an adapter's callbacks and module log by Lightning's ways; the epoch's row of history takes the last values."""
 
-    def __init__(self, state: FitState, progress: Progress, logs: Log):
-        self.state, self.progress, self.logs = state, progress, logs
+    name, version = "kit", ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, float] = {}
+
+    def log_hyperparams(self, *params: Any, **more: Any) -> None:
+        """Nothing: `run.json` has them."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.values |= {name: float(value) for name, value in metrics.items() if name != "epoch"}
+
+
+class Report(pl.Callback):
+    """Hands steps and epochs on to the progress on the terminal and to the loggers (`--logger`).
+
+    `own`: what an adapter's callbacks and module logged, which joins the row of history.
+    """
+
+    def __init__(self, state: FitState, progress: Progress, logs: Log, own: LastValues | None = None):
+        self.state, self.progress, self.logs, self.own = state, progress, logs, own
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.logs.start(self.state.history)
@@ -89,6 +110,8 @@ class Report(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         row, metric = self.state.history[-1], self.state.fold.metric.name
+        if self.own is not None:
+            row.update({name: value for name, value in self.own.values.items() if name not in row})
         self.logs.epoch(row)
         scores = {f"{split} {metric}": row[f"{split}_{metric}"] for split in ("val", "train") if f"{split}_{metric}" in row}
         first = dict([*scores.items()][:1])

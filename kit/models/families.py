@@ -1,0 +1,115 @@
+"""Families: what the kit's models have in common with each other, and which knobs each of them heeds. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kit import knobs
+from kit.config import KNOBS, Config
+from kit.errors import Usage, did_you_mean
+from kit.parts import NONE, Parts
+
+if TYPE_CHECKING:
+    from kit.models.base import FoldModule
+
+SHARED = {
+    "model", "limit", "text", "target", *knobs.names(knobs.FoldKnobs),
+    *(knobs.names(knobs.MachineKnobs) - {"layout", "workers", "cache_gb"}),
+}  # fmt: skip
+PICTURES = knobs.names(knobs.DataKnobs, knobs.ModelKnobs, knobs.TrainingKnobs, knobs.InferenceKnobs, knobs.MachineKnobs)
+TUNED = ("lr", "weight_decay", "label_smoothing")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that are one module. `module`: where its class is; `names`: what `--model` calls them, none: by other names.
+
+    `heeds`: the knobs that change something for it; `tuned`: those that `kit tune` tries unasked; `one_step`: is a fit one
+    step on all rows, on the CPU? `precise`: does it compute in fp32 unless told otherwise? `plain`: is channels_last none of
+    its memory formats?
+    """
+
+    name: str
+    module: str
+    heeds: frozenset[str]
+    names: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = TUNED
+    one_step: bool = False
+    precise: bool = False
+    plain: bool = False
+
+    def load(self) -> type[FoldModule]:
+        """The class of its modules. Imports torch."""
+        place, _, name = self.module.partition(":")
+        return getattr(import_module(place), name)
+
+
+IMAGE = Family("image", "kit.models.images.image_module:ImageModule", frozenset(PICTURES | SHARED))
+READER = Family(
+    "reader", "kit.models.images.reader_module:ReaderModule", frozenset((PICTURES | SHARED) - {"label_smoothing", "huber"}),
+    names=("reader",), tuned=("lr", "weight_decay"),
+)  # fmt: skip
+NGRAMS = Family(
+    "ngrams", "kit.models.texts.ngram_module:NgramModule",
+    frozenset(SHARED | knobs.names(knobs.NgramKnobs) | {"label_smoothing"}),
+    names=("ngrams",), tuned=("inverse_penalty",), one_step=True, plain=True,
+)  # fmt: skip
+TRANSFORMER = Family(
+    "transformer", "kit.models.texts.transformer_module:TransformerModule",
+    frozenset(SHARED | knobs.names(knobs.ModelKnobs, knobs.TrainingKnobs, knobs.TransformerKnobs) - {"width"} | {"views"}),
+    plain=True,
+)  # fmt: skip
+MLP = Family(
+    "mlp", "kit.models.tables.mlp_module:MLPModule",
+    frozenset(
+        SHARED | knobs.names(knobs.TrainingKnobs) | {"width", "dropout", "from_run", "strategy", "unfreeze", "layer_decay"}
+    ),
+    names=("mlp",), tuned=("lr", "weight_decay", "dropout", "width"), precise=True, plain=True,
+)  # fmt: skip
+BOOSTING = Family(
+    "boosting", "kit.models.tables.boosting_module:BoostingModule", frozenset(SHARED | knobs.names(knobs.BoostingKnobs)),
+    names=("boosting",), tuned=("shrinkage", "leaves", "trees"), one_step=True, plain=True,
+)  # fmt: skip
+BY_KIND: dict[str, tuple[Family, ...]] = {"text": (NGRAMS, TRANSFORMER), "table": (MLP, BOOSTING)}  # else pictures
+
+
+def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Family:
+    """The family of `--model` for a kind of inputs; `reading`: are the labels a text to be read?
+
+    Raises Usage for a model of other inputs. A module of an adapter's own heeds every knob, as far as the kit can tell.
+    """
+    if model in parts.modules:
+        return Family(model, "", frozenset({*KNOBS, *parts.knobs}), names=(model,))
+    choice = BY_KIND.get(kind, (READER,) if reading else (IMAGE,))
+    for family in choice:
+        if model in family.names or not family.names:
+            return family
+    known = [*(name for family in choice for name in family.names), *parts.modules]
+    if reading:
+        raise Usage(f"--model {model}: does not read; texts are read by --model reader.")
+    raise Usage(f"--model {model}: for a {kind} there are {' and '.join(known)}.{did_you_mean(model, known)}")
+
+
+def vain(config: Config, family: Family) -> list[str]:
+    """What some of a Config's choices do to others that was hardly meant."""
+    if "strategy" not in family.heeds:
+        return []
+    known, lines = config.weights or config.from_run, []
+    if config.strategy != "full" and not known:
+        lines.append(f"--strategy {config.strategy} freezes a backbone that has learned nothing: no --weights, no --from")
+    if config.strategy in ("freeze-unfreeze", "gradual") and config.unfreeze >= config.epochs:
+        lines.append(f"--unfreeze {config.unfreeze} is never reached in {config.epochs} epochs: only the head learns")
+    if config.weights and config.from_run:
+        lines.append("--from takes the place of --weights")
+    return lines
+
+
+def grouped(heeded: Sequence[str] | frozenset[str], own: dict[str, Any] | None = None) -> dict[str, list[str]]:
+    """The heeded knobs by the headings that `kit run --help` shows; those of an adapter's own first."""
+    groups = {str(group.__doc__): [field.name for field in fields(group)] for group in knobs.GROUPS}
+    shown = {heading: [name for name in names if name in heeded] for heading, names in groups.items()}
+    first = {"This adapter's own.": list(own)} if own else {}
+    return {**first, **{heading: names for heading, names in shown.items() if names}}

@@ -1,0 +1,237 @@
+"""Study: a competition read, checked and dealt into folds, for a training loop of one's own; and the run made of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+
+from kit.console import say
+from kit.errors import BadData, Usage, listed
+from kit.models import devices, registry
+from kit.models.base import FoldModule
+from kit.pipeline import crossval, scoring
+from kit.pipeline.plan import Plan, family_of, planned
+from kit.pipeline.preparation import Session, Work, fold_of, prepare
+from kit.storage import ledger, run_lifecycle
+from kit.storage.run_folder import Run
+from kit.training.datamodule import FoldData
+from kit.training.deadline import Budget
+from kit.training.signals import Stop
+
+MODEL = "study"  # in the place of `--model`: no other run is taken for a study, or the other way round
+SLACK = 1e-3  # by which probabilities may miss 0 and 1, and those that exclude each other the sum of 1
+
+Predictions: TypeAlias = np.ndarray | torch.Tensor | pd.DataFrame | Sequence[torch.Tensor]
+
+
+class StudyFold:
+    """One fold of a study: its rows, and a place for what your model predicts for them."""
+
+    def __init__(self, work: Work, number: int):
+        self.work, self.number = work, number
+        self.fit = fold_of(work, number, work.config)
+        self.data = FoldData(self.fit, work.test.rows)
+        self.began = time.monotonic()
+
+    @property
+    def train_ids(self) -> pd.Index:
+        """The ids of the rows to train on."""
+        return self.work.tables.train.index[self.fit.train]
+
+    @property
+    def validation_ids(self) -> pd.Index:
+        """The ids of the rows to validate on, in the order of `data.val_dataloader()`."""
+        return self.work.tables.train.index[self.fit.valid]
+
+    @property
+    def test_ids(self) -> pd.Index:
+        """The ids of the test rows, in the order of `data.predict_dataloader()`."""
+        return self.work.tables.sample.index
+
+    @property
+    def saved(self) -> bool:
+        """Are there sound predictions of this fold already?"""
+        return crossval.finished(self.fit.folder) is not None
+
+    def module(self, **knobs: Any) -> FoldModule:
+        """The kit's own module for this fold, ready for any Trainer: `fold.module(model="resnet18", lr=1e-3)`.
+
+        What is learned before the first step (normalisation, vocabulary, scale of targets) is learned from the training rows.
+        Its schedule has as many steps as the Trainer says. Raises Usage for unknown knobs.
+        """
+        config = self.fit.config.changed(**knobs)
+        family = family_of(self.work.adapter, config)
+        if family.one_step:
+            raise Usage(f"fold.module(model={config.model!r}): its fit is one step of the kit's own; use kit.run.")
+        fit = replace(self.fit, config=devices.choose(config, family))
+        module = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
+        module.learn(fit.x, fit.train, fit.y)
+        module.score_by(fit.metric)
+        return module
+
+    def save(self, validation: Predictions, test: Predictions) -> float:
+        """Keep the predictions of this fold's model; returns their score on the validation rows.
+
+        Each is [rows, columns] in the rows' order (an array, a tensor, what `trainer.predict` returns), or a frame by id:
+        probabilities, or values in the targets' own units, a column for each of `study.columns`. Raises Usage for another
+        shape or scale and for missing or unknown ids, BadData for NaN; nothing is written then.
+        """
+        labels, folder = self.work.tables.labels, self.fit.folder
+        where = f"fold {self.number}"
+        columns = list(labels.columns)
+        parts = {"validation": (validation, self.validation_ids), "test": (test, self.test_ids)}
+        checked = {name: checked_predictions(*part, columns, f"{where}, {name}") for name, part in parts.items()}
+        for name, values in checked.items() if labels.bounded else ():
+            _refuse_unbounded(values, f"{where}, {name}", labels.exclusive)
+        crossval.write_predictions(self.work, folder / "oof.csv", checked["validation"], self.validation_ids)
+        crossval.write_predictions(self.work, folder / "test.csv", checked["test"], self.test_ids)
+        score = self.fit.score(checked["validation"])
+        seconds = {"train": time.monotonic() - self.began, "predict": 0.0}
+        crossval.seal(folder, {"rows": len(self.fit.train), "epochs": "", "score": score, "seconds": seconds})
+        return score
+
+
+class Study:
+    """A competition's rows, dealt into folds; trains nothing. See `kit.study`."""
+
+    def __init__(self, plan: Plan, target: Run, *, resume: bool, quiet: bool):
+        self.plan, self.run = plan, target
+        config = devices.choose(plan.config.changed(final="folds"), family_of(plan.adapter, plan.config))
+        known: Mapping[str, Any] = plan.known | {"config": plan.config.json() | {"model": MODEL, "final": "folds"}}
+        with target.locked():
+            run_lifecycle.refuse_other(target, known, fresh=not resume)
+            run_lifecycle.start(target, known, plan.origins, plan.preset, plan.root)
+            target.note(**devices.note(config), study=True)
+            session = Session(stop=Stop(), budget=Budget(0.0, 0.0), began=time.monotonic(), quiet=quiet)
+            self.work = prepare(target, plan.adapter, config, plan.root, session)
+        self.work.progress.close()
+        self.folds = [StudyFold(self.work, number) for number in self.work.folds.numbers]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a prediction: a probability of each class, or a value for each name."""
+        return list(self.work.tables.labels.columns)
+
+    @property
+    def notes(self) -> list[str]:
+        """What reading and dealing found: rows without an answer, duplicates, columns that are not used."""
+        return list(self.run.info["notes"])
+
+    def __len__(self) -> int:
+        return len(self.folds)
+
+    def __iter__(self) -> Iterator[StudyFold]:
+        for fold in self.folds:
+            fold.began = time.monotonic()
+            yield fold
+
+    def finish(self, name: str = "") -> Run:
+        """A complete run of the folds' predictions: scores, `oof.csv`, `test.csv`, the checked submission.
+
+        `name`: of the run, which then lies in `runs/COMPETITION/NAME`. Raises Usage where a fold was not saved, or where
+        another run has this name.
+        """
+        missing = [fold.number for fold in self.folds if not fold.saved]
+        if missing:
+            raise Usage(
+                f"{self.run.path}: fold {listed(missing)} was not saved. Call fold.save(validation=…, test=…) for each."
+            )
+        with self.run.locked():
+            scoring.finish(self.work)
+        made = self._renamed(name) if name else self.run
+        ledger.add_run(made)
+        return made
+
+    def _renamed(self, name: str) -> Run:
+        target = Run(self.run.path.parent / name)
+        if target.path.exists() and (target.info or any(target.path.iterdir())):
+            same = target.info.get("study") and target.info["config"] == self.run.info["config"]
+            if not same:
+                raise Usage(f"{target.path} holds another run. Give finish() another name.")
+            run_lifecycle.clear(target)
+        target.path.mkdir(parents=True, exist_ok=True)
+        for path in [*self.run.path.iterdir()]:
+            if path.name not in (".lock", ".holder"):
+                path.rename(target.path / path.name)
+        return target
+
+
+def study(
+    name: str, data: str | Path | None, preset: str, out: str | Path | None, resume: bool, quiet: bool, knobs: Mapping[str, Any]
+) -> Study:
+    """See `kit.study`."""
+    plan = planned(name, data, preset, knobs)
+    made = Study(plan, Run(plan.folder("study", out)), resume=resume, quiet=quiet)
+    if not quiet:
+        tables = made.work.tables
+        rows = f"{len(tables.train):,} training rows in {len(made)} folds, {len(tables.sample):,} test rows"
+        say(f"{made.run.path}  from {plan.root}: {rows}")
+    return made
+
+
+def checked_predictions(given: Predictions, ids: pd.Index, columns: list[str], where: str) -> np.ndarray:
+    """Predictions as float32 [rows, columns] in the order of `ids`.
+
+    Raises Usage for another shape or other ids, BadData for NaN.
+    """
+    if isinstance(given, pd.DataFrame):
+        given = _by_id(given, ids, columns, where)
+    values = np.concatenate([_array(part) for part in given]) if isinstance(given, list | tuple) else _array(given)
+    values = values[:, None] if values.ndim == 1 and len(columns) == 1 else values
+    if values.shape != (len(ids), len(columns)):
+        raise Usage(
+            f"{where}: {list(values.shape)} predictions; {len(ids):,} rows × {len(columns)} columns are wanted"
+            f" ({listed(columns)})."
+        )
+    if not np.isfinite(values).all():
+        rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        raise BadData(f"{where}: NaN or infinity for {len(rows):,} rows (ids {listed(ids[rows[:3]])}).")
+    return values.astype(np.float32)
+
+
+def _array(part: Any) -> np.ndarray:
+    return part.detach().float().cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part)
+
+
+def _by_id(frame: pd.DataFrame, ids: pd.Index, columns: list[str], where: str) -> np.ndarray:
+    index = frame.index.astype(str)
+    missing, strange = ids[~ids.isin(index)], index[~index.isin(ids)]
+    if len(missing) or len(strange) or index.has_duplicates:
+        what = f"no row of id {listed(missing, 3)}" if len(missing) else f"unknown or repeated ids ({listed(strange, 3)})"
+        raise Usage(f"{where}: the frame has {what}. Its index holds the ids, each once.")
+    absent = [name for name in columns if name not in frame.columns]
+    if absent:
+        raise Usage(f"{where}: the frame has no column {listed(absent)}.")
+    return frame.set_axis(index).loc[ids, columns].to_numpy(np.float64)
+
+
+def _refuse_unbounded(values: np.ndarray, where: str, exclusive: bool) -> None:
+    """Raise Usage for what cannot be probabilities: logits, say."""
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    if low < -SLACK or high > 1 + SLACK:
+        raise Usage(
+            f"{where}: values from {low:.3g} to {high:.3g}; probabilities from 0 to 1 are wanted.\n"
+            f"Logits become such by {'softmax' if exclusive else 'sigmoid'}."
+        )
+    sums = values.sum(axis=1)
+    if exclusive and len(values) and np.abs(sums - 1).max() > SLACK * values.shape[1]:
+        raise Usage(f"{where}: a row's probabilities sum up to {sums.min():.3g} to {sums.max():.3g}, not to 1.")
+
+
+def stored_answers(run: Run, ids: pd.Index) -> pd.DataFrame:
+    """The predictions that a study's run holds, for these ids. Raises Usage for rows that it does not hold."""
+    known = run.test
+    missing = ids[~ids.isin(known.index)]
+    if len(missing):
+        raise Usage(
+            f"{run.path}: made by kit.study, so it holds predictions and no models; not of {len(missing):,} of these rows"
+            f" (ids {listed(missing, 3)})."
+        )
+    return known.loc[ids]

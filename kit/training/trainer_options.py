@@ -1,0 +1,83 @@
+"""Options of Lightning's Trainer that the kit has no knob for (`--trainer KEY=VALUE`), and an adapter's callbacks."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, Timer
+
+from kit.config import Config
+from kit.errors import Usage, did_you_mean
+
+ROWS = "overfit_batches"  # fewer rows are trained on: the kit deals the batches
+INSTEAD = {
+    "accelerator": "--devices", "devices": "--devices", "precision": "--precision", "max_epochs": "--epochs",
+    "accumulate_grad_batches": "--accumulate", "gradient_clip_val": "--clip", "max_time": "--time-budget",
+    "logger": "--logger", "enable_checkpointing": "--checkpoint", "profiler": "--profile",
+    "callbacks": "the adapter's `callbacks`",
+    "limit_train_batches": f"--trainer {ROWS}=N, or --limit", "limit_val_batches": "--val-every",
+    "check_val_every_n_epoch": "--val-every", "val_check_interval": "--val-every", "limit_predict_batches": "--limit",
+    "limit_test_batches": "--limit", "fast_dev_run": f"--trainer {ROWS}=1 --epochs 1", "enable_progress_bar": "--quiet",
+}  # fmt: skip
+BREAKS = (
+    "strategy", "num_nodes", "max_steps", "min_steps", "min_epochs", "num_sanity_val_steps", "use_distributed_sampler",
+    "reload_dataloaders_every_n_epochs", "barebones", "plugins", "sync_batchnorm", "model_registry", "enable_model_summary",
+)  # fmt: skip
+
+
+def options(config: Config) -> dict[str, Any]:
+    """The options as the Trainer takes them, `overfit_batches` among them.
+
+    Raises Usage for one that it does not know, that the kit has a knob for, or that would break folds or resumption.
+    """
+    known = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
+    found = {}
+    for part in filter(None, (text.strip() for text in config.trainer.split(","))):
+        name, _, text = part.partition("=")
+        if name not in known:
+            raise Usage(f"--trainer {name}: Lightning's Trainer has no such option.{did_you_mean(name, known)}")
+        if name in INSTEAD:
+            raise Usage(f"--trainer {name}: the kit sets it. Use {INSTEAD[name]}.")
+        if name in BREAKS:
+            raise Usage(
+                f"--trainer {name}: refused, as folds and resumption depend on it. See kit.study for a loop of your own."
+            )
+        if not text:
+            raise Usage(f"--trainer {part}: KEY=VALUE is wanted, as {ROWS}=2.")
+        found[name] = _value(text)
+    return found
+
+
+def overfitted(config: Config, rows: int, batch: int) -> int:
+    """How many of so many training rows are trained on: all, or those of `overfit_batches` (a number, or a share)."""
+    wanted = options(config).get(ROWS, 0)
+    if not wanted:
+        return rows
+    if not isinstance(wanted, int | float) or wanted < 0 or (isinstance(wanted, float) and wanted > 1):
+        raise Usage(f"--trainer {ROWS}={wanted}: a number of batches is wanted, or a share from 0 to 1.")
+    return max(2, min(rows, wanted * batch if isinstance(wanted, int) else round(wanted * rows)))
+
+
+def checked(callbacks: Sequence[Any]) -> list[pl.Callback]:
+    """An adapter's callbacks. Raises Usage for what is none, and for those whose work the kit does itself."""
+    for callback in callbacks:
+        if not isinstance(callback, pl.Callback):
+            raise Usage(f"callbacks: {callback!r} is no callback of Lightning; write callbacks = [LearningRateMonitor()].")
+        instead = {Checkpoint: "--checkpoint best", EarlyStopping: "--early-stop", Timer: "--time-budget"}
+        for kind, flag in instead.items():
+            if isinstance(callback, kind):
+                raise Usage(
+                    f"callbacks: {type(callback).__name__} is the kit's own work in `kit run`. Use {flag}, or kit.study."
+                )
+    return list(callbacks)
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
