@@ -93,6 +93,12 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     raise Usage(f"--model {model}: for a {kind} there are {' and '.join(known)}.{did_you_mean(model, known)}")
 
 
+def smallest(kind: str, reading: bool = False) -> str:
+    """What `--model` says for the kit's own model of a kind of inputs that is tried the fastest."""
+    choice = BY_KIND.get(kind, (READER,) if reading else (IMAGE,))
+    return choice[0].names[0] if choice[0].names else "convnet"
+
+
 def vain(config: Config, family: Family) -> list[str]:
     """What some of a Config's choices do to others that was hardly meant."""
     if "strategy" not in family.heeds:

@@ -16,10 +16,11 @@ from kit import labels as all_labels
 from kit.competition import Adapter, Tables, submission
 from kit.competition.synthetic import fabricate
 from kit.config import VIEW_KINDS, Config
-from kit.data import folds, tta
+from kit.data import augmentation, folds, tta
 from kit.errors import KitError
-from kit.inputs.cells import Cells
-from kit.inputs.text import Texts
+from kit.inputs.base import kind_of
+from kit.labels.tracking import tracked
+from kit.models import families, registry
 
 ROWS = 8
 
@@ -60,7 +61,8 @@ def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
             return
         yield "a folder fabricated from the facts can be read", ""
         bench = Bench(subject, tables, y, x, np.random.default_rng(0))
-        for name, check in (CHECKS if isinstance(x, Texts | Cells) else CHECKS | PICTURES).items():
+        chosen = CHECKS | (PICTURES if kind_of(x) == "images" else {}) | (MODELS if subject.parts.models else {})
+        for name, check in (chosen | (AUGMENTATIONS if subject.parts.augmentations else {})).items():
             try:
                 yield name, "" if check(bench) else "it does not hold"
             except (KitError, ValueError, IndexError, KeyError, RuntimeError, TypeError) as fault:
@@ -123,8 +125,6 @@ def _activation_in_range(b: Bench) -> bool:
 
 
 def _tracked_metrics_work(b: Bench) -> bool:
-    from kit.labels.tracking import tracked
-
     values = tracked(b.tables.labels, torch.from_numpy(b.certain), torch.from_numpy(b.y))
     return all(value == value for value in values.values())
 
@@ -156,18 +156,35 @@ def _views_keep_the_shape(b: Bench) -> bool:
     return all(view.do(batch).shape == batch.shape for view in every)
 
 
-def _module_predicts(b: Bench) -> bool:
-    from kit.models import registry
-
-    own = "reader" if b.tables.labels.kind == "reading" else "convnet"
-    model = {Texts: "ngrams", Cells: "mlp"}.get(type(b.x), own)
-    config = Config(model=model, width=4, layout="contiguous")
-    module = registry.make(config, b.tables.labels, b.x, steps=1).eval()
+def _predicts(b: Bench, model: str) -> bool:
+    """Does a module of this model predict the rows, once it has learned what it learns before the first step?"""
+    preset = next(iter(b.adapter.presets.values()), Config())
+    config = preset.changed(model=model, width=4, layout="contiguous", augment="none", crop="none", views=1, weights="")
+    module = registry.make(config, b.tables.labels, b.x, steps=1, parts=b.adapter.parts).eval()
     module.learn(b.x, np.arange(ROWS), b.y)
     module.finish()
     with torch.inference_mode():
         out = module.predict_step(module.gather(b.x, np.arange(ROWS)))
     return out.shape == (ROWS, len(b.tables.labels.columns)) and bool(torch.isfinite(out).all())
+
+
+def _module_predicts(b: Bench) -> bool:
+    return _predicts(b, families.smallest(kind_of(b.x), b.tables.labels.reads))
+
+
+def _own_models_predict(b: Bench) -> bool:
+    return all(_predicts(b, model) for model in b.adapter.parts.models)
+
+
+def _own_augmentations_keep_the_shape(b: Bench) -> bool:
+    pictures = torch.from_numpy(b.x).permute(0, 3, 1, 2)
+    for own in b.adapter.parts.augmentations.values():
+        one_by_one = augmentation.is_compose(own)
+        if not one_by_one and own(pictures).shape != pictures.shape:
+            return False
+        if one_by_one and own(image=np.ascontiguousarray(b.x[0]))["image"].shape[:2] != b.x.shape[1:3]:
+            return False
+    return True
 
 
 CHECKS: dict[str, Callable[[Bench], bool]] = {
@@ -201,3 +218,7 @@ PICTURES: dict[str, Callable[[Bench], bool]] = {
     "pictures have the channels declared": lambda b: b.x.shape[-1] == b.adapter.competition.inputs.channels,
     "views keep the shape": _views_keep_the_shape,
 }  # fmt: skip
+MODELS: dict[str, Callable[[Bench], bool]] = {"the adapter's own networks and modules predict these rows": _own_models_predict}
+AUGMENTATIONS: dict[str, Callable[[Bench], bool]] = {
+    "the adapter's own augmentations keep the pictures' shape": _own_augmentations_keep_the_shape,
+}

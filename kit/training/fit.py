@@ -130,6 +130,7 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # for other Trainers
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a resumed fit
         yield
     logger.setLevel(level)
@@ -139,7 +140,8 @@ def make_trainer(
     config: Config, state: FitState, following: list[pl.Callback], logger: callbacks.LastValues | None = None
 ) -> FoldTrainer:
     """A Trainer that does nothing but train: the kit's callbacks keep, log and show. `logger`: for an adapter's own parts."""
-    further = {name: value for name, value in trainer_options.options(config).items() if name != trainer_options.ROWS}
+    further = {"log_every_n_steps": max(1, min(50, state.batches.steps)), **trainer_options.options(config)}
+    further.pop(trainer_options.ROWS, None)
     return FoldTrainer(
         accelerator="gpu" if config.devices == "gpu" else "cpu",
         devices=1,
