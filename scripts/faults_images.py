@@ -16,12 +16,14 @@ KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 SMALL_SHM = """
 import sys; sys.path.insert(0, {root!r})
 import numpy as np
-from kit import photos
 from kit.config import Config
+from kit.models.images.image_module import ImageModule
+from kit.training.workers import WorkerBatches
 said = []
 images = np.zeros((64, 224, 224, 3), np.uint8)
-feed = photos.make(images, np.zeros(64, int), np.arange(64), Config(augment="photo", workers=4, batch=32), 0, True, said.append)
-print(len(list(feed)), feed.workers, *said)
+feed = ImageModule.feed(images, Config(augment="photo", batch=32), 64, mirror=True)
+batches = WorkerBatches(feed, np.zeros(64, int), np.arange(64), workers=4, say=said.append, seed=0, fold=0)
+print(len(list(batches)), batches.workers, *said)
 """
 
 
@@ -69,7 +71,7 @@ def many(folder: Path, seconds: float) -> str:
     from kit.inputs import Images
     from kit.labels import OneOf
     from kit.models import prediction
-    from kit.models.images import image_module as modules
+    from kit.models.images.image_module import ImageModule
     from kit.storage import array_cache
 
     rng = np.random.default_rng(0)
@@ -87,7 +89,7 @@ def many(folder: Path, seconds: float) -> str:
     ids = [str(i) for i in range(300_000)]
     rows = Images("train/{id}.png", test="test/{id}.png").load(folder, pd.DataFrame(index=ids), "test", 0).rows
     config = Config(width=4, devices="cpu", precision="fp32", layout="contiguous")
-    module = modules.make(config, OneOf("x", ("a", "b")), 3, 32, True, 1).eval()
+    module = ImageModule.of(config, OneOf("x", ("a", "b")), rows, steps=1, mirror=True).eval()
     predicted = prediction.predict(module, rows, None, config)
     same = bool((predicted[:200] == predicted[200:400]).all() and len(predicted) == 300_000)
     grown = (_own_memory() - before) >> 20

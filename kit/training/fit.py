@@ -130,7 +130,7 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # for other Trainers
+        warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # the kit's Validation runs instead
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a resumed fit
         yield
     logger.setLevel(level)

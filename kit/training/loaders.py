@@ -66,6 +66,8 @@ class Batches:
                 batch = self.collate(rows, epoch, step, self.feed.collate(rows))
                 self.move_on(step)
                 yield batch
+        if start == self.steps:  # nothing was left of this epoch
+            self.move_on(start - 1)
 
     def move_on(self, step: int) -> None:
         """The batch of this step is handed out: go on behind it."""

@@ -61,6 +61,8 @@ class WorkerBatches(Batches):
                     batch = self.collate(order[step], epoch, step, images)
                     self.move_on(step)
                     yield batch
+                if self.start == self.steps:  # nothing was left of this epoch
+                    self.move_on(self.start - 1)
             except RuntimeError as fault:
                 if not str(fault).startswith(DEATHS):
                     raise

@@ -56,9 +56,12 @@ def kit_fit(texts: list[str], y: np.ndarray, a: argparse.Namespace) -> tuple[flo
     config = devices.choose(TRANSFORMER.changed(**knobs), "text")
     x, rows = Texts(texts), np.arange(a.rows)
     with tempfile.TemporaryDirectory() as folder:
-        fold = Fold("", 0, Path(folder), x, y[:, None].astype(np.float32), rows, rows[:0], config, Columns(("p",)), auc)
+        fold = Fold(
+            name="", number=0, folder=Path(folder), x=x, y=y[:, None].astype(np.float32), train=rows, valid=rows[:0],
+            config=config, labels=Columns(("p",)), metric=auc,
+        )  # fmt: skip
         began = time.perf_counter()
-        module, _ = fit(fold, Stop(), Progress(quiet=True))
+        module = fit(fold, Stop(), Progress(quiet=True)).module
         seconds = time.perf_counter() - began
         return seconds, prediction.predict(module, x, np.arange(a.rows, len(texts)), config)[:, 0]
 

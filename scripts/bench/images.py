@@ -42,24 +42,28 @@ def fold_zero(data: Path, rows: int) -> Any:
     images = facts.inputs.load(data, tables.train, "train", 0).rows
     config = devices.choose(adapter.preset("fast").changed(epochs=1, snapshot=1e9))
     train, valid = np.arange(rows), np.arange(rows, rows + 2000)
-    return Fold("bench", 0, Path("none"), images, y, train, valid, config, tables.labels, facts.metric, mirror=True)
+    return Fold(
+        name="bench", number=0, folder=Path("none"), x=images, y=y, train=train, valid=valid, config=config,
+        labels=tables.labels, metric=facts.metric, mirror=True,
+    )  # fmt: skip
 
 
 def train_kit(data: Path, rows: int) -> dict[str, float]:
     """The kit's own fit, and how long its feed alone takes."""
     from kit.console import Progress
     from kit.data import augmentation
-    from kit.training import datamodule
+    from kit.models.images.image_module import ImageModule
+    from kit.training.datamodule import FoldData
     from kit.training.fit import fit
     from kit.training.signals import Stop
 
     fold = fold_zero(data, rows)
-    _, keeper = fit(fold, Stop(), Progress(quiet=True))
-    feed = datamodule.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
+    seconds = fit(fold, Stop(), Progress(quiet=True)).state.seconds
+    batches = FoldData(fold, module=ImageModule).train_dataloader()
     began = time.perf_counter()
-    for batch in feed:
-        augmentation.apply(fold.config.augment, batch["images"], 0, 0, batch["rows"], True)
-    return {"rate": rows / keeper.seconds, "wait": (time.perf_counter() - began) / keeper.seconds}
+    for batch in batches:
+        augmentation.apply(fold.config.augment, batch.x, 0, 0, batch.rows, True)
+    return {"rate": rows / seconds, "wait": (time.perf_counter() - began) / seconds}
 
 
 def train_plain(data: Path, rows: int) -> dict[str, float]:
@@ -85,7 +89,7 @@ def train_plain(data: Path, rows: int) -> dict[str, float]:
     class Plain(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.net = networks.make("whitened", 3, 32, 10, fold.config.width)
+            self.net = networks.make("whitened", 3, 32, 10, width=fold.config.width)
 
         def training_step(self, batch: Any, index: int) -> torch.Tensor:
             loss = torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1], label_smoothing=0.2)
@@ -106,16 +110,16 @@ def train_plain(data: Path, rows: int) -> dict[str, float]:
 def load_kit(data: Path, rows: int) -> dict[str, float]:
     """Batches of 512 as the fit gets them, up to the normalised floats."""
     from kit.data import augmentation
-    from kit.models.images import image_module as modules
-    from kit.training import datamodule
+    from kit.models.images.image_module import ImageModule
+    from kit.training.datamodule import FoldData
 
     fold = fold_zero(data, rows)
-    module = modules.make(fold.config, fold.labels, 3, 32, True, 1)
-    feed = datamodule.make(fold.x, fold.y, fold.train, fold.config, 0, True, print)
-    list(feed)
+    module = ImageModule.of(fold.config, fold.labels, fold.x, steps=1, mirror=True)
+    batches = FoldData(fold, module=ImageModule).train_dataloader()
+    list(batches)
     began = time.perf_counter()
-    for batch in feed:
-        module.normalised(augmentation.apply("light", batch["images"], 0, 0, batch["rows"], True))
+    for batch in batches:
+        module.normalised(augmentation.apply("light", batch.x, 0, 0, batch.rows, True))
     return {"rate": rows / (time.perf_counter() - began)}
 
 

@@ -31,8 +31,8 @@ def kit_loop(fold: Any) -> tuple[float, Any]:
     from kit.training.fit import fit
     from kit.training.signals import Stop
 
-    module, keeper = fit(fold, Stop(), Progress(1, quiet=True))
-    return keeper.seconds, module
+    fitted = fit(fold, Stop(), Progress(1, quiet=True))
+    return fitted.state.seconds, fitted.module
 
 
 def plain_loop(fold: Any) -> tuple[float, Any]:
@@ -44,7 +44,7 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
     class Plain(pl.LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.net = networks.make("convnet", 1, 28, 10, fold.config.width)
+            self.net = networks.make("convnet", 1, 28, 10, width=fold.config.width)
 
         def training_step(self, batch: Any, index: int) -> torch.Tensor:
             loss = cross_entropy(self.net(batch[0]), batch[1])
@@ -57,8 +57,8 @@ def plain_loop(fold: Any) -> tuple[float, Any]:
             rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, fold.config.lr, total_steps=steps)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
-        def predict_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            return self.net((batch["images"].float() / 255 - mean) / std)
+        def predict_step(self, images: torch.Tensor) -> torch.Tensor:
+            return self.net((images.float() / 255 - mean) / std)
 
     pixels = torch.from_numpy(fold.x[fold.train]).permute(0, 3, 1, 2).float().contiguous() / 255
     mean, std = pixels.mean(), pixels.std()
@@ -76,12 +76,12 @@ def raw_loop(fold: Any) -> tuple[float, Any]:
     """The same work as the kit's in a bare loop."""
     from kit.data import augmentation
     from kit.models import devices
-    from kit.models.images import image_module as modules
-    from kit.training import datamodule
+    from kit.models.images.image_module import ImageModule
+    from kit.training.datamodule import FoldData
 
     config = fold.config
-    feed = datamodule.make(fold.x, fold.y, fold.train, config, fold.number, False, print)
-    module = modules.make(config, fold.labels, 1, 28, False, feed.steps * config.epochs)
+    batches = FoldData(fold, module=ImageModule).train_dataloader()
+    module = ImageModule.of(config, fold.labels, fold.x, steps=batches.steps * config.epochs)
     module.learn(fold.x, fold.train, fold.y)
     device = devices.torch_device(config)
     module.to(device)
@@ -89,9 +89,9 @@ def raw_loop(fold: Any) -> tuple[float, Any]:
     optimizer, rate = chosen["optimizer"], chosen["lr_scheduler"]["scheduler"]
     began = time.perf_counter()
     for epoch in range(config.epochs):
-        for rows in feed.order(epoch):
+        for rows in batches.order(epoch):
             index = torch.from_numpy(rows)
-            images, y = feed.images[index].to(device), feed.y[index].to(device)
+            images, y = batches.feed.collate(rows).to(device), batches.y[index].to(device)
             with devices.autocast(config):
                 x = augmentation.apply(config.augment, images.float(), config.seed, epoch, index)
                 loss = cross_entropy(module.net(module.normalised(x)).float(), y)
@@ -115,15 +115,16 @@ def contend(name: str, epochs: int, width: int, cache: Path) -> dict[str, float]
     images, y = np.load(cache)["images"], np.load(cache)["y"]
     train, valid = folds.make([str(i) for i in range(len(y))], 5, 0, y).split(0)
     fold = Fold(
-        name, 0, cache.parent / "none", images, y, train, valid, config, adapter.competition.labels, adapter.competition.metric
-    )
+        name=name, number=0, folder=cache.parent / "none", x=images, y=y, train=train, valid=valid, config=config,
+        labels=adapter.competition.labels, metric=adapter.competition.metric,
+    )  # fmt: skip
     torch.manual_seed(0)
     seconds, module = {"kit": kit_loop, "plain": plain_loop, "raw": raw_loop}[name](fold)
     if name == "plain":
         with torch.inference_mode():
             parts = torch.from_numpy(valid).split(1024)
             pool = torch.from_numpy(images).permute(0, 3, 1, 2)
-            predicted = torch.cat([module.predict_step({"images": pool[some]}) for some in parts]).numpy()
+            predicted = torch.cat([module.predict_step(pool[some]) for some in parts]).numpy()
     else:
         predicted = prediction.predict(module, images, valid, config)
     return {"rows_per_second": epochs * len(train) / seconds, "accuracy": fold.score(predicted)}

@@ -50,7 +50,7 @@ def lay_out(data: Path, root: Path, classes: list[str], train: int, test: int, s
 def trainable(knobs: dict[str, object], outputs: int) -> str:
     """Parameters that learn in the first epoch, and in the last if those are others."""
     config = Config().changed(**knobs)
-    net = networks.make(config.model, 3, config.size, outputs, config.width)
+    net = networks.make(config.model, 3, config.size, outputs, width=config.width)
     thaw, counts = Thaw(net, config), []
     for epoch in (0, config.epochs - 1):
         thaw.set(epoch)

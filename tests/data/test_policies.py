@@ -1,6 +1,7 @@
 """Policies: the laws each of them keeps, against references written another way."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,11 @@ import torch
 from kit.config import Config
 from kit.data import augmentation, trivial_augment
 from kit.data.augmentation import POLICIES
-from kit.training import datamodule
+from kit.labels import OneOf
+from kit.metrics import accuracy
+from kit.models.images.image_module import ImageModule
+from kit.training.datamodule import FoldData
+from kit.training.fold import Fold
 
 RNG = np.random.default_rng(0)
 POLICY_NAMES = list(POLICIES)
@@ -27,12 +32,16 @@ def trained_on(
     """What a net would see of each of 12 pictures, by row, in every epoch: both the feed's and the batch's augmentation."""
     images = pictures(12).permute(0, 2, 3, 1).numpy()
     config = Config(augment=policy, batch=batch, workers=0)
-    feed = datamodule.make(images, np.zeros(12), np.arange(12), config, 0, mirror, print)
+    fold = Fold(
+        name="fold", number=0, folder=Path("none"), x=images, y=np.zeros(12), train=np.arange(12), valid=np.arange(0),
+        config=config, labels=OneOf("x", ("a", "b")), metric=accuracy, mirror=mirror,
+    )  # fmt: skip
+    feed = FoldData(fold, module=ImageModule).train_dataloader()
     seen: dict[int, list[np.ndarray]] = {row: [] for row in range(12)}
     for _ in range(epochs):
         for part in feed:
-            changed = augmentation.apply(policy, part["images"].to(dtype), 0, part["epoch"], part["rows"], mirror)
-            for row, image in zip(part["rows"].tolist(), changed, strict=True):
+            changed = augmentation.apply(policy, part.x.to(dtype), 0, part.epoch, part.rows, mirror)
+            for row, image in zip(part.rows.tolist(), changed, strict=True):
                 seen[row].append(image.float().numpy())
     return {row: np.stack(parts) for row, parts in seen.items()}
 

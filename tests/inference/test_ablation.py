@@ -20,7 +20,7 @@ from kit.models import devices, prediction
 from kit.reporting import summary
 from kit.storage import frames
 from kit.storage.run_folder import write_json
-from kit.training.callback import Keeper
+from kit.training.callbacks import Report
 
 VIEWED = {**SMALL, "views": 3, "ema": 0.9}
 BOTH = set(ablation.FILES.values())
@@ -95,15 +95,15 @@ def test_a_run_with_neither_says_nothing_and_costs_nothing(digits: Path, tmp_pat
 def test_what_a_killed_run_had_kept_is_the_same_and_what_is_damaged_is_made_again(
     viewed: kit.Run, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy = Keeper.on_train_start
+    healthy = Report.on_train_start
 
-    def faulty(self: Keeper, *rest: object) -> None:
+    def faulty(self: Report, *rest: object) -> None:
         healthy(self, *rest)  # type: ignore[arg-type]
-        if self.fold.number == 1:
+        if self.state.fold.number == 1:
             raise RuntimeError("cut")
 
     with pytest.raises(RuntimeError, match="cut"), monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_start", faulty)
+        patch.setattr(Report, "on_train_start", faulty)
         kit.run("digits", digits, out=tmp_path / "run", quiet=True, **VIEWED)
     damaged = tmp_path / "run" / "fold0" / ablation.FILES["views"]
     damaged.write_bytes(damaged.read_bytes()[:-20])

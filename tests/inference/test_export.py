@@ -23,7 +23,7 @@ from kit.inputs.cells import PARTS, Cells
 from kit.labels import OneOf, ctc, to_json
 from kit.models import graphs
 from kit.models.graphs import readers, tables
-from kit.models.texts.ngram_module import BagsModule
+from kit.models.texts.ngram_module import NgramModule
 from kit.storage import frames
 
 FORMATS = ["onnx", "torchscript", "torch-export", "safetensors"]
@@ -79,7 +79,7 @@ def test_n_grams_are_looked_up_in_the_graph(form: str, texts_run: kit.Run, tmp_p
 
 
 def test_n_grams_beside_vectors_are_refused_in_words() -> None:
-    module = BagsModule(kit.Config(model="ngrams").json(), to_json(OneOf("label", ("a", "b"))), columns=1, size=2)
+    module = NgramModule(kit.Config(model="ngrams").json(), to_json(OneOf("label", ("a", "b"))), columns=1, size=2)
     with pytest.raises(Usage, match=r"no graph\. Export a run with --vectors 0"):
         graphs.make([module], [1.0])
 

@@ -17,7 +17,6 @@ from kit.inputs import rendered_text
 from kit.labels import Reading, ctc
 from kit.labels.reading import vote
 from kit.models import registry
-from kit.models.images.reader_module import make
 from kit.reporting import axes, drawing, figures, readings
 
 STEPS, SYMBOLS = 5, 4
@@ -178,7 +177,7 @@ def module_of(values: list[int], texts: list[str], **knobs: object) -> object:
     torch.manual_seed(0)
     images = pictures(texts)
     config = Config(model="reader", width=4, crop="ink", layout="contiguous", **knobs)
-    module = registry.make(config, LABELS, images, False, 1)
+    module = registry.make(config, LABELS, images, steps=1)
     module.learn(images, np.arange(len(texts)), LABELS.encode(table(texts, values)))
     return module.eval()
 
@@ -205,7 +204,7 @@ def test_predictions_have_their_columns_for_any_number_of_views() -> None:
 @pytest.mark.parametrize(("knobs", "says"), [({"model": "resnet18"}, "does not read"), ({"augment": "mixup"}, "show no text")])
 def test_what_makes_no_sense_of_a_text_is_refused(knobs: dict[str, str], says: str) -> None:
     with pytest.raises(Usage, match=says):
-        make(Config(**{"model": "reader", **knobs}), LABELS, 1, 40, False, 1)
+        registry.make(Config(**{"model": "reader", **knobs}), LABELS, np.zeros((1, 40, 40, 1), np.uint8), steps=1)
 
 
 def test_the_table_shows_the_least_sure_first_and_the_doubtful_are_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from kit.competition import validation
 from kit.config import Config
 from kit.labels import Columns, Labels, Numbers, OneOf
 from kit.models import registry
+from kit.models.batch import Batch
 from kit.models.tables import boosting_module
 from kit.models.texts.ngram_matrix import Incidence
 from kit.storage.run_folder import read_json
@@ -82,10 +83,10 @@ def test_boosting_in_time_stops_early_at_the_same_round(labels: Labels) -> None:
     y = y if isinstance(labels, OneOf) else np.stack([y > 0, y > 1], axis=1).astype(np.float32)
     table, grown = cells(p=[f"{one:.4f}" for one in z[:, 0]], q=[f"{one:.4f}" for one in z[:, 1]]), []
     for seconds in (np.inf, 600):
-        module = registry.make(Config(model="boosting", trees=40, shrinkage=0.5), labels, table, False, 1)
+        module = registry.make(Config(model="boosting", trees=40, shrinkage=0.5), labels, table, steps=1)
         module.learn(table, np.arange(len(y)), y)
-        module.until = time.monotonic() + seconds
-        module.training_step({"rows": torch.arange(len(y)), "y": torch.from_numpy(y)}, 0)
+        module.end_by(time.monotonic() + seconds)
+        module.training_step(Batch(None, torch.from_numpy(y), torch.arange(len(y))), 0)
         assert module.part == 1
         grown.append(module.forest.state_dict())
     assert all(torch.equal(one, grown[1][name]) for name, one in grown[0].items())
@@ -102,9 +103,9 @@ def test_columns_of_boosting_share_the_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(boosting_module.time, "monotonic", tick)
     labels, z = Numbers(tuple("abcd")), np.random.default_rng(0).normal(size=(60, 4))
     table = cells(p=[f"{one:.4f}" for one in z[:, 0]])
-    module = registry.make(Config(model="boosting", trees=1000), labels, table, False, 1)
+    module = registry.make(Config(model="boosting", trees=1000), labels, table, steps=1)
     module.learn(table, np.arange(60), z)
-    module.until = 400.0
+    module.end_by(400.0)
     forest = module.grow(z[:, :1], z)
     rounds = np.bincount(forest["output"].numpy())
     assert len(rounds) == 4 and max(rounds) < 1000 and max(rounds) < 3 * min(rounds) and now[0] < 400

@@ -1,24 +1,40 @@
 """The shared module, its networks, and the device that is chosen for them."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import SMALL
 from sklearn import metrics as sk
+from test_reading import LABELS as READING
 
 import kit
 from kit.competition import load, synthetic
 from kit.config import Config
-from kit.labels import Columns, Numbers, OneOf
+from kit.data import tokenization
+from kit.labels import Columns, Labels, Numbers, OneOf, to_json
 from kit.labels.tracking import tracked
 from kit.models import devices, networks, registry
-from kit.models.images.image_module import MARGIN, ImageModule, ink_box, make
+from kit.models.base import FoldModule
+from kit.models.batch import Batch
+from kit.models.images.image_module import MARGIN, ImageModule, ink_box
+from kit.models.images.reader_module import ReaderModule
+from kit.models.tables.boosting_module import BoostingModule
+from kit.models.tables.mlp_module import MLPModule
+from kit.models.texts.ngram_module import NgramModule
+from kit.models.texts.transformer_module import TransformerModule
 from kit.storage import frames
 from kit.training import checkpoints
 
 RNG = np.random.default_rng(0)
+
+
+def made(config: Config, labels: Labels, side: int = 8) -> ImageModule:
+    """A new module of grey pictures."""
+    return ImageModule.of(config, labels, np.zeros((1, side, side, 1), np.uint8), steps=1)
 
 
 def test_tracked_metrics_equal_scikit_learn_on_the_same_predictions() -> None:
@@ -75,7 +91,7 @@ def test_the_kits_own_nets_are_suggested_too() -> None:
 
 def test_what_reads_texts_is_refused_where_there_are_none() -> None:
     with pytest.raises(kit.Usage, match="--model reader: reads a text"):
-        registry.make(Config(model="reader"), OneOf("x", ("a", "b")), np.zeros((1, 32, 32, 3), np.uint8), False, 1)
+        registry.make(Config(model="reader"), OneOf("x", ("a", "b")), np.zeros((1, 32, 32, 3), np.uint8), steps=1)
 
 
 @pytest.mark.slow
@@ -93,9 +109,37 @@ def test_a_last_batch_of_one_row_does_not_break_batch_normalisation(digits: Path
 def test_a_checkpoint_loads_as_any_lightning_checkpoint(small_run: kit.Run) -> None:
     path = small_run.fold(0) / "model.ckpt"
     ours, theirs = checkpoints.load_model(path), ImageModule.load_from_checkpoint(path, weights_only=True).eval()
-    images = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
+    batch = Batch(torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8), None, torch.arange(4))
     with torch.inference_mode():
-        assert torch.equal(ours.predict_step({"images": images}), theirs.predict_step({"images": images}))
+        assert torch.equal(ours.predict_step(batch), theirs.predict_step(batch))
+
+
+WORDS = tokenization.Tokenizer("", (1,), (2,), 0, 64).json()
+PICTURES = {"channels": 1, "side": 40, "mirror": False, "steps": 7}
+BERT = {"model_type": "bert", "vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1}
+EARLIER: list[tuple[str, Labels, dict[str, Any], type[FoldModule]]] = [
+    ("convnet", OneOf("x", ("a", "b")), PICTURES, ImageModule),
+    ("test_resnet", Numbers(("v",)), {**PICTURES, "mirror": True}, ImageModule),
+    ("reader", READING, PICTURES, ReaderModule),
+    ("mlp", Columns(("p",)), {"steps": 7}, MLPModule),
+    ("boosting", Columns(("p",)), {"steps": 1}, BoostingModule),
+    ("ngrams", Columns(("p",)), {"steps": 1, "columns": 5, "size": 2}, NgramModule),
+    ("tiny", Columns(("p",)), {"architecture": json.dumps(BERT), "tokenizer": WORDS, "steps": 7}, TransformerModule),
+]
+
+
+@pytest.mark.parametrize(("model", "labels", "facts", "kind"), EARLIER, ids=[model for model, *_ in EARLIER])
+def test_the_hyperparameters_of_earlier_checkpoints_give_the_same_modules(
+    model: str, labels: Labels, facts: dict[str, Any], kind: type[FoldModule]
+) -> None:
+    held = {"config": Config(model=model, width=4).json(), "labels": to_json(labels), **facts}
+    module = registry.rebuilt(held)
+    assert type(module) is kind and module.steps == facts["steps"]
+    assert module.config.model == model and type(module.labels) is type(labels) and module.labels.columns == labels.columns
+    assert registry.saved(module) == held
+    again = registry.rebuilt(registry.saved(module))
+    again.load_state_dict(module.state_dict())
+    assert again.state_dict().keys() == module.state_dict().keys()
 
 
 def test_normalisation_is_learned_from_the_training_fold_alone(small_run: kit.Run, digits: Path) -> None:
@@ -111,35 +155,35 @@ def test_normalisation_is_learned_from_the_training_fold_alone(small_run: kit.Ru
 
 def test_target_scaling_is_learned_from_the_given_rows() -> None:
     y = RNG.normal(50, 7, (100, 2)).astype(np.float32)
-    module = make(Config(width=4), Numbers(("a", "b")), 1, 8, False, 1)
+    module = made(Config(width=4), Numbers(("a", "b")))
     module.learn(np.zeros((100, 8, 8, 1), np.uint8), np.arange(100), y)
     assert np.allclose(module.shift, y.mean(axis=0)) and np.allclose(module.scale, y.std(axis=0))
 
 
 def test_the_average_of_weights_starts_fast_and_forgets_the_start() -> None:
-    module = make(Config(width=4, ema=0.9), OneOf("x", ("a", "b")), 1, 8, False, 1)
+    module = made(Config(width=4, ema=0.9), OneOf("x", ("a", "b")))
     weight, averaged = module.net[-1].weight, module.averaged.module[-1].weight
     expected = None
     for step in range(30):
         with torch.no_grad():
             weight.fill_(float(step))
-        module.on_train_batch_end(None, {"last": True}, 0)
+        module.on_train_batch_end(None, Batch(None, None, torch.arange(2)), 0)
         decay = min(0.9, (1 + step) / (10 + step))
         expected = float(step) if expected is None else decay * expected + (1 - decay) * step
     assert averaged.mean().item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_without_averaging_the_last_weights_predict() -> None:
-    module = make(Config(width=4, ema=0.0), OneOf("x", ("a", "b")), 1, 8, False, 1)
+    module = made(Config(width=4, ema=0.0), OneOf("x", ("a", "b")))
     assert module.averaged is None and module.predictor is module.net
 
 
 def test_views_are_averaged_in_one_forward_pass() -> None:
-    module = make(Config(width=4, views=3, precision="fp32"), OneOf("x", ("a", "b")), 1, 8, False, 1).eval()
+    module = made(Config(width=4, views=3, precision="fp32"), OneOf("x", ("a", "b"))).eval()
     images = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
     with torch.inference_mode():
         one_by_one = torch.stack([module(view.do(images.float())) for view in module.views]).mean(dim=0)
-        assert torch.allclose(module.predict_step({"images": images}), one_by_one, atol=1e-6)
+        assert torch.allclose(module.predict_step(Batch(images, None, torch.arange(4))), one_by_one, atol=1e-6)
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16"), ((6, 0), "fp16")])
@@ -182,7 +226,7 @@ def test_the_ink_box_is_learned_from_the_training_rows_alone() -> None:
 @pytest.mark.parametrize("model", ["convnet", "strip", "resnet18"])
 def test_a_cropped_net_sees_the_box_and_nothing_else(model: str) -> None:
     images, y = inked(12), RNG.normal(size=(12, 1)).astype(np.float32)
-    module = make(Config(model=model, width=4, crop="ink", layout="contiguous"), Numbers(("v",)), 1, 40, False, 1)
+    module = made(Config(model=model, width=4, crop="ink", layout="contiguous"), Numbers(("v",)), side=40)
     module.learn(images, np.arange(12), y)
     module.eval()
     elsewhere = images.copy()
@@ -193,6 +237,6 @@ def test_a_cropped_net_sees_the_box_and_nothing_else(model: str) -> None:
 
 
 def test_a_net_that_does_not_take_the_box_is_refused() -> None:
-    module = make(Config(model="vit_tiny_patch16_224", crop="ink"), Numbers(("v",)), 1, 48, False, 1)
+    module = made(Config(model="vit_tiny_patch16_224", crop="ink"), Numbers(("v",)), side=48)
     with pytest.raises(kit.Usage, match="vit_tiny_patch16_224 does not take the box"):
         module.learn(inked(4), np.arange(4), np.zeros((4, 1), np.float32))

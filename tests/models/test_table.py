@@ -20,11 +20,12 @@ from kit.inputs.cells import MOST, Cells
 from kit.inputs.column_encoding import CATEGORIES, Encoding
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.models import registry
+from kit.models.batch import Batch
 from kit.models.tables.forest import Forest, joined
 from kit.models.tables.mlp_module import units
 from kit.storage import files, frames
 from kit.training import checkpoints
-from kit.training.callback import Keeper
+from kit.training.callbacks import Seeds
 
 MODELS = ("mlp", "boosting")
 QUICK = {"epochs": 2, "folds": 2, "width": 8, "batch": 32, "trees": 10}
@@ -120,10 +121,10 @@ def test_a_column_of_many_categories_keeps_the_most_frequent() -> None:
 def module(model: str, table: pd.DataFrame, rows: np.ndarray, y: np.ndarray, labels: Labels) -> torch.nn.Module:
     """A module that has learned what is learned before the first step; a forest is grown."""
     torch.manual_seed(0)
-    made = registry.make(Config(model=model, width=8, trees=10), labels, Cells(table), False, 1)
+    made = registry.make(Config(model=model, width=8, trees=10), labels, Cells(table), steps=1)
     made.learn(Cells(table), rows, y)
     if model == "boosting":
-        made.training_step({"rows": torch.from_numpy(rows), "y": torch.from_numpy(y[rows])}, 0)
+        made.training_step(Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows)), 0)
     return made
 
 
@@ -181,10 +182,10 @@ def test_boosting_learns_every_kind_of_answer(kind: str) -> None:
     labels, answers = KINDS[kind]
     z = np.random.default_rng(0).normal(size=300)
     y = answers(z)
-    grown = registry.make(Config(model="boosting", trees=60), labels, cells(z=["1"]), False, 1)
+    grown = registry.make(Config(model="boosting", trees=60), labels, cells(z=["1"]), steps=1)
     table = cells(z=[f"{one:.4f}" for one in z])
     grown.learn(table, np.arange(300), y)
-    grown.training_step({"rows": torch.arange(300), "y": torch.from_numpy(y)}, 0)
+    grown.training_step(Batch(None, torch.from_numpy(y), torch.arange(300)), 0)
     predicted = grown.predict_step(grown.gather(table, np.arange(300))).numpy()
     wanted = labels.certain(y)
     assert predicted.shape == wanted.shape and np.isfinite(predicted).all()
@@ -217,17 +218,17 @@ def test_a_fold_of_a_table_goes_on_in_mid_epoch_to_the_same_bytes(
     table = sold()
     data = folder(tmp_path / "data", table[:90], table[90:].drop(columns=["price", "dear"]))
     whole = kit.run("csv", data, out=tmp_path / "whole", quiet=True, target="price", dropout=0.1, **QUICK)
-    healthy = Keeper.on_train_batch_start
+    healthy = Seeds.on_train_batch_start
 
-    def faulty(self: Keeper, trainer: object, pl_module: object, batch: dict, index: int) -> None:
+    def faulty(self: Seeds, trainer: object, pl_module: object, batch: Batch, index: int) -> None:
         healthy(self, trainer, pl_module, batch, index)
-        if (self.fold.number, batch["epoch"], batch["step"]) == (1, 1, step):
+        if (self.fold.number, batch.epoch, batch.step) == (1, 1, step):
             raise RuntimeError("the power went")
 
-    monkeypatch.setattr(Keeper, "on_train_batch_start", faulty)
+    monkeypatch.setattr(Seeds, "on_train_batch_start", faulty)
     with pytest.raises(RuntimeError):
         kit.run("csv", data, out=tmp_path / "run", quiet=True, target="price", dropout=0.1, snapshot=0.0, **QUICK)
-    monkeypatch.setattr(Keeper, "on_train_batch_start", healthy)
+    monkeypatch.setattr(Seeds, "on_train_batch_start", healthy)
     assert checkpoints.snapshots(tmp_path / "run" / "fold1")
     run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="price", dropout=0.1, **QUICK)
     assert all((run.path / name).read_bytes() == (whole.path / name).read_bytes() for name in RESULTS)

@@ -20,6 +20,7 @@ from kit.inputs import Text
 from kit.inputs.text import Texts
 from kit.labels import Columns, Numbers, OneOf
 from kit.models import registry
+from kit.models.batch import Batch
 from kit.models.texts import ngram_matrix
 from kit.models.texts.ngram_module import Product
 from kit.storage import frames
@@ -116,13 +117,13 @@ def sentences(n: int, seed: int = 0) -> tuple[Texts, np.ndarray]:
 
 
 def trained(texts: Texts, rows: np.ndarray, y: np.ndarray, labels: object) -> object:
-    module = registry.make(Config(model="ngrams"), labels, texts, False, 1)
+    module = registry.make(Config(model="ngrams"), labels, texts, steps=1)
     module.learn(texts, rows, y)
     optimizer = module.configure_optimizers()["optimizer"]
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = module.training_step({"y": torch.from_numpy(y[rows])}, 0)["loss"]
+        loss = module.training_step(Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows)), 0)["loss"]
         loss.backward()
         return loss
 

@@ -18,11 +18,12 @@ from kit.config import Config
 from kit.errors import Usage
 from kit.labels import OneOf, to_json
 from kit.models import networks
+from kit.models.batch import Batch
 from kit.models.images.image_module import ImageModule
 from kit.models.optimizers.schedules import one_cycle
 from kit.models.transfer import Thaw
 from kit.training import checkpoints
-from kit.training.callback import Keeper
+from kit.training.callbacks import Snapshots
 
 KNOBS = {
     "width": 4, "epochs": 2, "folds": 2, "batch": 12, "views": 1, "augment": "light", "precision": "fp32", "lr": 0.01,
@@ -57,7 +58,7 @@ def source(data: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def make(config: Config, channels: int = 3) -> ImageModule:
-    return ImageModule(config.json(), to_json(LABELS), channels, 32, False, 10)
+    return ImageModule(config.json(), to_json(LABELS), channels=channels, side=32, steps=10)
 
 
 def model_of(run: kit.Run, fold: int | str) -> ImageModule:
@@ -101,14 +102,14 @@ def test_all_layers_learn_once_unfrozen_and_none_before(
     model: str, source: Callable[[str], kit.Run], data: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: dict[int, State] = {}
-    healthy = Keeper.on_train_batch_start
+    healthy = Snapshots.on_train_batch_start  # the first at a batch's start
 
-    def looking(self: Keeper, trainer: Any, module: ImageModule, batch: dict[str, Any], index: int) -> None:
-        if batch["step"] == 0 and self.fold.number == 0:
-            begun[batch["epoch"]] = {name: one.clone() for name, one in module.net.state_dict().items()}
+    def looking(self: Snapshots, trainer: Any, module: ImageModule, batch: Batch, index: int) -> None:
+        if batch.step == 0 and self.state.fold.number == 0:
+            begun[batch.epoch] = {name: one.clone() for name, one in module.net.state_dict().items()}
         healthy(self, trainer, module, batch, index)
 
-    monkeypatch.setattr(Keeper, "on_train_batch_start", looking)
+    monkeypatch.setattr(Snapshots, "on_train_batch_start", looking)
     base = source(model)
     knobs = {**KNOBS, "model": model, "strategy": "freeze-unfreeze", "unfreeze": 2, "epochs": 3, "from_run": str(base.path)}
     run = kit.run("cifar10", data[0], out=tmp_path / "run", only_fold=[0], **knobs)
@@ -122,7 +123,7 @@ def test_all_layers_learn_once_unfrozen_and_none_before(
 @pytest.mark.parametrize("model", ["convnet", "whitened", "resnet18"])
 @pytest.mark.parametrize("strategy", ["full", "freeze", "freeze-unfreeze", "gradual"])
 def test_the_layers_that_learn_grow_from_the_head(strategy: str, model: str) -> None:
-    net = networks.make(model, 3, 32, 5, 4)
+    net = networks.make(model, 3, 32, 5, width=4)
     epochs, unfreeze = 12, 2
     thaw = Thaw(net, Config(model=model, width=4, strategy=strategy, epochs=epochs, unfreeze=unfreeze))
     everything = [name for layer in thaw.layers for name in layer]

@@ -22,9 +22,9 @@ from kit.inputs.text import Texts
 from kit.labels import Columns, OneOf
 from kit.models import networks, registry
 from kit.models.texts.transformer_module import TransformerModule
-from kit.training import checkpoints, datamodule
-from kit.training.callback import Keeper
-from kit.training.loaders import TextBatches
+from kit.training import checkpoints
+from kit.training.callbacks import Snapshots
+from kit.training.loaders import Batches
 
 TEXTS, Y = sentences(96)
 LONG = " ".join(f"word {i} was lovely" if i < 9 else "the film was long and bad" for i in range(40))
@@ -60,7 +60,13 @@ def made(tiny: Path, outputs: int = 1, **knobs: object) -> TransformerModule:
     config = Config().changed(**{"ema": 0.0, **{k: v for k, v in KNOBS.items() if k != "quiet"}, "weights": str(tiny), **knobs})
     labels = Columns(("good",)) if outputs == 1 else OneOf("x", tuple("abcde"[:outputs]))
     torch.manual_seed(0)
-    return registry.make(config, labels, TEXTS, False, 10)
+    return registry.make(config, labels, TEXTS, steps=10)
+
+
+def batches(texts: Texts, y: np.ndarray, config: Config, accumulate: int = 1) -> Batches:
+    """All rows of some texts, as they are trained on."""
+    feed = TransformerModule.feed(texts, config, len(y))
+    return Batches(feed, y, np.arange(len(y)), seed=0, fold=0, accumulate=accumulate)
 
 
 def predicted(module: TransformerModule, texts: list[str]) -> torch.Tensor:
@@ -112,18 +118,18 @@ def test_batches_hold_every_row_once_and_little_to_fill_up(tiny: Path) -> None:
     texts = Texts([" ".join(["film"] * (1 + i % 37)) for i in range(301)])
     y, rows = np.zeros(301), np.arange(301)
     config = Config(model="tiny", weights=str(tiny), batch=8, tokens=64)
-    feed = datamodule.make(texts, y, rows, config, 0, False, print)
-    assert isinstance(feed, TextBatches)
+    feed = batches(texts, y, config)
     first, second = (list(feed) for _ in range(2))
     for epoch in (first, second):
-        assert sorted(torch.cat([one["rows"] for one in epoch]).tolist()) == rows.tolist()
-        assert sum(int(one["mask"].sum()) for one in epoch) > 0.97 * sum(one["mask"].numel() for one in epoch)
-    assert [one["rows"].tolist() for one in first] != [one["rows"].tolist() for one in second]
-    widths = [one["ids"].shape[1] for one in first]
+        assert sorted(torch.cat([one.rows for one in epoch]).tolist()) == rows.tolist()
+        masks = [one.x["attention_mask"] for one in epoch]
+        assert sum(int(mask.sum()) for mask in masks) > 0.97 * sum(mask.numel() for mask in masks)
+    assert [one.rows.tolist() for one in first] != [one.rows.tolist() for one in second]
+    widths = [one.x["input_ids"].shape[1] for one in first]
     assert widths != sorted(widths)  # long and short batches alternate
-    again = datamodule.make(texts, y, rows, config, 0, False, print)
+    again = batches(texts, y, config)
     again.start = 5
-    assert torch.equal(next(iter(again))["ids"], first[5]["ids"])
+    assert torch.equal(next(iter(again)).x["input_ids"], first[5].x["input_ids"])
 
 
 @pytest.mark.parametrize("accumulate", [2, 3, 5])
@@ -131,12 +137,11 @@ def test_parts_of_a_batch_add_up_to_its_gradient(tiny: Path, accumulate: int) ->
     gradients = []
     for parts in (1, accumulate):
         module = made(tiny, gradient_checkpointing=0).eval()
-        plain = (module.tokenizer.tokens(TEXTS), 24, Y[:, None].astype(np.float32), np.arange(96), 19, 0, 0)
-        feed = TextBatches(*plain, parts)
+        feed = batches(TEXTS, Y[:, None].astype(np.float32), module.config.changed(batch=19), accumulate=parts)
         assert feed.steps == 6 * feed.accumulate and feed.accumulate == parts
-        batches = list(feed)[: feed.accumulate]
-        assert [one["last"] for one in batches] == [False] * (parts - 1) + [True]
-        for batch in batches:
+        whole = list(feed)[: feed.accumulate]
+        assert [part.last for part in whole] == [False] * (parts - 1) + [True]
+        for batch in whole:
             (module.training_step(batch, 0)["loss"] / feed.accumulate).backward()
         gradients.append(torch.cat([one.grad.flatten() for one in module.net.parameters() if one.grad is not None]))
     assert torch.allclose(*gradients, atol=1e-7)
@@ -147,9 +152,8 @@ def test_recomputed_activations_give_the_same_gradient(tiny: Path) -> None:
     for again in (0, 1):
         module = made(tiny, gradient_checkpointing=again).train()
         torch.manual_seed(1)
-        module.training_step(
-            next(iter(datamodule.make(TEXTS, Y[:, None].astype(np.float32), np.arange(96), module.config, 0, False, print))), 0
-        )["loss"].backward()
+        first = next(iter(batches(TEXTS, Y[:, None].astype(np.float32), module.config)))
+        module.training_step(first, 0)["loss"].backward()
         gradients.append([one.grad for one in module.net.parameters() if one.grad is not None])
     assert len(gradients[0]) > 30 and all(torch.equal(one, two) for one, two in zip(*gradients, strict=True))
 
@@ -217,7 +221,7 @@ def test_another_runs_backbone_is_taken(tiny: Path) -> None:
     module.adopt(source)
     assert all((one == 0.25).all() for name, one in module.net.named_parameters() if "encoder" in name)
     assert not (module.net.classifier.weight == 0.25).any()
-    bags = registry.make(Config(model="ngrams"), Columns(("good",)), TEXTS, False, 1)
+    bags = registry.make(Config(model="ngrams"), Columns(("good",)), TEXTS, steps=1)
     with pytest.raises(Usage, match="no backbone"):
         bags.adopt(module)
 
@@ -303,7 +307,7 @@ def test_nets_of_pictures_and_a_missing_extra_are_named(tiny: Path, monkeypatch:
     with pytest.raises(Usage, match="convnet reads pictures; texts take ngrams or a model of Hugging Face"):
         tokenization.load("convnet", "")
     with pytest.raises(Usage, match="ngrams has no pretrained weights; add --model"):
-        registry.make(Config(model="ngrams", weights=str(tiny)), Columns(("good",)), TEXTS, False, 1)
+        registry.make(Config(model="ngrams", weights=str(tiny)), Columns(("good",)), TEXTS, steps=1)
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(Usage, match=r"pip install 'kaggle-baseline-kit\[text\]'"):
         tokenization.load("tiny", str(tiny) + "/")
@@ -313,6 +317,6 @@ def test_it_stops_between_whole_batches_only(tiny: Path, tmp_path: Path, monkeyp
     reviews(tmp_path / "reviews.csv")
     knobs = {**KNOBS, "text": "review", "target": "sentiment", "weights": str(tiny), "epochs": 1, "snapshot": 0}
     saved: list[int] = []
-    monkeypatch.setattr(Keeper, "snapshot", lambda self, trainer, module, batch: saved.append(batch["step"]))
+    monkeypatch.setattr(Snapshots, "write", lambda self, trainer, module, batch: saved.append(batch.step))
     kit.run("csv", tmp_path / "reviews.csv", out=tmp_path / "run", accumulate=4, **knobs)
     assert saved and all(step % 4 == 0 for step in saved)

@@ -12,9 +12,10 @@ import pytest
 from conftest import SMALL, flags, warm
 
 import kit
+from kit.models.batch import Batch
 from kit.storage import files
 from kit.training import checkpoints
-from kit.training.callback import Keeper
+from kit.training.callbacks import History, Seeds
 from kit.training.signals import stoppable
 
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
@@ -80,15 +81,15 @@ def test_a_signal_saves_and_exits_with_its_number(name: str, digits: Path, long_
 
 def stop_in(monkeypatch: pytest.MonkeyPatch, fold: int, step: int, fault: Exception) -> None:
     """Make training fail at this fold's step of the last epoch, once."""
-    healthy = Keeper.on_train_batch_start
+    healthy = Seeds.on_train_batch_start  # the last at a batch's start: a snapshot that is due has been written
 
-    def faulty(self: Keeper, trainer: object, module: object, batch: dict, index: int) -> None:
+    def faulty(self: Seeds, trainer: object, module: object, batch: Batch, index: int) -> None:
         healthy(self, trainer, module, batch, index)
-        if (self.fold.number, batch["epoch"], batch["step"]) == (fold, 1, step):
-            monkeypatch.setattr(Keeper, "on_train_batch_start", healthy)
+        if (self.fold.number, batch.epoch, batch.step) == (fold, 1, step):
+            monkeypatch.setattr(Seeds, "on_train_batch_start", healthy)
             raise fault
 
-    monkeypatch.setattr(Keeper, "on_train_batch_start", faulty)
+    monkeypatch.setattr(Seeds, "on_train_batch_start", faulty)
 
 
 @pytest.mark.parametrize("step", [0, 1, 2])
@@ -203,7 +204,7 @@ def test_a_folder_removed_while_its_run_works_leaves_no_half_run(digits: Path, t
         raise RuntimeError("disturbed")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="disturbed"):
-        patch.setattr(Keeper, "on_train_batch_end", gone)
+        patch.setattr(History, "on_train_batch_end", gone)
         kit.run("digits", digits, out=out, quiet=True, **SMALL)
     assert not (out / "run.json").exists()
 

@@ -14,7 +14,8 @@ import torch
 from kit.config import Config
 from kit.errors import BadData
 from kit.labels import Numbers, OneOf
-from kit.models.images import image_module as modules
+from kit.models.batch import Batch
+from kit.models.images.image_module import ImageModule
 from kit.training import checkpoints
 
 
@@ -79,11 +80,12 @@ def test_with_no_sound_snapshot_left_there_is_none(tmp_path: Path) -> None:
     assert len(broken) == 2
 
 
-def module(**knobs: Any) -> modules.ImageModule:
+def module(**knobs: Any) -> ImageModule:
     torch.manual_seed(0)
     config = Config().changed(width=4, layout="contiguous", **knobs)
-    made = modules.make(config, OneOf("label", ("a", "b", "c")), channels=1, side=8, mirror=False, steps=5)
-    made.learn(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8), np.arange(20), np.arange(20) % 3)
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    made = ImageModule.of(config, OneOf("label", ("a", "b", "c")), images, steps=5)
+    made.learn(images, np.arange(20), np.arange(20) % 3)
     return made
 
 
@@ -94,7 +96,7 @@ def test_a_model_predicts_after_loading_as_before(knobs: dict[str, Any], tmp_pat
     assert checksum == hashlib.sha256((tmp_path / "model.ckpt").read_bytes()).hexdigest()
     loaded = checkpoints.load_model(tmp_path / "model.ckpt", checksum)
     assert not loaded.training
-    batch = {"images": torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)}
+    batch = Batch(torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8), None, torch.arange(4))
     with torch.inference_mode():
         assert torch.equal(loaded.predict_step(batch), saved.predict_step(batch))
     assert loaded.labels == saved.labels
@@ -102,9 +104,9 @@ def test_a_model_predicts_after_loading_as_before(knobs: dict[str, Any], tmp_pat
 
 
 def test_a_models_target_scaling_is_saved_with_it(tmp_path: Path) -> None:
-    labels = Numbers(("v",))
-    saved = modules.make(Config(width=4, layout="contiguous"), labels, 1, 8, False, 1)
-    saved.learn(np.zeros((3, 8, 8, 1), np.uint8), np.arange(3), np.array([[10], [20], [30]], np.float32))
+    labels, images = Numbers(("v",)), np.zeros((3, 8, 8, 1), np.uint8)
+    saved = ImageModule.of(Config(width=4, layout="contiguous"), labels, images, steps=1)
+    saved.learn(images, np.arange(3), np.array([[10], [20], [30]], np.float32))
     checkpoints.save_model(tmp_path / "m", saved)
     loaded = checkpoints.load_model(tmp_path / "m")
     assert loaded.shift.tolist() == [20]

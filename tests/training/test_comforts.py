@@ -21,6 +21,7 @@ from kit.errors import KitError, Usage
 from kit.inference import members
 from kit.labels import OneOf, to_json
 from kit.models import prediction
+from kit.models.batch import Batch
 from kit.models.images.image_module import ImageModule
 from kit.models.net_module import NetModule
 from kit.models.optimizers import schedules
@@ -29,7 +30,7 @@ from kit.reporting import html_report
 from kit.storage.frames import read_predictions
 from kit.storage.run_folder import read_json
 from kit.training import lr_finder
-from kit.training.callback import Keeper
+from kit.training.callbacks import Report
 from kit.training.deadline import Budget
 
 FIT = {**SMALL, "dropout": 0.0, "quiet": True}
@@ -74,15 +75,15 @@ def test_a_run_with_any_schedule_resumes_to_the_same_bytes(
 ) -> None:
     knobs = {**FIT, "schedule": schedule, "clip": 0.5, "folds": 2, "epochs": 5, "width": 4}
     whole = kit.run("digits", digits, out=tmp_path / "whole", **knobs)
-    healthy = Keeper.on_train_epoch_end
+    healthy = Report.on_train_epoch_end
 
-    def faulty(self: Keeper, *rest: Any) -> None:
+    def faulty(self: Report, *rest: Any) -> None:
         healthy(self, *rest)
-        if self.epoch == 3:
-            monkeypatch.setattr(Keeper, "on_train_epoch_end", healthy)
+        if self.state.epoch == 3:
+            monkeypatch.setattr(Report, "on_train_epoch_end", healthy)
             raise RuntimeError("cut")
 
-    monkeypatch.setattr(Keeper, "on_train_epoch_end", faulty)
+    monkeypatch.setattr(Report, "on_train_epoch_end", faulty)
     with pytest.raises(RuntimeError, match="cut"):
         kit.run("digits", digits, out=tmp_path / "cut", snapshot=0, **knobs)
     kit.run("digits", digits, out=tmp_path / "cut", **knobs)
@@ -108,7 +109,7 @@ def test_a_clipped_gradient_is_no_longer_than_asked(
 @pytest.mark.parametrize("clip", [0.0, 1.0])
 def test_lightning_clips_what_the_module_asks_it_to_clip(precision: str, clip: float) -> None:
     config = Config(precision=precision, clip=clip, width=4)
-    module = ImageModule(config.json(), to_json(OneOf("y", ("a", "b"))), channels=1, side=8)
+    module = ImageModule(config.json(), to_json(OneOf("y", ("a", "b"))), channels=1, side=8, steps=1)
     plugin = MixedPrecision("16-mixed" if precision == "fp16" else "bf16-mixed", "cpu")
     optimizer = module.configure_optimizers()["optimizer"]
     if precision != "fp32":
@@ -272,9 +273,9 @@ def test_out_of_memory_goes_on_in_smaller_parts(
     healthy = ImageModule.training_step
     sizes: list[int] = []
 
-    def little(self: ImageModule, batch: dict[str, Any], index: int) -> Any:
-        sizes.append(len(batch["rows"]))
-        if len(sizes) > 3 and len(batch["rows"]) > 30:
+    def little(self: ImageModule, batch: Batch, index: int) -> Any:
+        sizes.append(len(batch))
+        if len(sizes) > 3 and len(batch) > 30:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
         return healthy(self, batch, index)
 

@@ -1,5 +1,6 @@
 """Batches: each row once an epoch, no batch of one, any position on as if from the start, and workers change nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,27 +9,37 @@ import torch
 
 from kit.config import Config
 from kit.errors import BadData
-from kit.training import datamodule
+from kit.labels import OneOf
+from kit.metrics import accuracy
+from kit.models.batch import Batch
+from kit.models.images.image_module import ImageModule
+from kit.training.datamodule import FoldData
+from kit.training.fold import Fold
 from kit.training.loaders import Batches
-from kit.training.workers import PhotoBatches
+from kit.training.workers import WorkerBatches
+
+
+def pictures(n: int, photos: bool = False) -> np.ndarray:
+    """Those of `n` training rows and of others among them."""
+    side, channels = (32, 3) if photos else (4, 1)
+    return np.random.default_rng(0).integers(0, 256, (2 * n + 3, side, side, channels), dtype=np.uint8)
 
 
 def feed(n: int, batch: int, seed: int = 0, fold: int = 0, kind: type[Batches] = Batches, **more: Any) -> Batches:
-    side, channels = (32, 3) if kind is PhotoBatches else (4, 1)
-    total = 2 * n + 3
-    images = np.random.default_rng(0).integers(0, 256, (total, side, side, channels), dtype=np.uint8)
-    return kind(images, np.arange(total) * 10, np.arange(n) * 2 + 1, batch, seed, fold, **more)
+    photos = kind is WorkerBatches
+    images, rows = pictures(n, photos), np.arange(n) * 2 + 1
+    wanted = ImageModule.feed(images, Config(augment="photo" if photos else "none", batch=batch), n, mirror=True)
+    return kind(wanted, np.arange(len(images)) * 10, rows, seed=seed, fold=fold, **more)
 
 
-def rows_of(passed: list[dict[str, Any]]) -> list[list[int]]:
-    return [batch["rows"].tolist() for batch in passed]
+def rows_of(passed: list[Batch]) -> list[list[int]]:
+    return [batch.rows.tolist() for batch in passed]
 
 
-def equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+def equal(one: list[Batch], other: list[Batch]) -> bool:
     return len(one) == len(other) and all(
-        a["epoch"] == b["epoch"]
-        and a["step"] == b["step"]
-        and all(torch.equal(a[name], b[name]) for name in ("images", "y", "rows"))
+        (a.epoch, a.step, a.share, a.last) == (b.epoch, b.step, b.share, b.last)
+        and all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("x", "y", "rows"))
         for a, b in zip(one, other, strict=True)
     )
 
@@ -47,16 +58,16 @@ def test_an_epoch_visits_each_row_once_in_even_batches_of_two_at_least(batch: in
             assert max(sizes) - min(sizes) <= 1
             assert min(sizes) >= 2
             assert max(sizes) <= max(batch + 1, 3)
-            assert [(part["epoch"], part["step"]) for part in passed] == [(epoch, step) for step in range(one.steps)]
+            assert [(part.epoch, part.step) for part in passed] == [(epoch, step) for step in range(one.steps)]
 
 
 def test_a_batch_holds_the_pictures_and_answers_of_its_rows() -> None:
-    one = feed(10, 4)
-    for batch in one:
-        assert batch["images"].dtype == torch.uint8
-        assert batch["images"].shape[1:] == (1, 4, 4)
-        assert torch.equal(batch["y"], batch["rows"] * 10)
-        assert torch.equal(batch["images"], one.images[batch["rows"]])
+    images = torch.from_numpy(pictures(10)).permute(0, 3, 1, 2)
+    for batch in feed(10, 4):
+        assert batch.x.dtype == torch.uint8
+        assert batch.x.shape[1:] == (1, 4, 4)
+        assert torch.equal(batch.y, batch.rows * 10)
+        assert torch.equal(batch.x, images[batch.rows])
 
 
 def test_the_order_depends_on_seed_fold_and_epoch() -> None:
@@ -68,7 +79,7 @@ def test_the_order_depends_on_seed_fold_and_epoch() -> None:
     assert rows_of(list(feed(20, 4))) == epochs[0]
 
 
-@pytest.mark.parametrize(("kind", "n"), [(Batches, 23), (PhotoBatches, 9)])
+@pytest.mark.parametrize(("kind", "n"), [(Batches, 23), (WorkerBatches, 9)])
 def test_from_any_position_on_it_is_the_tail_of_a_full_pass(kind: type[Batches], n: int) -> None:
     whole = feed(n, 4, kind=kind)
     epochs = [list(whole) for _ in range(3)]
@@ -81,52 +92,58 @@ def test_from_any_position_on_it_is_the_tail_of_a_full_pass(kind: type[Batches],
             assert equal(list(one), epochs[epoch + 1])
 
 
-def test_an_iterator_that_is_not_used_up_does_not_move_on() -> None:
-    one = feed(10, 4)
-    next(iter(one))
+@pytest.mark.parametrize(("kind", "n"), [(Batches, 10), (WorkerBatches, 9)])
+def test_only_a_batch_that_is_handed_out_moves_it_on(kind: type[Batches], n: int) -> None:
+    """Lightning asks for an iterator before it needs one, and for no batch after the last."""
+    one, whole = feed(n, 4, kind=kind), list(feed(n, 4, kind=kind))
     iter(one)
     assert (one.epoch, one.start) == (0, 0)
-    assert equal(list(one), list(feed(10, 4)))
+    first = iter(one)
+    assert equal([next(first)], whole[:1])
+    assert (one.epoch, one.start) == (0, 1)
+    iter(one)
+    assert equal([next(first) for _ in whole[1:]], whole[1:])
+    assert (one.epoch, one.start) == (1, 0)
 
 
 @pytest.fixture(scope="module")
-def alone() -> list[list[dict[str, Any]]]:
+def alone() -> list[list[Batch]]:
     """Two epochs without workers."""
-    one = feed(24, 5, kind=PhotoBatches)
+    one = feed(24, 5, kind=WorkerBatches)
     return [list(one), list(one)]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # 4 workers on fewer cores
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_workers_change_nothing(workers: int, alone: list[list[dict[str, Any]]]) -> None:
-    one = feed(24, 5, kind=PhotoBatches, workers=workers)
+def test_workers_change_nothing(workers: int, alone: list[list[Batch]]) -> None:
+    one = feed(24, 5, kind=WorkerBatches, workers=workers)
     assert equal(list(one), alone[0])
     assert equal(list(one), alone[1])
 
 
 @pytest.mark.parametrize("batch", [2, 7, 24])
-def test_the_size_of_a_batch_changes_no_picture(batch: int, alone: list[list[dict[str, Any]]]) -> None:
-    def by_row(passed: list[dict[str, Any]]) -> dict[int, bytes]:
-        return {int(row): x.numpy().tobytes() for part in passed for row, x in zip(part["rows"], part["images"], strict=True)}
+def test_the_size_of_a_batch_changes_no_picture(batch: int, alone: list[list[Batch]]) -> None:
+    def by_row(passed: list[Batch]) -> dict[int, bytes]:
+        return {int(row): x.numpy().tobytes() for part in passed for row, x in zip(part.rows, part.x, strict=True)}
 
-    assert by_row(list(feed(24, batch, kind=PhotoBatches))) == by_row(alone[0])
+    assert by_row(list(feed(24, batch, kind=WorkerBatches))) == by_row(alone[0])
 
 
 def test_photographs_are_augmented_otherwise_in_every_epoch() -> None:
-    one = feed(40, 10, kind=PhotoBatches)
-    seen = [picture.numpy().tobytes() for _ in range(5) for batch in one for picture in batch["images"]]
+    one = feed(40, 10, kind=WorkerBatches)
+    seen = [picture.numpy().tobytes() for _ in range(5) for batch in one for picture in batch.x]
     assert len(seen) == 200
     assert len(set(seen)) >= 0.99 * 200
 
 
 def test_photographs_keep_shape_type_and_answers() -> None:
-    for batch in feed(6, 3, kind=PhotoBatches):
-        assert batch["images"].shape == (3, 3, 32, 32)
-        assert batch["images"].dtype == torch.uint8
-        assert torch.equal(batch["y"], batch["rows"] * 10)
+    for batch in feed(6, 3, kind=WorkerBatches):
+        assert batch.x.shape == (3, 3, 32, 32)
+        assert batch.x.dtype == torch.uint8
+        assert torch.equal(batch.y, batch.rows * 10)
 
 
-@pytest.mark.parametrize("kind", [Batches, PhotoBatches])
+@pytest.mark.parametrize("kind", [Batches, WorkerBatches])
 def test_a_pass_draws_nothing_from_the_global_generators(kind: type[Batches]) -> None:
     """Else dropout in an epoch that is resumed in its middle would differ from the undisturbed one."""
     torch.manual_seed(0)
@@ -137,11 +154,20 @@ def test_a_pass_draws_nothing_from_the_global_generators(kind: type[Batches]) ->
     assert np.array_equal(np.random.get_state()[1], numpy_before)
 
 
+def batches_of(images: np.ndarray, **knobs: Any) -> Batches:
+    """The batches of a fold of these pictures."""
+    rows = np.arange(len(images))
+    fold = Fold(
+        name="fold", number=1, folder=Path("none"), x=images, y=np.zeros(len(images), int), train=rows, valid=rows[:0],
+        config=Config(**knobs), labels=OneOf("x", ("a", "b")), metric=accuracy, mirror=True,
+    )  # fmt: skip
+    return FoldData(fold, module=ImageModule).train_dataloader()
+
+
 def test_the_policy_chooses_the_feed_and_refuses_grey_photographs() -> None:
     grey, colour = np.zeros((4, 8, 8, 1), np.uint8), np.zeros((4, 8, 8, 3), np.uint8)
-    y, rows = np.zeros(4, int), np.arange(4)
-    photo = datamodule.make(colour, y, rows, Config(augment="photo", workers=2), 1, True, print)
-    assert (type(photo), photo.workers) == (PhotoBatches, 2)
-    assert type(datamodule.make(grey, y, rows, Config(augment="heavy"), 1, True, print)) is Batches
+    photo = batches_of(colour, augment="photo", workers=2)
+    assert isinstance(photo, WorkerBatches) and photo.workers == 2
+    assert type(batches_of(grey, augment="heavy")) is Batches
     with pytest.raises(BadData, match="--augment photo"):
-        datamodule.make(grey, y, rows, Config(augment="photo"), 1, True, print)
+        batches_of(grey, augment="photo")

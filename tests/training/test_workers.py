@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ from PIL import Image
 
 import kit
 from kit.competition import load, synthetic
+from kit.config import Config
 from kit.data import augmentation
 from kit.errors import BadData, KitError
 from kit.inputs import Images
 from kit.inputs.base import Keep
 from kit.inputs.image_files import Streamed
+from kit.models.batch import Batch, Feed
 from kit.models.images.image_module import ImageModule
 from kit.training import workers as data_workers
-from kit.training.workers import PhotoBatches
+from kit.training.workers import WorkerBatches
 
 RNG = np.random.default_rng(0)
 COUNT, SIDE = 30, 16
 IMAGES = RNG.integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
-Feed = Callable[..., PhotoBatches]
+Make = Callable[..., WorkerBatches]
 
 
 @pytest.fixture
@@ -46,13 +49,19 @@ def said() -> list[str]:
     return []
 
 
+def wanted(images: Any, policy: str, batch: int) -> Feed:
+    """How a module wants pictures, but one by one whatever the policy."""
+    config = Config(augment=policy, batch=batch)
+    return replace(ImageModule.feed(images, config, images.shape[0], mirror=True), pictures=images)
+
+
 @pytest.fixture
-def feed(said: list[str]) -> Iterator[Feed]:
+def feed(said: list[str]) -> Iterator[Make]:
     """Makes feeds; at the end no child is left, not even a stopped one."""
 
-    def make(images: Any = IMAGES, workers: int = 2, policy: str = "photo", batch: int = 4) -> PhotoBatches:
+    def make(images: Any = IMAGES, workers: int = 2, policy: str = "photo", batch: int = 4) -> WorkerBatches:
         y, rows = np.arange(COUNT) * 10, np.arange(0, COUNT, 1)
-        return PhotoBatches(images, y, rows, batch, 0, 0, policy=policy, workers=workers, say=said.append)
+        return WorkerBatches(wanted(images, policy, batch), y, rows, seed=0, fold=0, workers=workers, say=said.append)
 
     yield make
     for child in multiprocessing.active_children():
@@ -60,16 +69,16 @@ def feed(said: list[str]) -> Iterator[Feed]:
         child.join()
 
 
-def equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+def equal(one: list[Batch], other: list[Batch]) -> bool:
     return len(one) == len(other) and all(
-        (a["epoch"], a["step"]) == (b["epoch"], b["step"])
-        and all(torch.equal(a[name], b[name]) for name in ("images", "y", "rows"))
+        (a.epoch, a.step) == (b.epoch, b.step)
+        and all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("x", "y", "rows"))
         for a, b in zip(one, other, strict=True)
     )
 
 
 @pytest.mark.parametrize("kind", ["photo", "streamed", "streamed photo"])
-def test_the_number_of_workers_changes_nothing(kind: str, feed: Feed, streamed: Streamed) -> None:
+def test_the_number_of_workers_changes_nothing(kind: str, feed: Make, streamed: Streamed) -> None:
     images, policy = (IMAGES if kind == "photo" else streamed), ("none" if kind == "streamed" else "photo")
     runs = []
     for workers in (0, 1, 2, 4):
@@ -77,10 +86,10 @@ def test_the_number_of_workers_changes_nothing(kind: str, feed: Feed, streamed: 
         runs.append([*one, *one])
     assert len(runs[0]) == 8 and all(equal(runs[0], other) for other in runs[1:])
     if kind == "streamed":
-        assert all(torch.equal(torch.from_numpy(IMAGES).permute(0, 3, 1, 2)[one["rows"]], one["images"]) for one in runs[0])
+        assert all(torch.equal(torch.from_numpy(IMAGES).permute(0, 3, 1, 2)[one.rows], one.x) for one in runs[0])
 
 
-def interrupted(one: PhotoBatches, signum: int, at: tuple[int, ...]) -> list[dict[str, Any]]:
+def interrupted(one: WorkerBatches, signum: int, at: tuple[int, ...]) -> list[Batch]:
     """An epoch in which a worker gets this signal while a batch is used, some time before the next is asked for."""
     passed = []
     for batch in one:
@@ -95,7 +104,7 @@ def interrupted(one: PhotoBatches, signum: int, at: tuple[int, ...]) -> list[dic
 
 @pytest.mark.parametrize("at", [1, 3])
 def test_a_worker_that_dies_is_replaced_and_changes_nothing(
-    at: int, feed: Feed, said: list[str], monkeypatch: pytest.MonkeyPatch
+    at: int, feed: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_workers, "TIMEOUT", 2)
     whole = list(feed(workers=0))
@@ -120,7 +129,7 @@ class Stuck:
 
 
 def test_a_worker_that_hangs_is_replaced_in_time(
-    feed: Feed, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    feed: Make, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_workers, "TIMEOUT", 2)
     whole = list(feed(IMAGES.copy(), workers=0, policy="none"))
@@ -132,7 +141,7 @@ def test_a_worker_that_hangs_is_replaced_in_time(
 
 
 def test_workers_that_die_again_end_the_run_with_their_cause(
-    feed: Feed, said: list[str], monkeypatch: pytest.MonkeyPatch
+    feed: Make, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 2 * data_workers.TIMEOUT < 60
     monkeypatch.setattr(data_workers, "TIMEOUT", 2)
@@ -143,7 +152,7 @@ def test_workers_that_die_again_end_the_run_with_their_cause(
     assert time.monotonic() - began < 20
 
 
-def test_a_fault_in_a_worker_is_not_taken_for_its_death(feed: Feed, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_a_worker_is_not_taken_for_its_death(feed: Make, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Faulty:
         def set_random_seed(self, seed: int) -> None:
             raise RuntimeError("the augmentation itself is at fault")
@@ -157,7 +166,7 @@ def test_a_fault_in_a_worker_is_not_taken_for_its_death(feed: Feed, said: list[s
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("how", ["truncated", "gone", "another size"])
 def test_a_file_that_breaks_later_is_named_by_path_and_id(
-    how: str, workers: int, feed: Feed, streamed: Streamed, tmp_path: Path
+    how: str, workers: int, feed: Make, streamed: Streamed, tmp_path: Path
 ) -> None:
     one = feed(streamed, workers, "none")
     list(one)
@@ -178,7 +187,7 @@ Usage = collections.namedtuple("Usage", "total used free")
 
 @pytest.mark.parametrize(("free", "workers"), [(0, 0), (1000, 0), (64 << 20, 2)])
 def test_where_shared_memory_is_small_there_are_no_workers(
-    free: int, workers: int, feed: Feed, said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    free: int, workers: int, feed: Make, said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(data_workers, "SHARED", tmp_path)
     monkeypatch.setattr(data_workers.shutil, "disk_usage", lambda path: Usage(free, 0, free) if path == tmp_path else 1 / 0)
@@ -194,9 +203,9 @@ def test_a_picture_too_large_for_a_containers_shared_memory_needs_no_worker(monk
     large = np.broadcast_to(np.zeros(3, np.uint8), (64, 512, 512, 3))
     lines: list[str] = []
 
-    def feed(workers: int) -> PhotoBatches:
-        pictures = Blank(large)
-        return PhotoBatches(pictures, np.zeros(64), np.arange(64), 32, 0, 0, policy="none", workers=workers, say=lines.append)
+    def feed(workers: int) -> WorkerBatches:
+        pictures, y, rows = Blank(large), np.zeros(64), np.arange(64)
+        return WorkerBatches(wanted(pictures, "none", 32), y, rows, seed=0, fold=0, workers=workers, say=lines.append)
 
     assert feed(4).workers == 0 and "/dev/shm has 64 MB, 4 workers need 216" in lines[0]
     assert feed(1).workers == 0 and feed(0).workers == 0 and len(lines) == 2
@@ -222,8 +231,8 @@ def test_a_run_whose_worker_is_killed_in_mid_step_ends_with_the_same_bytes(
     healthy = ImageModule.training_step
     killed: list[int] = []
 
-    def killing(self: ImageModule, batch: dict[str, Any], index: int) -> Any:
-        if not killed and (batch["epoch"], batch["step"]) == (1, 0):
+    def killing(self: ImageModule, batch: Batch, index: int) -> Any:
+        if not killed and (batch.epoch, batch.step) == (1, 0):
             killed.append(multiprocessing.active_children()[0].pid or 0)
             os.kill(killed[0], signal.SIGKILL)
             time.sleep(0.5)
