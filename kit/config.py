@@ -37,7 +37,7 @@ def time_limit(text: str | None) -> float | None:
     with contextlib.suppress(ValueError):
         if seconds(text) > 0:
             return seconds(text)
-    raise Usage(f"--time-budget {text!r}: a time such as 90s, 20m or 1h30m is wanted.")
+    raise Usage(f"--time-budget {text!r}: the value must be a time such as 90s, 20m or 1h30m.")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Config(
         own = self.__dict__.get("own", {})
         if name in own:
             return own[name]
-        raise AttributeError(f"this Config has no knob {name!r}{did_you_mean(name, [*KNOBS, *own]) or '.'}")
+        raise AttributeError(f"this Config has no knob {name!r}.{did_you_mean(name, [*KNOBS, *own])}")
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Config:
@@ -203,18 +203,20 @@ def _parse(name: str, about: Field[Any], value: Any) -> Any:
             wanted = (
                 "a whole number" if kind is int else "a time such as 30m" if about.metadata["parse"] is seconds else "a number"
             )
-            raise Usage(f"{flag(name)} {value!r}: {wanted} is wanted ({about.metadata['help']}).") from None
+            raise Usage(f"{flag(name)} {value!r}: the value must be {wanted} ({about.metadata['help']}).") from None
     return kind(value) if kind is float and isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _check(name: str, about: Field[Any], value: Any) -> None:
     if type(value) is not type(about.default):
-        raise Usage(f"{flag(name)} {value!r}: a value like {about.default!r} is wanted.")
+        raise Usage(f"{flag(name)} {value!r}: the value must have the type of the default, {about.default!r}.")
     choices, low, high = (about.metadata[key] for key in ("choices", "low", "high"))
     if choices and value not in choices and not about.metadata["extensible"]:
-        raise Usage(f"{flag(name)} {value!r}: one of {', '.join(choices)}.{did_you_mean(str(value), choices)}")
+        raise Usage(
+            f"{flag(name)} {value!r}: the value must be one of {', '.join(choices)}.{did_you_mean(str(value), choices)}"
+        )
     if isinstance(value, float | int) and not (
         (low is None or value >= low) and (high is None or value <= high) and math.isfinite(value)
     ):
         bounds = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-        raise Usage(f"{flag(name)} {value}: must be {bounds}{'' if math.isfinite(value) else ', and finite'}.")
+        raise Usage(f"{flag(name)} {value}: the value must be {bounds}{'' if math.isfinite(value) else ', and finite'}.")

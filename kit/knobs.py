@@ -49,40 +49,73 @@ def auto_or(kind: type) -> Callable[[str], Any]:
 class ModelKnobs:
     """The model: which, how large, and what it begins with."""
 
-    model: str = knob("convnet", "a timm model, convnet, whitened, strip, reader; ngrams, one of Hugging Face; mlp, boosting")
-    width: int = knob(32, "channels of the kit's own nets' first layer, units of a layer of mlp", low=1)
-    dropout: float = knob(0.0, "dropout before the last layer", low=0, high=0.9)
-    weights: str = knob(
-        "", "pretrained weights: hub, or a file or folder (safetensors, a state dict; a transformer's with its tokenizer)"
+    model: str = knob(
+        "convnet",
+        "convnet, whitened, strip, reader or a timm model; texts: ngrams or a Hugging Face model; tables: mlp or boosting",
     )
-    from_run: str = knob("", "folder of a run whose backbone to begin with", flag="--from")
-    strategy: str = knob("full", "which layers learn", ("full", "freeze", "freeze-unfreeze", "gradual"))
-    unfreeze: int = knob(1, "the epoch from which more than the head learns (freeze-unfreeze, gradual)", low=0)
-    layer_decay: float = knob(1.0, "factor on the learning rate per layer, from the head to the picture", low=0, high=1)
-    gradient_checkpointing: int = knob(0, "1: compute activations twice (timm, transformers): less memory", low=0, high=1)
+    width: int = knob(
+        32, "channels of the first layer of convnet, whitened, strip and reader; units of each hidden layer of mlp", low=1
+    )
+    dropout: float = knob(0.0, "dropout rate before the last layer", low=0, high=0.9)
+    weights: str = knob(
+        "",
+        "pretrained weights: hub (download), a file (safetensors, state dict) or a folder (a transformer and its tokenizer)",
+    )
+    from_run: str = knob("", "folder of an earlier run; training starts from its backbone", flag="--from")
+    strategy: str = knob(
+        "full",
+        "which layers are trained: all of them, only the head, or the head first and other layers later",
+        ("full", "freeze", "freeze-unfreeze", "gradual"),
+    )
+    unfreeze: int = knob(1, "first epoch, counted from 0, that trains more than the head (freeze-unfreeze, gradual)", low=0)
+    layer_decay: float = knob(
+        1.0,
+        "factor on the learning rate from each layer to the layer before it; 1: all layers have the same rate",
+        low=0,
+        high=1,
+    )
+    gradient_checkpointing: int = knob(
+        0, "1: use less memory by computing activations twice (timm models, transformers)", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)
 class TrainingKnobs:
     """The fit of a network: steps, learning rate, loss, averages."""
 
-    epochs: int = knob(10, "passes over the training rows", low=1)
-    batch: int = knob(256, "rows per optimizer step; auto: the fastest here (CPU), what fits (GPU)", low=0, parse=auto_or(int))
-    lr: float = knob(4e-3, "peak learning rate; auto: by a range test", low=0, parse=auto_or(float))
-    optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd", "muon"))
-    schedule: str = knob("one-cycle", "course of the learning rate after its rise", SCHEDULES)
-    warmup: float = knob(0.25, "share of the schedule in which the learning rate rises", low=0, high=1)
-    weight_decay: float = knob(0.05, "weight decay, on weights of two or more dimensions only", low=0)
-    label_smoothing: float = knob(0.0, "label smoothing", low=0, high=0.9)
-    huber: float = knob(
-        0.0, "numbers: errors beyond so many standard deviations count linearly (Huber 1964); 0: all squared", low=0
+    epochs: int = knob(10, "number of passes over the training rows", low=1)
+    batch: int = knob(
+        256,
+        "rows per optimizer step; auto: the fastest number on a CPU, the largest that fits into the memory of a GPU",
+        low=0,
+        parse=auto_or(int),
     )
-    ema: float = knob(0.99, "decay per step of the averaged weights that predict; 0: off", low=0, high=0.99999)
-    early_stop: int = knob(0, "validations without a better score that end a fold, which keeps its best weights; 0: off", low=0)
-    checkpoint: str = knob("end", "end: the schedule's last weights; best: by validation score (flatters)", ("end", "best"))
-    val_every: int = knob(0, "epochs between validations; 0: at the end only", low=0)
-    accumulate: int = knob(1, "parts of a batch that go through the model one after another, to save memory", low=1)
-    clip: float = knob(0.0, "largest norm of a step's gradient; 0: any", low=0)
+    lr: float = knob(4e-3, "peak learning rate; auto: choose it by a range test", low=0, parse=auto_or(float))
+    optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd", "muon"))
+    schedule: str = knob("one-cycle", "learning rate schedule", SCHEDULES)
+    warmup: float = knob(0.25, "fraction of the schedule in which the learning rate rises", low=0, high=1)
+    weight_decay: float = knob(0.05, "weight decay, for weights with two or more dimensions only", low=0)
+    label_smoothing: float = knob(0.0, "label smoothing; 0: none", low=0, high=0.9)
+    huber: float = knob(
+        0.0, "Huber loss for numbers: larger errors than this many standard deviations count linearly; 0: squared error", low=0
+    )
+    ema: float = knob(
+        0.99,
+        "decay per step of the moving average of the weights, which makes the predictions; 0: no average",
+        low=0,
+        high=0.99999,
+    )
+    early_stop: int = knob(
+        0, "stop a fold after this many validations without a better score, and keep its best weights; 0: never", low=0
+    )
+    checkpoint: str = knob(
+        "end",
+        "weights that a fold keeps; end: after the last step; best: with the best validation score (makes the score too good)",
+        ("end", "best"),
+    )
+    val_every: int = knob(0, "epochs between validations; 0: validate after the last epoch only", low=0)
+    accumulate: int = knob(1, "number of parts of a batch that go through the model one after another, to save memory", low=1)
+    clip: float = knob(0.0, "largest norm of the gradient of a step (gradient clipping); 0: no limit", low=0)
     bias_lr: float = knob(1.0, "factor on the learning rate of biases", low=0)
     head_lr: float = knob(1.0, "factor on the learning rate of the last layer", low=0)
 
@@ -91,30 +124,49 @@ class TrainingKnobs:
 class DataKnobs:
     """The rows: which, and how they are shown to the model."""
 
-    size: int = knob(0, "side of the images in pixels; 0: as they are", low=0)
-    augment: str = knob("none", "augmentation policy (photo: one by one, in workers)", POLICIES, extensible=True)
-    crop: str = knob("none", "what a net sees; ink: the box of pixels in which training pictures differ", ("none", "ink"))
-    limit: int = knob(0, "use the first N training rows only (a trial run); 0: all", low=0)
-    text: str = knob("", "the column of texts; none: a table of numbers, categories and dates (competition csv)")
-    target: str = knob("label", "the column of answers (competition csv)", flag="--target")
+    size: int = knob(0, "height and width of the images in pixels; 0: the size that the files have", low=0)
+    augment: str = knob(
+        "none",
+        "augmentation policy; photo uses albumentations in worker processes, the others work on whole batches",
+        POLICIES,
+        extensible=True,
+    )
+    crop: str = knob(
+        "none",
+        "part of the image that the model sees; ink: the box of pixels that differ between training images; none: all",
+        ("none", "ink"),
+    )
+    limit: int = knob(0, "use only the first N training rows, for a trial run; 0: all rows", low=0)
+    text: str = knob(
+        "", "column that holds the text; empty: the data is a table of numbers, categories and dates (competition csv)"
+    )
+    target: str = knob("label", "column that holds the answer (competition csv)", flag="--target")
 
 
 @dataclass(frozen=True)
 class FoldKnobs:
     """Folds, and which models answer the test."""
 
-    folds: int = knob(5, "cross-validation folds", low=2)
-    split: str = knob("auto", "how rows are dealt to folds; auto: by the competition's facts", ("auto", "plain", "time"))
-    seed: int = knob(0, "seed of folds, weights, order and augmentation", low=0)
-    final: str = knob("folds", "what answers the test: the folds, a refit on all rows, or both", ("folds", "refit", "both"))
+    folds: int = knob(5, "number of cross-validation folds", low=2)
+    split: str = knob(
+        "auto", "how rows are assigned to folds; auto: by the facts of the competition", ("auto", "plain", "time")
+    )
+    seed: int = knob(0, "seed of the folds, the initial weights, the order of rows and the augmentation", low=0)
+    final: str = knob(
+        "folds",
+        "models that predict the test set: those of the folds, one trained on all rows (refit), or both",
+        ("folds", "refit", "both"),
+    )
 
 
 @dataclass(frozen=True)
 class InferenceKnobs:
     """Test-time augmentation."""
 
-    views: int = knob(1, "test-time augmentation views averaged into each prediction", low=1)
-    view_kind: str = knob("auto", "kind of views; auto: mirrored where that is allowed, and shifted", VIEW_KINDS)
+    views: int = knob(1, "number of test-time augmentation views that are averaged in each prediction", low=1)
+    view_kind: str = knob(
+        "auto", "kind of test-time augmentation; auto: shifts, and mirror images where the competition allows them", VIEW_KINDS
+    )
 
 
 @dataclass(frozen=True)
@@ -123,48 +175,68 @@ class MachineKnobs:
 
     time_budget: float = knob(
         0.0,
-        "time for the whole run (30m, 1h30m), shared by its folds; the schedule ends with it; 0: none",
+        "time limit of the run, such as 30m or 1h30m; the folds share it, and the schedule ends with it; 0: no limit",
         low=0,
         parse=seconds,
     )
-    devices: str = knob("auto", "where to compute", ("auto", "cpu", "gpu"))
-    precision: str = knob("auto", "arithmetic; auto: by the device", ("auto", "fp32", "bf16", "fp16"))
-    layout: str = knob("auto", "memory format", ("auto", "channels_last", "contiguous"))
-    jobs: int = knob(0, "folds trained at a time, each in a process of its own; 0: one for each GPU, one on a CPU", low=0)
-    workers: int = knob(-1, "processes that decode or augment images one by one; -1: as many as cores", low=-1)
-    cache_gb: float = knob(
-        50.0, "gigabytes of decoded images to keep on disk; a larger set is decoded anew in each epoch", low=0
+    devices: str = knob("auto", "device that computes; auto: a GPU if there is one", ("auto", "cpu", "gpu"))
+    precision: str = knob("auto", "floating-point precision; auto: what suits the device", ("auto", "fp32", "bf16", "fp16"))
+    layout: str = knob(
+        "auto", "memory format of image tensors; auto: what suits the device", ("auto", "channels_last", "contiguous")
     )
-    snapshot: float = knob(15.0, "seconds between the snapshots that a killed run resumes from", low=0)
+    jobs: int = knob(
+        0, "number of folds trained at the same time, each in its own process; 0: one per GPU, or one on a CPU", low=0
+    )
+    workers: int = knob(-1, "number of processes that decode or augment single images; -1: one per core", low=-1)
+    cache_gb: float = knob(
+        50.0, "largest size in gigabytes of the decoded images kept on disk; larger data is decoded again in each epoch", low=0
+    )
+    snapshot: float = knob(15.0, "seconds between snapshots; a killed run resumes from the last snapshot", low=0)
     trainer: str = knob("", "what the kit has no knob for, handed to Lightning's Trainer: KEY=VALUE, several with commas")
-    profile: int = knob(0, "1: say where the time of training went", low=0, high=1)
-    logger: str = knob("", "where an epoch's metrics go besides history.csv: tensorboard, mlflow, wandb, comet (with commas)")
+    profile: int = knob(0, "1: print where the training time was spent", low=0, high=1)
+    logger: str = knob(
+        "", "services that also receive the metrics of each epoch: tensorboard, mlflow, wandb, comet (separated by commas)"
+    )
 
 
 @dataclass(frozen=True)
 class NgramKnobs:
     """The n-gram model of texts (ngrams)."""
 
-    ngrams: int = knob(3, "words of the longest n-grams of a text", low=1, high=5)
-    iterations: int = knob(15, "iterations of the solver of the n-gram model (L-BFGS)", low=1)
-    vectors: int = knob(0, "numbers of a text's vector, learned from all texts, unlabelled ones too; 0: none (ngrams)", low=0)
-    inverse_penalty: float = knob(0.5, "C, the inverse weight of the n-gram model's penalty", low=1e-9)
+    ngrams: int = knob(3, "largest number of words in an n-gram (ngrams)", low=1, high=5)
+    iterations: int = knob(15, "number of L-BFGS iterations (ngrams)", low=1)
+    vectors: int = knob(
+        0,
+        "dimensions of the text vectors, learned from all texts without labels and added to the n-grams; 0: none (ngrams)",
+        low=0,
+    )
+    inverse_penalty: float = knob(0.5, "C, the inverse of the strength of the L2 penalty (ngrams)", low=1e-9)
 
 
 @dataclass(frozen=True)
 class BoostingKnobs:
     """Gradient boosting of tables (boosting)."""
 
-    trees: int = knob(200, "rounds of boosting at most; above 10,000 rows it stops early by a tenth of the fold", low=1)
-    leaves: int = knob(31, "leaves of a tree at most (boosting)", low=2)
-    shrinkage: float = knob(0.05, "factor on every tree's answer: boosting's learning rate", low=1e-6, high=1)
+    trees: int = knob(
+        200,
+        "largest number of boosting rounds; above 10,000 rows, a tenth of them decides when to stop (boosting)",
+        low=1,
+    )
+    leaves: int = knob(31, "largest number of leaves of a tree (boosting)", low=2)
+    shrinkage: float = knob(
+        0.05, "learning rate of boosting: the factor on the prediction of each tree (boosting)", low=1e-6, high=1
+    )
 
 
 @dataclass(frozen=True)
 class TransformerKnobs:
     """Transformers of texts."""
 
-    tokens: int = knob(512, "tokens that a transformer reads of a text, half from its head and half from its tail", low=8)
+    tokens: int = knob(
+        512,
+        "largest number of tokens; a longer text is cut in its middle (transformers)",
+        low=8,
+    )
 
 
 def chosen_from(about: Field[Any], names: Iterable[str]) -> Field[Any]:

@@ -1,5 +1,8 @@
 """Config: every knob can be said as text, is checked, and comes from flag, environment, preset or default, in that order."""
 
+import copy
+import json
+import pickle
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -7,8 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from kit import config as configs
-from kit.config import IMMATERIAL, KNOBS, Config, difference, resolve, shown
+from kit.config import IMMATERIAL, KNOBS, Config, difference, knob, resolve, shown
 from kit.errors import Usage
+from kit.knobs import chosen_from
 
 NAMES = sorted(KNOBS)
 
@@ -77,9 +81,34 @@ def test_a_whole_number_is_wanted_where_the_default_is_one(name: str, value: obj
 def test_a_value_that_is_no_choice_is_refused_with_the_choices(name: str) -> None:
     choices = KNOBS[name].metadata["choices"]
     with pytest.raises(Usage, match="one of") as caught:
-        Config().changed(**{name: choices[-1] + "x"})
+        Config().declaring({"augment": chosen_from(KNOBS["augment"], [])}).changed(**{name: choices[-1] + "x"})
     assert all(choice in str(caught.value) for choice in choices)
     assert f"Did you mean '{choices[-1]}'" in str(caught.value)
+
+
+def test_an_adapter_adds_to_the_choices_that_are_extensible() -> None:
+    declared = {"augment": chosen_from(KNOBS["augment"], ["mine"])}
+    assert Config(augment="mine").declaring(declared).changed(augment="light").augment == "light"
+    assert [name for name in NAMES if KNOBS[name].metadata["extensible"]] == ["augment"]
+
+
+def test_knobs_of_an_adapters_own_are_set_read_checked_and_saved() -> None:
+    own = {"alpha": knob(0.25, "share", low=0, high=1), "parts": knob(2, "how many")}
+    config = Config(alpha=1, epochs=3).declaring(own)
+    assert (config.alpha, config.parts, config.changed(parts="5").parts) == (1.0, 2, 5)
+    assert Config.of(json.loads(json.dumps(config.json()))) == config
+    assert pickle.loads(pickle.dumps(config)) == config == copy.deepcopy(config)
+    assert Config(alpha=0.5).declaring(own) != config
+    with pytest.raises(Usage, match=r"--alpha 2.0: the value must be 0 to 1"):
+        config.changed(alpha=2)
+    with pytest.raises(Usage, match=r"unknown knob 'alpa'. Did you mean 'alpha'"):
+        config.changed(alpa=2)
+    with pytest.raises(Usage, match=r"unknown knob 'epohcs'. Did you mean 'epochs'"):
+        Config(epohcs=3).declaring({})
+    with pytest.raises(AttributeError, match=r"no knob 'alhpa'. Did you mean 'alpha'"):
+        config.alhpa  # noqa: B018
+    resolved, origins = configs.resolve(config, "fast", {"parts": 4}, {"KIT_ALPHA": "0.75"})
+    assert (resolved.alpha, resolved.parts, origins["alpha"], origins["parts"]) == (0.75, 4, "KIT_ALPHA", "flag")
 
 
 def test_whole_numbers_serve_where_the_default_is_real() -> None:
@@ -157,13 +186,3 @@ def test_how_a_result_is_computed_is_all_that_is_immaterial() -> None:
 def test_a_config_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         Config().epochs = 3  # type: ignore[misc]
-
-
-def test_choices_that_undo_each_other_are_said() -> None:
-    base = Config(strategy="gradual", from_run="r")
-    assert configs.vain(Config()) == configs.vain(base) == configs.vain(base.changed(model="ngrams", epochs=1)) == []
-    assert configs.vain(base.changed(unfreeze=3, epochs=3)) == [
-        "--unfreeze 3 is never reached in 3 epochs: only the head learns"
-    ]
-    assert configs.vain(base.changed(weights="w")) == ["--from takes the place of --weights"]
-    assert "has learned nothing" in configs.vain(Config(strategy="freeze"))[0]

@@ -76,7 +76,7 @@ def _mix(z: Any) -> Any:
 def policy(name: str) -> Policy:
     """The policy of this name. Raises Usage where there is none."""
     if name not in POLICIES:
-        raise Usage(f"--augment {name!r}: one of {', '.join(POLICIES)}.{did_you_mean(name, POLICIES)}")
+        raise Usage(f"--augment {name!r}: the value must be one of {', '.join(POLICIES)}.{did_you_mean(name, POLICIES)}")
     return POLICIES[name]
 
 

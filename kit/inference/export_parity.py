@@ -98,7 +98,7 @@ def _readings(run: Run, models: list[Any], tried: Rows, config: Config, weights:
 
 def _seen(model: Any, x: Any, rows: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        return model.seen(model.gather(x, rows)["images"]).numpy()
+        return model.seen(model.gather(x, rows).x).numpy()
 
 
 def elected(parts: np.ndarray, weights: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:

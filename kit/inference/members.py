@@ -81,7 +81,7 @@ def load_member(folder: Path) -> Any:
 def with_views(model: Any, views: int | None) -> Any:
     """The model, set to this number of views if it has any (None: as it was trained). Raises Usage for less than one."""
     if views is not None and views < 1:
-        raise Usage(f"--views {views}: must be at least 1.")
+        raise Usage(f"--views {views}: the value must be at least 1.")
     if views:
         model.set_views(views)
     return model

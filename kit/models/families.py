@@ -105,11 +105,11 @@ def vain(config: Config, family: Family) -> list[str]:
         return []
     known, lines = config.weights or config.from_run, []
     if config.strategy != "full" and not known:
-        lines.append(f"--strategy {config.strategy} freezes a backbone that has learned nothing: no --weights, no --from")
+        lines.append(f"--strategy {config.strategy} freezes random weights, as neither --weights nor --from is given")
     if config.strategy in ("freeze-unfreeze", "gradual") and config.unfreeze >= config.epochs:
-        lines.append(f"--unfreeze {config.unfreeze} is never reached in {config.epochs} epochs: only the head learns")
+        lines.append(f"--unfreeze {config.unfreeze} is beyond the last of {config.epochs} epochs, so only the head is trained")
     if config.weights and config.from_run:
-        lines.append("--from takes the place of --weights")
+        lines.append("--weights is ignored, as --from is given")
     return lines
 
 

@@ -62,8 +62,7 @@ def resolved(
     """The configuration, where each of its values came from, and the preset that it began with."""
     begin = adapter.preset(preset, configs.given(knobs))
     config, origins = configs.resolve(begin, preset, knobs)
-    other = family_of(adapter, config).name
-    if other != family_of(adapter, begin).name and other in adapter.presets:
+    if config.model != begin.model and (other := family_of(adapter, config).name) in {*adapter.presets} - {preset}:
         preset = other  # a fit of n-grams and a fine-tuning, say, have no value in common
         config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
     return config, origins, preset

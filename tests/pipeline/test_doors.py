@@ -200,7 +200,7 @@ def test_a_guests_callback_logs_into_the_history_and_knobs_are_kept(tmp_path: Pa
         run("run", model="mine", epochs=1, alpha=0.75)
     with pytest.raises(kit.Usage, match=r"unknown knob 'alpa'. Did you mean 'alpha'"):
         run("run", alpa=1)
-    with pytest.raises(kit.Usage, match=r"--alpha -1\.0: must be at least 0"):
+    with pytest.raises(kit.Usage, match=r"--alpha -1\.0: the value must be at least 0"):
         run("run", alpha=-1)
 
 

@@ -10,7 +10,9 @@ import pytest
 
 import kit
 from kit.cli.app import main
-from kit.config import Config
+from kit.config import KNOBS as KNOBS_OF_ALL, Config
+from kit.knobs import chosen_from
+from kit.models.families import IMAGE, MLP
 from kit.pipeline import search_space, tuning
 from kit.pipeline.plan import planned
 from kit.pipeline.search_space import Range
@@ -32,7 +34,7 @@ def whole(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
 
 def test_draws_lie_in_their_range_and_depend_on_seed_and_trial_alone() -> None:
     config = Config(model="mlp", weight_decay=0.3)
-    found = search_space.usual(config)
+    found = search_space.usual(config, MLP)
     assert [one.name for one in found] == ["lr", "weight_decay", "dropout", "width"]
     drawn = [search_space.draw(found, 0, trial) for trial in range(200)]
     assert drawn[0] == {}
@@ -48,26 +50,26 @@ def test_draws_lie_in_their_range_and_depend_on_seed_and_trial_alone() -> None:
 
 
 def test_ranges_are_read_as_they_are_shown() -> None:
-    config = Config(lr=0.01, dropout=0.1)
+    config = Config(lr=0.01, dropout=0.1).declaring({"augment": chosen_from(KNOBS_OF_ALL["augment"], [])})
     text = "lr=0.001:0.1,width=8:64,augment=light|heavy,model=convnet|resnet18,views=1|5,epochs=5:6"
-    found = search_space.parsed(text, config)
+    found = search_space.parsed(text, config, IMAGE)
     assert ",".join(map(str, found)) == text
     assert [one.log for one in found] == [True, True, False, False, False, False]
     assert found[4].choices == (1, 5)
-    assert search_space.parsed("weight-decay", config) == [Range("weight_decay", low=0.0125, high=0.2, log=True)]
-    assert search_space.parsed("label_smoothing,ema", config)[0] == Range("label_smoothing", low=0.0, high=0.3)
-    assert "photo" not in search_space.parsed("augment", config)[0].choices
+    assert search_space.parsed("weight-decay", config, IMAGE) == [Range("weight_decay", low=0.0125, high=0.2, log=True)]
+    assert search_space.parsed("label_smoothing,ema", config, IMAGE)[0] == Range("label_smoothing", low=0.0, high=0.3)
+    assert "photo" not in search_space.parsed("augment", config, IMAGE)[0].choices
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("lrr", "--knobs 'lrr': no such knob. Did you mean 'lr'"),
-        ("lr=", "--lr '': a number is wanted"),
+        ("lr=", "--lr '': the value must be a number"),
         ("lr=0.1:0.01", "--knobs lr=0.1:0.01: lr=LOW:HIGH is wanted, the lower first"),
         ("lr=1:2:3", "the lower first, or lr=ONE|OTHER"),
-        ("lr=-1:1", "--lr -1.0: must be at least 0"),
-        ("augment=lite|heavy", "--augment 'lite': one of .*Did you mean 'light'"),
+        ("lr=-1:1", "--lr -1.0: the value must be at least 0"),
+        ("augment=lite|heavy", "--augment 'lite': the value must be one of .*Did you mean 'light'"),
         ("augment=light:heavy", "augment=LOW:HIGH is wanted"),
         ("folds=3:5", "--knobs folds: it is of the data or of the machine"),
         ("seed", "--knobs seed: it is of the data"),
@@ -79,7 +81,7 @@ def test_ranges_are_read_as_they_are_shown() -> None:
 )
 def test_what_cannot_be_tuned_is_said(text: str, said: str) -> None:
     with pytest.raises(kit.Usage, match=said):
-        search_space.parsed(text, Config())
+        search_space.parsed(text, Config().declaring({"augment": chosen_from(KNOBS_OF_ALL["augment"], [])}), IMAGE)
 
 
 def test_a_trial_scores_what_that_fold_of_a_run_scores(whole: Tuned, digits: Path, tmp_path: Path) -> None:
