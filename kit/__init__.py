@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit import resources
 from kit.config import Config, knob
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
 from kit.storage.run_folder import Run as _Run, load as _load
@@ -96,8 +97,8 @@ class Run(_Run):
         them), an array of pictures uint8 [n, height, width] or [n, height, width, channels], or a list of texts.
         Raises Usage where the run is not complete or takes other rows, BadData for rows that cannot be read.
         """
-        from kit.pipeline.prediction import predict_rows
-
+        with resources.importing():
+            from kit.pipeline.prediction import predict_rows
         return predict_rows(self, rows, views)
 
 
@@ -142,8 +143,8 @@ def study(
     Then `finish("mine")` makes a run that report, blend, submit and ledger take like any other. `out`: the folder (else
     `runs/NAME/study`); `resume`: keep the folds that an earlier process saved there. Raises a KitError.
     """
-    from kit.pipeline.study import study as begin
-
+    with resources.importing():
+        from kit.pipeline.study import study as begin
     return begin(name, data, preset, out, resume, quiet, knobs)
 
 
@@ -159,8 +160,8 @@ def predict(
     The test set may be another than the run saw: larger, in another order, with other ids. `time_budget`: seconds in
     which it is to be done, by the folds and views that are worth most.
     """
-    from kit.pipeline.prediction import predict as predict_all
-
+    with resources.importing():
+        from kit.pipeline.prediction import predict as predict_all
     return predict_all(run if isinstance(run, _Run) else load(run), data, views, out, time_budget)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +56,8 @@ def compare(run: Run, graph: graphs.Graph, models: list[Any], tried: Rows, confi
     if isinstance(graph, graphs.Ballot):
         return _readings(run, models, tried, config, weights, got)
     unit = models[0].scale.numpy()
-    answers = np.log1p(got[0].astype(np.float64)) if getattr(graph, "log", False) else got[0]
-    difference = _largest((answers - _own(models, tried.x, config, weights)) / unit)
+    answers = np.log1p(got[0].astype(np.float64)) if graph.log else got[0]
+    difference = _largest((answers - _own(graph, models, tried.x, config, weights)) / unit)
     stored = _stored(run, tried.ids)
     return Parity(difference, "" if stored is None else f"{_largest((answers - stored) / unit):.1e}")
 
@@ -71,13 +72,12 @@ def _stored(run: Run, ids: list[str]) -> np.ndarray | None:
     return test.loc[ids].to_numpy() if test.index.isin(ids).sum() == len(ids) else None
 
 
-def _own(models: list[Any], x: Any, config: Config, weights: list[float]) -> np.ndarray:
+def _own(graph: graphs.Graph, models: list[Any], x: Any, config: Config, weights: list[float]) -> np.ndarray:
     """The run's own predictions in fp32; of long texts by the first view, the one that the graph reads."""
     parts = []
     for model in models:
-        if hasattr(model, "tokenizer"):
-            model.set_views(1)
-        parts.append(prediction.predict(model, x, None, config))
+        with model.one_view() if graph.one_view else contextlib.nullcontext():
+            parts.append(prediction.predict(model, x, None, config))
     return np.average(parts, axis=0, weights=weights)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.console import clock
+from kit.console import clock, say
 from kit.errors import KitError
 from kit.inference import members as run_members
 from kit.inference.loaded_run import Opened
@@ -63,10 +63,10 @@ def ranked(run: Run) -> list[Path]:
     return sorted(run_members.members(run), key=key)
 
 
-def predict(
-    whole: Opened, x: Any, ids: pd.Index, limit: float, views: int, began: float, say: Callable[[str], None]
-) -> pd.DataFrame:
-    """Predictions for inputs `x` (index `ids`), done `limit` seconds after `began` (a monotonic time) or as soon as can be.
+def predict(whole: Opened, x: Any, ids: pd.Index, *, views: int, limit: float, until: float) -> pd.DataFrame:
+    """Predictions for inputs `x` (index `ids`), done by `until` (a monotonic time) or as soon as can be.
+
+    `limit`: the seconds that there were; `views`: at most so many.
 
     A member that would not be done in time is left out, whatever the plan was: speeds change.
     """
@@ -77,23 +77,22 @@ def predict(
     run_members.equip(whole.run, x, config)
     cost = prediction.pace(first, x, config) * len(x)
     most = views if first.views else 1
-    end = began + limit * (1 - SPARE)
 
     def worth() -> dict[int, float]:
         rows = int(min(SAMPLE, MEASURING * limit / (cost / len(x) * most)))
         return scores_by_views(whole, most, rows)
 
-    plan = choose(members, cost, end - time.monotonic(), worth, most)
+    plan = choose(members, cost, until - time.monotonic(), worth, most)
     say(
         f"{clock(limit)} allow {len(plan.members)} of {len(members)} models × {plan.views} of {most} views for {len(x):,} rows:"
         f" about {clock(plan.seconds)}"
     )
-    if plan.seconds > end - time.monotonic():
+    if plan.seconds > until - time.monotonic():
         say("even that will take longer than the budget: it is the least that answers every row")
     parts: dict[Path, pd.DataFrame] = {}
     for folder in plan.members:
         now = time.monotonic()
-        if parts and now + cost * plan.views > end:
+        if parts and now + cost * plan.views > until:
             say(f"{len(plan.members) - len(parts)} of {len(plan.members)} models are left out: the time is up")
             break
         model = whole.model(folder, plan.views)
@@ -131,11 +130,10 @@ def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.n
         loaded = inputs.load(whole.root, table, "train", whole.config.size)
         table = table[~table.index.isin(list(loaded.broken))]
         model = whole.model(run.fold(fold), most)
-        every = list(model.views)
         own = []
-        for view in every:
-            model.views = [view]
-            own.append(prediction.predict(model, loaded.rows, None, whole.config))
+        for number in range(len(model.views)):
+            with model.one_view(number):
+                own.append(prediction.predict(model, loaded.rows, None, whole.config))
         parts.append(np.stack(own))
         answers.append(whole.labels.encode(table))
     return np.concatenate(parts, axis=1), np.concatenate(answers)

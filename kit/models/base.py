@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, ClassVar, NotRequired, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 import numpy as np
 import pytorch_lightning as pl
@@ -20,6 +20,9 @@ from kit.metrics import Metric
 from kit.models.batch import Batch, Feed, taken
 from kit.models.optimizers import schedules
 from kit.parts import NONE, Parts
+
+if TYPE_CHECKING:
+    from kit.models.graphs import Graph
 
 ROWS_PER_PASS = 1024  # rows predicted at a time where a module does not say
 
@@ -102,6 +105,15 @@ class FoldModule(pl.LightningModule):
 
     def finish(self) -> None:
         """Let go of what only the fit needs."""
+
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        """These models of one run as one graph, each with its weight, for `kit export`. Raises Usage where they have none."""
+        raise Usage(f"kit export: {cls.__name__} has no graph.")
+
+    def doubts(self, x: Any, where: str) -> list[str]:
+        """What of these rows cannot be read as the training rows were, a line each; `where`: whose rows they are."""
+        return []
 
     # --- how it learns and predicts
 
@@ -206,9 +218,9 @@ class FoldModule(pl.LightningModule):
         return False
 
     @contextmanager
-    def one_view(self) -> Iterator[None]:
-        """Predictions inside are by the first view alone."""
-        views, self.views = self.views, self.views[:1]
+    def one_view(self, number: int = 0) -> Iterator[None]:
+        """Predictions inside are by this view alone, from 0."""
+        views, self.views = self.views, self.views[number : number + 1]
         try:
             yield
         finally:

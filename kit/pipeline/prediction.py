@@ -1,27 +1,34 @@
-"""Answers: predictions of a complete run, for a test set, for rows given in Python, for texts typed in."""
+"""Predictions of a complete run: for a test set, for rows given in Python, for texts typed in."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
-from kit import competition as competitions, labels as all_labels, resources
+import numpy as np
+import pandas as pd
+
+from kit import competition as competitions, labels as all_labels
+from kit.competition import submission
 from kit.console import say
 from kit.errors import BadData, Usage
+from kit.inference import blend, members, time_budget as budgets
+from kit.inference.loaded_run import opened
+from kit.inputs.base import Keep
+from kit.inputs.decode import resize
+from kit.inputs.text import Texts
+from kit.models.base import FoldModule
+from kit.pipeline.study import stored_answers
+from kit.reporting import readings
 from kit.storage import frames
 from kit.storage.run_folder import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def predict(
     source: Run, data: str | Path | None, views: int | None, out: str | Path | None, time_budget: float | None = None
 ) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
-    from kit.competition import submission
-
     folder = Path(out) if out else source.path / "predict"
     answers, sample = answered(source, data, views, folder, time_budget)
     labels = all_labels.from_json(source.info["labels"])  # now that the adapter is loaded: they may be of a kind of its own
@@ -37,15 +44,6 @@ def answered(
 
     What was read of pictures, and how surely, is written to `folder`.
     """
-    import numpy as np
-
-    with resources.importing():
-        from kit.inference import members, time_budget as budgets
-        from kit.pipeline.study import stored_answers
-        from kit.reporting import readings
-    from kit.inference.loaded_run import opened
-    from kit.inputs.base import Keep
-
     began = time.monotonic()
     if "members" in source.info:
         return _blended(source, data, views, time_budget)
@@ -60,24 +58,23 @@ def answered(
     loaded = inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
-    if inputs.kind == "table":
-        warn(models[0] if models else whole.model(members.members(source)[0]), loaded.rows)
+    say_doubts(models[0] if models else whole.model(members.members(source)[0]), loaded.rows)
     if time_budget is None:
         answers = members.ensemble(source, models, loaded.rows, sample.index, config)
     else:
-        answers = budgets.predict(whole, loaded.rows, sample.index, time_budget, views or config.views, began, say)
+        until = began + time_budget * (1 - budgets.SPARE)
+        answers = budgets.predict(whole, loaded.rows, sample.index, views=views or config.views, limit=time_budget, until=until)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(source.info["prior"], np.float32)
-    if isinstance(whole.labels, all_labels.Reading) and folder is not None:
-        doubt = readings.write(folder, whole.labels, answers, loaded.rows)
+    if whole.labels.reads and folder is not None:
+        doubt = readings.write(folder, cast(all_labels.Reading, whole.labels), answers, loaded.rows)
         if doubt:
             say(doubt)
     return answers, sample
 
 
-def warn(model: Any, rows: Any) -> None:
-    """Say which cells of a table a model cannot read, or has never seen; nothing of other inputs."""
-    encoding = getattr(model, "encoding", None)
-    for line in [*encoding.odd(rows, "test"), *encoding.new(rows, "test")] if encoding else []:
+def say_doubts(model: FoldModule, rows: Any) -> None:
+    """Say what of the test rows a model cannot read, or has never seen."""
+    for line in model.doubts(rows, "test"):
         say(line)
 
 
@@ -85,8 +82,6 @@ def _blended(
     source: Run, data: str | Path | None, views: int | None, time_budget: float | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What `answered` does, for a blend, whose runs share the time that is left."""
-    from kit.inference import blend
-
     began = time.monotonic()
     samples: list[pd.DataFrame] = []
     used = sum(one["weight"] > 0 for one in source.info["members"])
@@ -102,12 +97,6 @@ def _blended(
 
 def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
-    import numpy as np
-    import pandas as pd
-
-    from kit.inference import blend, members
-    from kit.inference.loaded_run import opened
-    from kit.inputs.text import Texts
 
     if "members" in source.info:
         return blend.predicted(source, lambda one: predict_rows(one, rows, views))
@@ -117,7 +106,7 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     if isinstance(rows, pd.DataFrame):
         table = named_rows(facts, rows)
         loaded = facts.inputs.load(whole.root, table, "test", whole.config.size)
-        warn(models[0], loaded.rows)
+        say_doubts(models[0], loaded.rows)
         x, ids, broken = loaded.rows, table.index, list(loaded.broken)
     elif isinstance(rows, np.ndarray) and facts.inputs.kind in ("images", "pixels"):
         x = pictures(rows, models[0].hparams["side"], models[0].hparams["channels"])
@@ -133,8 +122,6 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
 
 def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFrame:
     """A frame given in Python as the competition's own tables are read: by its id column, or else by its index."""
-    import pandas as pd
-
     if facts.id not in rows.columns and rows.index.nlevels > 1:
         raise BadData(
             f"the frame has an index of {rows.index.nlevels} levels and no column {facts.id!r}, which names the rows."
@@ -151,10 +138,6 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
 
 def pictures(images: Any, side: int, channels: int) -> Any:
     """An array of pictures as the models take it, resized where its sides differ. Raises BadData for another kind."""
-    import numpy as np
-
-    from kit.inputs.decode import resize
-
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels:
         raise BadData(
@@ -166,11 +149,6 @@ def pictures(images: Any, side: int, channels: int) -> Any:
 
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
-    import pandas as pd
-
-    from kit.inference import members
-    from kit.inference.loaded_run import opened
-    from kit.inputs.text import Texts
 
     if "members" in source.info:
         raise Usage(f"{source.path}: a blend; name one of the runs that it is made of.")

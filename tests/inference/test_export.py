@@ -21,7 +21,6 @@ from kit.inference import export, export_parity, members
 from kit.inference.loaded_run import opened
 from kit.inputs.cells import PARTS, Cells
 from kit.labels import OneOf, ctc, to_json
-from kit.models import graphs
 from kit.models.graphs import readers, tables
 from kit.models.texts.ngram_module import NgramModule
 from kit.storage import frames
@@ -34,6 +33,10 @@ def exported(run: kit.Run, form: str, out: Path, data: Path | None = None) -> ex
     if form == "onnx":
         pytest.importorskip("onnxscript"), pytest.importorskip("onnxruntime")
     return export.export(run, form, data, out)
+
+
+def graph_of(models: list[Any]) -> Any:
+    return type(models[0]).graph(models, [1.0] * len(models))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -71,7 +74,7 @@ def texts_run(tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
 def test_n_grams_are_looked_up_in_the_graph(form: str, texts_run: kit.Run, tmp_path: Path) -> None:
     done = exported(texts_run, form, tmp_path)
     assert done.difference < 1e-5 and "kit.data.ngrams.bags(texts, 3)" in done.card.read_text()
-    graph = graphs.make(members.load(texts_run), [1.0, 1.0])
+    graph = graph_of(members.load(texts_run))
     empty, unknown = torch.tensor([0, 0]), torch.tensor([1, 5, 1 << 24])  # a text without n-grams, and one of none known
     with torch.no_grad():
         answers = graph(unknown, empty)
@@ -81,7 +84,7 @@ def test_n_grams_are_looked_up_in_the_graph(form: str, texts_run: kit.Run, tmp_p
 def test_n_grams_beside_vectors_are_refused_in_words() -> None:
     module = NgramModule(kit.Config(model="ngrams").json(), to_json(OneOf("label", ("a", "b"))), columns=1, size=2)
     with pytest.raises(Usage, match=r"no graph\. Export a run with --vectors 0"):
-        graphs.make([module], [1.0])
+        type(module).graph([module], [1.0])
 
 
 @pytest.mark.parametrize("form", SLOW)
@@ -143,7 +146,7 @@ def test_logarithms_come_out_as_the_numbers_themselves(homes: Path, tmp_path: Pa
     run = kit.run("house-prices", tmp_path, out=tmp_path / "run", quiet=True, epochs=2, folds=2, width=8, batch=16)
     done = exported(run, "torchscript", tmp_path / "export")
     x = export_parity.rows(opened(run, tmp_path), kit.Config(**run.info["config"]))
-    graph = graphs.make(members.load(run), [1.0, 1.0])
+    graph = graph_of(members.load(run))
     with torch.no_grad():
         answers = graph(*graph.first.inputs(x.x, np.arange(60))).numpy()
     submitted = pd.read_csv(run.submission)["SalePrice"].to_numpy()

@@ -19,6 +19,7 @@ class Member(nn.Module, ABC):
     """
 
     takes: ClassVar[str]
+    one_view: ClassVar[bool] = False  # does it answer by the first view alone?
     names: tuple[str, ...]
     shapes: tuple[tuple[str | None, ...], ...]
     shift: torch.Tensor
@@ -43,6 +44,7 @@ class Graph(nn.Module):
     """The models of a run as one network. `outputs`: the names of what it gives; `row_axis`: along which of their axes the
     rows lie."""
 
+    log = False  # is what was learned as a logarithm given as the number itself?
     outputs: tuple[str, ...] = ("predictions",)
     row_axis: tuple[int, ...] = (0,)
     shares: torch.Tensor
@@ -51,6 +53,11 @@ class Graph(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.register_buffer("shares", torch.tensor(weights) / sum(weights), persistent=False)
+
+    @property
+    def one_view(self) -> bool:
+        """Do its members answer by the first view alone?"""
+        return self.first.one_view
 
     @property
     def first(self) -> Any:

@@ -12,10 +12,11 @@ from kit.inputs.cells import MOST, PARTS, Cells
 from kit.inputs.column_encoding import Encoding
 from kit.models.graphs.base import Average, Member, network
 from kit.models.tables.forest import CODES, Forest
-from kit.models.tables.mlp_module import bent
 
 COLUMNS = "columns.json"  # beside the exported model: what its inputs are, column by column
 DAY, ERA = 86_400, 146_097  # seconds; the days of 400 years
+
+STRAIGHT, BENT = 1.5, 2.5  # a number counts as it is within so many units of the median; further off, so much more at most
 
 
 class Rows(Member):
@@ -221,3 +222,9 @@ def depth(forest: Forest) -> int:
     while len(here := here[forest.child[here, 0] != here]):
         here, deep = forest.child[here].flatten(), deep + 1
     return deep
+
+
+def bent(z: torch.Tensor) -> torch.Tensor:
+    """Numbers as they are up to ±STRAIGHT, beyond it ever more slowly up to ±(STRAIGHT + BENT)."""
+    beyond = (z.abs() - STRAIGHT).clamp(min=0)
+    return z.sign() * (z.abs().clamp(max=STRAIGHT) - BENT * torch.expm1(-beyond / BENT))

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.data import tokenization
 from kit.errors import Usage
 from kit.inputs.text import Texts
 from kit.models.graphs.base import Member, network
-from kit.models.texts.transformer_module import tokens_of
 
 
 class Tokens(Member):
     """ids int64 [rows, tokens] and mask int64 [rows, tokens] to predictions [rows, answers]."""
 
     takes = "tokens"
+    one_view = True
     names = ("ids", "mask")
     shapes = (("rows", "tokens"), ("rows", "tokens"))
 
@@ -79,3 +80,13 @@ class Grams(Member):
     def inputs(self, x: Any, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
         bags = Texts(x[rows]).bags(self.order)
         return torch.from_numpy(bags.columns.astype(np.int64)), torch.from_numpy(bags.start[:-1].astype(np.int64))
+
+
+def tokens_of(texts: Texts, tokenizer: tokenization.Tokenizer) -> tokenization.Tokens:
+    """The tokens of all texts, found once and kept beside them: those of one tokenizer at a time."""
+    known, found = texts.memo.get("tokens", (None, None))
+    if known != tokenizer:
+        texts.memo.pop("tokens", None)  # two at a time need twice the memory
+        found = tokenizer.tokens(texts)
+        texts.memo["tokens"] = (tokenizer, found)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ from kit.labels import Labels
 from kit.models import networks, transfer
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed, taken
+from kit.models.graphs.base import Average, Graph
+from kit.models.graphs.images import Pictures
 from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts, reference, resolve
 
@@ -190,6 +193,10 @@ class ImageModule(NetModule):
             return self.own_augmentation(images)
         c = self.config
         return augmentation.apply(c.augment, images, c.seed, batch.epoch, batch.rows, self.hparams["mirror"])
+
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        return Average([Pictures(model) for model in models], weights).eval()
 
     def rows_per_pass(self, device: str) -> int:
         return max(1, FORWARD[device] // len(self.views))

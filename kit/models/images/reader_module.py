@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ from kit.labels import Labels, Reading
 from kit.labels.reading import vote
 from kit.models.base import StepOutput
 from kit.models.batch import Batch
+from kit.models.graphs.base import Graph
+from kit.models.graphs.readers import Ballot, Lines
 from kit.models.images.image_module import ImageModule
 from kit.parts import NONE, Parts
 
@@ -63,6 +66,10 @@ class ReaderModule(ImageModule):
         logits = self.logits(self.augmented(self.cropped(batch.x), batch))
         loss = self.labels.loss(logits, batch.y) * batch.share
         return self.stepped(batch, loss, logits.detach().mean(dim=(1, 2))[:, None])
+
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        return Ballot([Lines(model) for model in models], weights).eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pictures [b, c, h, w] to log-probabilities [b, t, outputs]."""

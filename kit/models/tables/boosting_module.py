@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
+from kit.models.graphs import tables
+from kit.models.graphs.base import Graph
 from kit.models.tables.forest import Forest, empty, joined
 from kit.parts import NONE, Parts
 
@@ -173,6 +176,16 @@ class BoostingModule(FoldModule):
     def gather(self, x: Cells, rows: np.ndarray) -> Batch:
         index = torch.from_numpy(rows)
         return Batch(self.encoded(x)[index], None, index)
+
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        every = tables.union([model.encoding for model in models if model.encoding])
+        rows = [tables.Rows(model, every) for model in models]
+        return tables.Grove(rows, weights, [model.forest for model in models]).eval()
+
+    def doubts(self, x: Cells, where: str) -> list[str]:
+        """Cells that cannot be read, or that no training row has."""
+        return [*self.encoding.odd(x, where), *self.encoding.new(x, where)] if self.encoding else []
 
     def rows_per_pass(self, device: str) -> int:
         return FORWARD

@@ -7,7 +7,8 @@ a straight line from the inputs to the answer runs beside the hidden layers (Che
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,12 +20,13 @@ from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
+from kit.models.graphs import tables
+from kit.models.graphs.base import Average, Graph
 from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts
 
 FORWARD = 1 << 15  # rows predicted at a time
 SMALL_STEPS, SMALL_BATCH = 16, 32  # a small table's steps an epoch, of so many rows at least: else it learns too little
-STRAIGHT, BENT = 1.5, 2.5  # a number counts as it is within so many units of the median; further off, so much more at most
 SPANS = ((25, 75), (10, 90), (2, 98), (0, 100))  # the first in which a column's numbers differ is its unit
 FASTEST = 1.5  # deviation of the waves' first frequencies, in radians per unit
 COSINES = 4  # that stand beside each number
@@ -145,7 +147,7 @@ class MLPModule(NetModule):
             assert self.encoding is not None
             numbers, codes = self.encoding.encode(cells)
             z = torch.nan_to_num((torch.from_numpy(numbers) - self.centre.cpu()) * self.factor.cpu(), nan=0.0)
-            z = bent(z).float()
+            z = tables.bent(z).float()
             missing = torch.from_numpy(np.isnan(numbers))[:, self.flagged.cpu()].float()
             parts = {"z": z, "missing": missing, "codes": torch.from_numpy(codes)}
             self._kept = (cells, self.device, {name: part.to(self.device) for name, part in parts.items()})
@@ -165,6 +167,15 @@ class MLPModule(NetModule):
         index = torch.from_numpy(rows)
         return Batch({name: part[index.to(self.device)] for name, part in self.encoded(x).items()}, None, index)
 
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        every = tables.union([model.encoding for model in models if model.encoding])
+        return Average([tables.Perceived(model, every) for model in models], weights).eval()
+
+    def doubts(self, x: Cells, where: str) -> list[str]:
+        """Cells that cannot be read, or that no training row has."""
+        return [*self.encoding.odd(x, where), *self.encoding.new(x, where)] if self.encoding else []
+
     def rows_per_pass(self, device: str) -> int:
         return FORWARD
 
@@ -175,12 +186,6 @@ class MLPModule(NetModule):
     def forward(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
         """Encoded rows to predictions [b, c], by the averaged weights where there are any."""
         return self.answers(self.predictor(**x).float())
-
-
-def bent(z: torch.Tensor) -> torch.Tensor:
-    """Numbers as they are up to ±STRAIGHT, beyond it ever more slowly up to ±(STRAIGHT + BENT)."""
-    beyond = (z.abs() - STRAIGHT).clamp(min=0)
-    return z.sign() * (z.abs().clamp(max=STRAIGHT) - BENT * torch.expm1(-beyond / BENT))
 
 
 def units(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from kit.errors import Usage
 from kit.inputs.text import Texts
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
+from kit.models.graphs.base import Average, Graph
+from kit.models.graphs.texts import Grams
 from kit.models.texts import ngram_matrix
 from kit.models.texts.ngram_matrix import RARE, Incidence
 from kit.parts import NONE, Parts
@@ -162,6 +165,10 @@ class NgramModule(FoldModule):
         held = ngram_matrix.of(x, self.config.ngrams, self.column.numpy())
         index = torch.from_numpy(rows)
         return Batch((held, index, points), None, index)
+
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        return Average([Grams(model) for model in models], weights).eval()
 
     def rows_per_pass(self, device: str) -> int:
         """All of them: a product is of all that there are."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from kit.errors import Usage
 from kit.inputs.text import Texts
 from kit.models import networks
 from kit.models.batch import Batch, Feed
+from kit.models.graphs.base import Average, Graph
+from kit.models.graphs.texts import Tokens, tokens_of
 from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts
 
@@ -82,6 +85,11 @@ class TransformerModule(NetModule):
         """The same to predictions [b, c], by the averaged weights where there are any."""
         return self.answers(self.predictor(**x).logits.float())
 
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        """The first view's graph: the one that trained."""
+        return Average([Tokens(model) for model in models], weights).eval()
+
     def rows_per_pass(self, device: str) -> int:
         return ROWS
 
@@ -114,16 +122,6 @@ class TransformerModule(NetModule):
             out[torch.from_numpy(some).to(device)] = self({"input_ids": ids, "attention_mask": mask}).float()
             start = stop
         return out
-
-
-def tokens_of(texts: Texts, tokenizer: tokenization.Tokenizer) -> tokenization.Tokens:
-    """The tokens of all texts, found once and kept beside them: those of one tokenizer at a time."""
-    known, found = texts.memo.get("tokens", (None, None))
-    if known != tokenizer:
-        texts.memo.pop("tokens", None)  # two at a time need twice the memory
-        found = tokenizer.tokens(texts)
-        texts.memo["tokens"] = (tokenizer, found)
-    return found
 
 
 def build(architecture: str, outputs: int, pad: int) -> Any:
