@@ -28,9 +28,14 @@ class Adapter:
     parts: Parts = NONE
 
     def shaped(self, config: Config, root: Path | None = None) -> Adapter:
-        """The adapter with the facts that follow from a Config and, where there is a folder, from its files."""
+        """The adapter with the facts that follow from a Config and, where there is a folder, from its files.
+
+        Raises Usage for knobs that a loss of the adapter does not use.
+        """
         facts = self.competition
-        return replace(self, competition=facts.shape(facts, config, root)) if facts.shape else self
+        adapter = replace(self, competition=facts.shape(facts, config, root)) if facts.shape else self
+        adapter.competition.labels.chosen(config)  # before anything is read
+        return adapter
 
     def preset(self, name: str, knobs: Iterable[str] = ()) -> Config:
         """A preset by name, or its variant `NAME-KNOB` for a knob that is given; raises Usage naming those there are."""

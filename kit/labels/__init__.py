@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any, cast
 
@@ -15,39 +15,42 @@ from kit.labels.reading import Reading
 
 __all__ = ["Columns", "Grade", "Labels", "Numbers", "OneOf", "Reading", "Tags", "from_json", "to_json"]
 
-
 KINDS: dict[str, type[Labels]] = {kind.__name__: kind for kind in (Columns, Grade, Numbers, OneOf, Reading, Tags)}
-UNSAVED = ("compute",)  # of Reading: a function that comes from the adapter, see `like`
+UNSAVED = ("compute",)  # functions of Reading that always come from the adapter, see `like`
 
 
 def to_json(labels: Labels) -> dict[str, Any]:
-    """Labels as plain values, as checkpoints and `run.json` hold them; a class or function of an adapter's by its name.
+    """Labels as plain values, as checkpoints and `run.json` hold them; a class or function of an adapter by its name.
 
-    Raises Usage for a function without a name of its own at the top of a file.
+    Values that are None are left out. Raises Usage for a function that is not defined at the top of a file.
     """
     kind = type(labels)
-    known = KINDS.get(kind.__name__) is kind
-    values = {one.name: getattr(labels, one.name) for one in fields(labels)} if is_dataclass(labels) else vars(labels)
-    plain = {name: _plain(name, value) for name, value in values.items() if name not in UNSAVED}
-    return {"type": kind.__name__ if known else _name(kind), **plain}
+    values = {name: getattr(labels, name) for name in _fields(kind)} or vars(labels)
+    plain = {name: _plain(value) for name, value in values.items() if name not in UNSAVED and value is not None}
+    return {"type": kind.__name__ if KINDS.get(kind.__name__) is kind else _name(kind), **plain}
 
 
 def from_json(plain: dict[str, Any], like: Labels | None = None) -> Labels:
-    """Undoes `to_json`. `like`: the labels whose functions to take, for a kind that has some that are not saved.
+    """Undoes `to_json`. `like`: labels that have the functions which are not saved, for the kinds that use some.
 
-    Raises Usage where a class or function is of an adapter that is not loaded.
+    Raises Usage where a class or function belongs to an adapter that is not loaded.
     """
     kind: Any = KINDS.get(plain["type"]) or _named(plain["type"])
     values = {name: _restored(value) for name, value in plain.items() if name != "type"}
     values |= {name: getattr(like, name) for name in UNSAVED if hasattr(like, name)}
-    if is_dataclass(kind):
+    if _fields(kind):
         return cast(Any, kind)(**values)
-    labels = kind.__new__(kind)
+    labels = kind.__new__(kind)  # its `__init__` may take anything
     labels.__dict__.update(values)
     return labels
 
 
-def _plain(name: str, value: Any) -> Any:
+def _fields(kind: Any) -> list[str]:
+    """The names of all that a dataclass holds; none for a subclass that is no dataclass itself and may hold more."""
+    return [field.name for field in fields(kind)] if "__dataclass_fields__" in vars(kind) else []
+
+
+def _plain(value: Any) -> Any:
     if callable(value):
         return {"named": _name(value)}
     return list(value) if isinstance(value, tuple) else value
@@ -59,13 +62,13 @@ def _restored(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _name(thing: Callable[..., Any]) -> str:
-    """Such as `competitions.mine:Focal`, by which another process finds it, once it has loaded the adapter."""
-    module, name = getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")
+def _name(function: Callable[..., Any]) -> str:
+    """Such as `competitions.mine:Focal`, by which another process finds a class or function once the adapter is loaded."""
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
     if not name or "<" in name:
         raise Usage(
-            f"labels: {name or thing!r} has no name that a checkpoint could keep. "
-            "Define it with `def` or `class` at the top of the adapter's file."
+            f"labels: a checkpoint saves functions by name, and {name or function!r} has none that could be found again. "
+            "Define it with `def` (or `class`) at the top of the adapter's file."
         )
     return f"{module}:{name}"
 
@@ -75,4 +78,4 @@ def _named(name: str) -> Any:
     try:
         return attrgetter(path)(sys.modules[module])
     except (KeyError, AttributeError):
-        raise Usage(f"labels: {name} is not there. It belongs to an adapter's file; is that file as it was?") from None
+        raise Usage(f"labels: the adapter's file no longer defines {path} ({name}), which this run was made with.") from None

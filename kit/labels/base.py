@@ -1,14 +1,22 @@
-"""What every kind of Labels offers: answers to numbers and back, and all that follows from their kind."""
+"""Labels, the base class: answers to numbers and back, the loss, the activation, and the metrics to follow.
+
+torch, torchmetrics and pandas are imported inside functions: `kit list` loads every adapter, and no adapter needs them.
+"""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit import metrics
 from kit.config import Config
-from kit.errors import BadData, listed, quoted
+from kit.errors import BadData, Usage, listed, quoted
+from kit.metrics import Metric
 from kit.storage import frames
 
 if TYPE_CHECKING:
@@ -16,24 +24,44 @@ if TYPE_CHECKING:
     import torch
 
 
-LARGEST = 1e30  # of an answer: float32 holds larger ones, but not the sums of them
+LARGEST = 1e30  # of an answer: float32 holds larger numbers, but not their sums
+Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
 class Labels(ABC):
-    """Answers ↔ numbers. `n` is rows, `c` the columns of a prediction frame.
+    """Answers ↔ numbers. In all shapes, `n` is the number of rows and `c` the number of prediction columns.
 
     Predictions are probabilities or values in the targets' units, float32 [n, c]; never logits.
+    An adapter may bring a loss in two ways: as the argument `loss` of any kind of labels, a function at the top of its file
+    with `loss(logits, y) -> scalar tensor`; or as a method `loss(self, logits, y)` of a subclass. Logits are [n, c], y is what
+    `encode` gives (scaled to zero mean and unit deviation for Numbers).
     """
 
-    kind: ClassVar[str]
-    exclusive = False  # is one of the columns the answer?
-    bounded = True  # are predictions probabilities?
-    reads = False  # is the answer a text that is read in a picture?
+    kind: ClassVar[str] = "labels of the adapter"
+    exclusive: bool = False  # does exactly one of the columns apply to a row?
+    bounded: ClassVar[bool] = True  # are predictions probabilities?
+    reads: ClassVar[bool] = False  # is the answer a text that is read in a picture?
+    continuous: ClassVar[bool] = False  # are answers amounts, which are scaled before they are learned?
+    loss: Loss | None = None
 
     @property
     def answers(self) -> str:
         """What `harden` gives, as `Metric.scores` calls it."""
         return self.kind
+
+    @classmethod
+    def constructors(cls) -> dict[str, str]:
+        """How an adapter states labels of this kind, by what they answer with (`answers`)."""
+        return {cls.kind: cls.__name__}
+
+    @property
+    def usual_metric(self) -> Metric:
+        """The metric that most competitions with such answers use."""
+        return metrics.accuracy
+
+    def doubts(self) -> list[str]:
+        """What may be wrong where these labels were detected in files, and what to state instead."""
+        return []
 
     @property
     @abstractmethod
@@ -90,9 +118,28 @@ class Labels(ABC):
         """A stratum (int) per row, for folds."""
         return y
 
-    def chosen(self, config: Config) -> Labels:
-        """These labels with what a Config chooses of their loss."""
+    def chosen(self, config: Config) -> Self:
+        """These labels with the knobs of a Config that their loss uses.
+
+        Raises Usage for a knob of the kit's losses where the adapter brings a loss: it would change nothing.
+        """
+        if self.own_loss is not None and config.label_smoothing:
+            raise self.unused("label-smoothing", config.label_smoothing)
         return self
+
+    def unused(self, flag: str, value: float) -> Usage:
+        """The error for a knob that the adapter's loss does not use."""
+        name = getattr(self.own_loss, "__name__", "")
+        return Usage(
+            f"--{flag} {value:g}: the labels of this competition have a loss from the adapter ({name}), which does not use it. "
+            f"Set --{flag} 0, and let {name} do what the knob would have done."
+        )
+
+    def changed(self, **values: Any) -> Self:
+        """A copy with other values; of a subclass that has an `__init__` of its own, too."""
+        copied = copy.copy(self)
+        copied.__dict__.update(values)
+        return copied
 
     @property
     def outputs(self) -> int:
@@ -107,9 +154,29 @@ class Labels(ABC):
         """The prediction [c] for a row of which nothing is known."""
         return self.certain(y).mean(axis=0)
 
-    @abstractmethod
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-        """The mean loss of raw outputs [n, c] against encoded (and scaled) answers."""
+    @property
+    def own_loss(self) -> Loss | None:
+        """The adapter's loss, if it brings one: the argument `loss`, or a method of that name in a subclass."""
+        method = type(self).loss  # a dataclass sets `self.loss` to None, which hides a method of its subclass
+        return self.loss or (MethodType(method, self) if method else None)
+
+    def criterion(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+        """The loss that training minimises, a scalar: the adapter's where it brings one, else `standard_loss`.
+
+        Raises Usage where the adapter's loss gives no scalar.
+        """
+        loss = self.own_loss
+        if loss is None:
+            return self.standard_loss(logits, y, smoothing)
+        value = loss(logits, y)
+        if value.ndim:
+            name = getattr(loss, "__name__", "loss")
+            raise Usage(f"{name}: a loss is one number, but this one has the shape {list(value.shape)}. Return its mean.")
+        return value
+
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+        """The kit's mean loss of raw outputs [n, c] against encoded (and scaled) answers; `smoothing` of the labels."""
+        raise Usage(f"{type(self).__name__} has no loss: give the class a method `loss(self, logits, y)`.")
 
     def right_logits(self, y: np.ndarray) -> np.ndarray:
         """Raw outputs of one who knows the (scaled) answers `y`."""
@@ -119,9 +186,13 @@ class Labels(ABC):
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         """Raw outputs to predictions, float32 [n, c]; for Numbers still to be scaled back."""
 
-    @abstractmethod
     def tracked(self) -> dict[str, Any]:
         """torchmetrics to follow during training, by name."""
+        return {}
+
+    def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
+        """Encoded answers as the metrics of `tracked` take them."""
+        return y
 
     def report(self, truth: np.ndarray, answer: np.ndarray) -> dict[str, float]:
         """What else `scores.json` tells of answers, both as `harden` gives them."""
@@ -201,7 +272,7 @@ def number_fault(cell: str, low: float = float("-inf"), high: float = float("inf
     return "" if low <= value <= high else f"{cell!r} is not from {low:g} to {high:g}"
 
 
-def tracked(classes: int) -> dict[str, Any]:
+def tracked_classes(classes: int) -> dict[str, Any]:
     """torchmetrics of so many classes that exclude each other."""
     from torchmetrics import classification as tm
 

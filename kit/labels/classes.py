@@ -1,14 +1,20 @@
-"""Labels with one answer a row: OneOf (names that exclude each other) and Grade (ordered integers)."""
+"""Labels with one answer a row: OneOf (names that exclude each other) and Grade (ordered integers).
+
+torch is imported inside functions: see `kit.labels.base`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit import metrics
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, codes, distinct, number_fault, numbers, tracked, unknown
+from kit.labels.base import Labels, Loss, codes, distinct, number_fault, numbers, tracked_classes, unknown
+from kit.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +27,21 @@ def _answer_column(columns: list[str]) -> str:
     return columns[0]
 
 
+def ordered_doubt(column: str) -> str:
+    """What may be wrong where whole numbers were taken for an ordered scale."""
+    return f"whole numbers are read as grades: if they have no order, state OneOf({json.dumps(column, ensure_ascii=False)})"
+
+
 @dataclass(frozen=True)
 class OneOf(Labels):
-    """One class name a row; the submission holds names. Classes left out are learned from the training file."""
+    """One class name a row; the submission holds names. Without `classes`, their names come from the training file.
+
+    `encode` gives int64 [n], positions in `classes`.
+    """
 
     column: str
     classes: tuple[str, ...] = ()
+    loss: Loss | None = None
     kind: ClassVar[str] = "one class"
     exclusive = True
 
@@ -38,8 +53,16 @@ class OneOf(Labels):
     def columns(self) -> tuple[str, ...]:
         return self.classes
 
-    def bind(self, train: pd.DataFrame) -> OneOf:
-        return self if self.classes else replace(self, classes=distinct(train, self.column))
+    def doubts(self) -> list[str]:
+        column = json.dumps(self.column, ensure_ascii=False)
+        if set(self.classes) == {"0", "1"}:
+            return [f"the sample has 0 or 1: if the page asks for a probability, state Columns(({column},)) and, say, auc"]
+        if all(map(str.isdecimal, self.classes)):
+            return [f"whole numbers are read as classes: if near is better than far, state Numbers(({column},), True)"]
+        return []
+
+    def bind(self, train: pd.DataFrame) -> Self:
+        return self if self.classes else self.changed(classes=distinct(train, self.column))
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
         return codes(train, self.column, self.classes)
@@ -59,7 +82,7 @@ class OneOf(Labels):
         spelled = [name for name in self.classes if cell.strip().lower().removesuffix(".0") == name.lower()]
         return f"{cell!r} is no class" + (f" (it is spelled {spelled[0]!r})" if spelled else "")
 
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(logits, y, label_smoothing=smoothing)
@@ -68,7 +91,7 @@ class OneOf(Labels):
         return logits.float().softmax(dim=1)
 
     def tracked(self) -> dict[str, Any]:
-        return tracked(len(self.classes))
+        return tracked_classes(len(self.classes))
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         names = self.classes or ("cat", "dog")
@@ -80,11 +103,22 @@ class OneOf(Labels):
 
 @dataclass(frozen=True)
 class Grade(Labels):
-    """An ordered grade 0…top a row, by top cumulative outputs P(grade > j) (Frank & Hall 2001); their sum is the grade."""
+    """An ordered grade 0…top a row, by `top` cumulative outputs P(grade > j) (Frank & Hall 2001); their sum is the grade.
+
+    `encode` gives int64 [n], the grades.
+    """
 
     column: str
     top: int
+    loss: Loss | None = None
     kind: ClassVar[str] = "grade"
+
+    @property
+    def usual_metric(self) -> Metric:
+        return metrics.qwk
+
+    def doubts(self) -> list[str]:
+        return [ordered_doubt(self.column)]
 
     @property
     def train_columns(self) -> tuple[str, ...]:
@@ -113,7 +147,7 @@ class Grade(Labels):
     def fault(self, cell: str) -> str:
         return number_fault(cell, 0, self.top, whole=True)
 
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         import torch
 
         above = (y[:, None] > torch.arange(self.top, device=y.device)).to(logits.dtype)
@@ -122,9 +156,6 @@ class Grade(Labels):
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().sigmoid()
-
-    def tracked(self) -> dict[str, Any]:
-        return {}
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         return {self.column: [str(i % (self.top + 1)) for i in rng.permutation(n)]}

@@ -1,15 +1,21 @@
-"""Labels with several answers a row: Columns (a probability each) and Tags (names in one cell)."""
+"""Labels with several answers a row: Columns (a probability each) and Tags (names in one cell).
+
+torch and torchmetrics are imported inside functions: see `kit.labels.base`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit import metrics
 from kit.data.folds import rarest_label
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, codes, distinct, number_fault, numbers, tracked
+from kit.labels.base import Labels, Loss, codes, distinct, number_fault, numbers, tracked_classes
+from kit.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +31,7 @@ class _ManyProbabilities(Labels):
     def strata(self, y: np.ndarray) -> np.ndarray:
         return rarest_label(y) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
 
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         return binary_cross_entropy_with_logits(logits, y.to(logits.dtype) * (1 - smoothing) + smoothing / 2)
@@ -45,6 +51,9 @@ class _ManyProbabilities(Labels):
             "auroc": tm.MultilabelAUROC(**count),
         }
 
+    def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
+        return y.round().long()  # a soft answer counts as the nearer of 0 and 1
+
 
 @dataclass(frozen=True)
 class Columns(_ManyProbabilities):
@@ -59,6 +68,7 @@ class Columns(_ManyProbabilities):
     exclusive: bool = False
     column: str = ""
     prefix: str = ""
+    loss: Loss | None = None
     kind: ClassVar[str] = "probabilities"
 
     def __post_init__(self) -> None:
@@ -80,14 +90,25 @@ class Columns(_ManyProbabilities):
         """Is one name of a column asked for?"""
         return bool(self.column) and len(self.names) == 1
 
-    def bind(self, train: pd.DataFrame) -> Columns:
+    @property
+    def usual_metric(self) -> Metric:
+        return metrics.log_loss if self.column and self.exclusive else metrics.auc
+
+    def doubts(self) -> list[str]:
+        if not self._one:
+            return []
+        return [
+            f"a fraction in the sample is read as the probability of {self.names[0]!r}: if it is of another name, state that"
+        ]
+
+    def bind(self, train: pd.DataFrame) -> Self:
         if self._one and not train[self.column].isin(self.classes).any():
             raise BadData(
                 f"column {self.column!r}: no training row says {self.classes[0]!r}, but {listed(set(train[self.column]))}."
             )
         if self.names:
             return self
-        return replace(self, names=tuple(self.prefix + name for name in distinct(train, self.column)))
+        return self.changed(names=tuple(self.prefix + name for name in distinct(train, self.column)))
 
     def as_trained(self, answers: pd.DataFrame) -> pd.DataFrame:
         if not self.column or answers.shape[1] == 1:
@@ -145,12 +166,17 @@ class Columns(_ManyProbabilities):
         return y.argmax(axis=1) if self.exclusive else super().strata(y)
 
     def tracked(self) -> dict[str, Any]:
-        return tracked(len(self.names)) if self.exclusive else super().tracked()
+        return tracked_classes(len(self.names)) if self.exclusive else super().tracked()
 
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
+        return y.argmax(dim=1) if self.exclusive else super().tracked_target(y)
+
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(logits, y, label_smoothing=smoothing) if self.exclusive else super().loss(logits, y, smoothing)
+        if self.exclusive:
+            return cross_entropy(logits, y, label_smoothing=smoothing)
+        return super().standard_loss(logits, y, smoothing)
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1) if self.exclusive else super().activation(logits)
@@ -177,7 +203,16 @@ class Tags(_ManyProbabilities):
 
     column: str
     names: tuple[str, ...] = ()
+    loss: Loss | None = None
     kind: ClassVar[str] = "tags"
+
+    @property
+    def usual_metric(self) -> Metric:
+        return metrics.f1_samples
+
+    def doubts(self) -> list[str]:
+        column = json.dumps(self.column, ensure_ascii=False)
+        return [f"each word of a cell is read as a tag: if a cell is one name, state OneOf({column})"]
 
     @property
     def train_columns(self) -> tuple[str, ...]:
@@ -187,10 +222,9 @@ class Tags(_ManyProbabilities):
     def columns(self) -> tuple[str, ...]:
         return self.names
 
-    def bind(self, train: pd.DataFrame) -> Tags:
-        return (
-            self if self.names else replace(self, names=tuple(sorted({t for cell in train[self.column] for t in cell.split()})))
-        )
+    def bind(self, train: pd.DataFrame) -> Self:
+        names = {tag for cell in train[self.column] for tag in cell.split()}
+        return self if self.names else self.changed(names=tuple(sorted(names)))
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
         position = {name: index for index, name in enumerate(self.names)}

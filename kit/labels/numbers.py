@@ -1,15 +1,21 @@
-"""Labels that are real numbers, one or several, learned on a common scale and answered in their own units."""
+"""Labels that are real numbers, one or several, learned on a common scale and answered in their own units.
+
+torch and torchmetrics are imported inside functions: see `kit.labels.base`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit import metrics
 from kit.config import Config
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, number_fault, numbers
+from kit.labels.base import Labels, Loss, number_fault, numbers
+from kit.labels.classes import ordered_doubt
+from kit.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +39,10 @@ class Numbers(Labels):
     high: tuple[float, ...] = ()
     huber: float = 0.0
     log: bool = False
+    loss: Loss | None = None
     kind: ClassVar[str] = "numbers"
-    bounded = False
+    bounded: ClassVar[bool] = False
+    continuous: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(self.low) not in (0, len(self.names)) or len(self.high) != len(self.low):
@@ -44,6 +52,19 @@ class Numbers(Labels):
     def answers(self) -> str:
         return "grade" if self.whole else "numbers"
 
+    @classmethod
+    def constructors(cls) -> dict[str, str]:
+        return {"numbers": cls.__name__, "grade": f"{cls.__name__} with whole=True"}
+
+    @property
+    def usual_metric(self) -> Metric:
+        if len(self.names) > 1:
+            return metrics.mcrmse
+        return metrics.qwk if self.whole else metrics.rmse
+
+    def doubts(self) -> list[str]:
+        return [ordered_doubt(self.names[0])] if self.whole else []
+
     @property
     def train_columns(self) -> tuple[str, ...]:
         return self.names
@@ -52,10 +73,12 @@ class Numbers(Labels):
     def columns(self) -> tuple[str, ...]:
         return tuple(f"log1p({name})" for name in self.names) if self.log else self.names
 
-    def chosen(self, config: Config) -> Numbers:
-        return replace(self, huber=config.huber)
+    def chosen(self, config: Config) -> Self:
+        if self.own_loss is not None and config.huber:
+            raise self.unused("huber", config.huber)
+        return super().chosen(config).changed(huber=config.huber)
 
-    def bind(self, train: pd.DataFrame) -> Numbers:
+    def bind(self, train: pd.DataFrame) -> Self:
         if len(train) > 1 and (train[list(self.names)].nunique() == 1).all():
             said = [train.iloc[0][name] for name in self.names]
             raise BadData(f"column {listed(self.names)}: every training row says {listed(said)}; there is nothing to learn.")
@@ -119,7 +142,7 @@ class Numbers(Labels):
         spread = wide.std(axis=0)
         return wide.mean(axis=0).astype(np.float32), np.where(spread > 0, spread, 1).astype(np.float32)
 
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import mse_loss, smooth_l1_loss
 
         y = y.to(logits.dtype)

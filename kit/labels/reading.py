@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit.config import Config
 from kit.errors import BadData
 from kit.labels import ctc
 from kit.labels.base import Labels
@@ -37,7 +38,12 @@ class Reading(Numbers):
     longest: int = 0
     compute: tuple[Compute, ...] = ()
     kind: ClassVar[str] = "reading"
-    reads = True
+    reads: ClassVar[bool] = True
+    continuous: ClassVar[bool] = False  # characters are learned, which have no scale
+
+    @classmethod
+    def constructors(cls) -> dict[str, str]:
+        return {}  # Numbers states the same answers
 
     @property
     def train_columns(self) -> tuple[str, ...]:
@@ -51,8 +57,8 @@ class Reading(Numbers):
     def outputs(self) -> int:
         return len(self.alphabet) + 1
 
-    def chosen(self, config: Any) -> Reading:
-        return self
+    def chosen(self, config: Config) -> Self:
+        return self  # the loss of a reader has no knobs
 
     def blank(self, train: pd.DataFrame) -> np.ndarray:
         return super().blank(train) | (train[self.column].map(str.strip) == "").to_numpy()
@@ -87,7 +93,7 @@ class Reading(Numbers):
     def scaling(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return Labels.scaling(self, y)
 
-    def loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         """The CTC loss of logits [n, t, outputs]."""
         return ctc.loss(logits.float().log_softmax(dim=-1), y[:, -self.longest :].long())
 

@@ -14,10 +14,9 @@ def tracked(labels: Labels, predicted: torch.Tensor, y: torch.Tensor) -> dict[st
     values = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class that these rows do not have
+        target = labels.tracked_target(y)
+        if predicted.shape[1] == 1 and target.ndim == 2:
+            predicted, target = predicted[:, 0], target[:, 0]
         for name, metric in labels.tracked().items():
-            target = y if labels.kind in ("one class", "numbers") else y.round().long()
-            target = y.argmax(dim=1) if labels.exclusive and y.ndim == 2 else target
-            one = predicted.shape[1] == 1
-            pair = (predicted[:, 0], target[:, 0]) if one else (predicted.contiguous(), target.contiguous())
-            values[name] = float(metric.to(predicted.device)(*pair))
+            values[name] = float(metric.to(predicted.device)(predicted.contiguous(), target.contiguous()))
     return values

@@ -128,7 +128,7 @@ class FoldModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         logits = self.logits(batch.x).float()
-        loss = self.labels.loss(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
+        loss = self.labels.criterion(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
         return self.stepped(batch, loss, self.answers(logits.detach()))
 
     def gather(self, x: Any, rows: np.ndarray) -> Batch:
@@ -192,7 +192,7 @@ class FoldModule(pl.LightningModule):
 
     def scaled(self, y: torch.Tensor) -> torch.Tensor:
         """Answers as the loss takes them; anything but numbers stays as it is."""
-        return (y - self.shift) / self.scale if self.labels.kind == "numbers" else y
+        return (y - self.shift) / self.scale if self.labels.continuous else y
 
     def answers(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits as predictions, in the targets' own units."""

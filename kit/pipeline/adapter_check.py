@@ -112,9 +112,9 @@ def _right_beats_wrong(b: Bench) -> bool:
 def _loss_prefers_right(b: Bench) -> bool:
     labels = b.tables.labels
     shift, scale = labels.scaling(b.y)
-    scaled = (b.y - shift) / scale if labels.kind == "numbers" else b.y
+    scaled = (b.y - shift) / scale if labels.continuous else b.y
     y, right = torch.from_numpy(scaled), torch.from_numpy(labels.right_logits(scaled))
-    return bool(torch.isfinite(labels.loss(right, y)) and labels.loss(right, y) < labels.loss(-right, y))
+    return bool(torch.isfinite(labels.criterion(right, y)) and labels.criterion(right, y) < labels.criterion(-right, y))
 
 
 def _activation_in_range(b: Bench) -> bool:

@@ -70,10 +70,10 @@ def test_a_metric_of_ones_own_scores_anything(labels: Labels) -> None:
         ({"labels": "y"}, r"labels='y': .* OneOf\("),
         ({"metric": "accuracy"}, r"metric='accuracy': .*one of kit\.metrics"),
         ({"metric": np.mean}, r"metric=mean: .*Metric\("),
-        ({"inputs": Table(numbers="age")}, r"numbers='age': a tuple is wanted, as \('age',\)"),  # type: ignore[arg-type]
-        ({"labels": Numbers("price")}, r"names='price': a tuple is wanted"),  # type: ignore[arg-type]
-        ({"labels": Columns("ill")}, r"names='ill': a tuple is wanted"),  # type: ignore[arg-type]
-        ({"labels": OneOf("y", (0, 1))}, r"classes=\(0, 1\): texts are wanted, .*: \('0', '1'\)"),  # type: ignore[arg-type]
+        ({"inputs": Table(numbers="age")}, r"numbers='age': a tuple is expected, as \('age',\)"),  # type: ignore[arg-type]
+        ({"labels": Numbers("price")}, r"names='price': a tuple is expected"),  # type: ignore[arg-type]
+        ({"labels": Columns("ill")}, r"names='ill': a tuple is expected"),  # type: ignore[arg-type]
+        ({"labels": OneOf("y", (0, 1))}, r"classes=\(0, 1\): texts are expected, .*: \('0', '1'\)"),  # type: ignore[arg-type]
     ],
 )
 def test_a_fact_of_the_wrong_kind_says_how_it_is_written(facts: dict[str, Any], said: str) -> None:

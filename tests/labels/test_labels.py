@@ -108,10 +108,10 @@ def test_the_loss_is_lower_for_right_answers_and_has_a_gradient(kind: str, smoot
     labels, _, y = rows(kind)
     right = right_logits(labels, y).requires_grad_()
     wrong = right.detach() + 3 if labels.kind == "numbers" else -right.detach()
-    loss = labels.loss(right, torch.from_numpy(y), smoothing)
+    loss = labels.criterion(right, torch.from_numpy(y), smoothing)
     assert loss.ndim == 0
-    assert loss < labels.loss(wrong, torch.from_numpy(y), smoothing)
-    (gradient,) = torch.autograd.grad(labels.loss(right * 0.1, torch.from_numpy(y), smoothing), right)
+    assert loss < labels.criterion(wrong, torch.from_numpy(y), smoothing)
+    (gradient,) = torch.autograd.grad(labels.criterion(right * 0.1, torch.from_numpy(y), smoothing), right)
     assert gradient.abs().sum() > 0
 
 
@@ -203,10 +203,10 @@ def test_numbers_outside_their_range_are_refused_and_answers_kept_inside() -> No
 
 def test_the_huber_loss_is_the_squared_one_near_and_linear_far() -> None:
     labels = Numbers(("v",)).chosen(Config(huber=0.5))
-    near, far, further = (labels.loss(torch.tensor([[gap]]), torch.zeros(1, 1)) for gap in (0.4, 10.0, 20.0))
+    near, far, further = (labels.criterion(torch.tensor([[gap]]), torch.zeros(1, 1)) for gap in (0.4, 10.0, 20.0))
     assert near == pytest.approx(0.16)
     assert further - far == pytest.approx(2 * 0.5 * 10)
-    assert Numbers(("v",)).loss(torch.tensor([[10.0]]), torch.zeros(1, 1)) == 100
+    assert Numbers(("v",)).criterion(torch.tensor([[10.0]]), torch.zeros(1, 1)) == 100
 
 
 def test_the_report_of_numbers_equals_scikit_learns() -> None:

@@ -180,9 +180,9 @@ class ImageModule(NetModule):
         if self.own_augmentation is None:
             images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
         logits, scaled = self.logits(images), self.scaled(batch.y)
-        loss = self.labels.loss(logits, scaled, c.label_smoothing)
+        loss = self.labels.criterion(logits, scaled, c.label_smoothing)
         if other is not None:
-            loss = share * loss + (1 - share) * self.labels.loss(logits, scaled[other], c.label_smoothing)
+            loss = share * loss + (1 - share) * self.labels.criterion(logits, scaled[other], c.label_smoothing)
         return self.stepped(batch, loss * batch.share, self.answers(logits.detach()))
 
     def augmented(self, images: torch.Tensor, batch: Batch) -> torch.Tensor:

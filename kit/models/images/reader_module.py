@@ -64,7 +64,7 @@ class ReaderModule(ImageModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         logits = self.logits(self.augmented(self.cropped(batch.x), batch))
-        loss = self.labels.loss(logits, batch.y) * batch.share
+        loss = self.labels.criterion(logits, batch.y) * batch.share
         return self.stepped(batch, loss, logits.detach().mean(dim=(1, 2))[:, None])
 
     @classmethod

@@ -40,6 +40,8 @@ class BoostingModule(FoldModule):
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
         super().__init__(config, labels, steps=steps)
+        if self.labels.own_loss is not None:
+            raise Usage("--model boosting: scikit-learn grows its trees by a loss of its own, not by the adapter's. Try mlp.")
         self.automatic_optimization = False
         self.forest = Forest(empty(len(self.labels.columns)))
         self.nothing = torch.nn.Parameter(torch.zeros(1))  # the Trainer's optimizer wants a parameter
@@ -66,18 +68,18 @@ class BoostingModule(FoldModule):
         x, scaled = self.encoded(self.cells)[batch.rows], self.scaled(batch.y)
         self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
         logits = self.forest(x).float()
-        loss = self.labels.loss(logits, scaled)
+        loss = self.labels.criterion(logits, scaled)
         return self.stepped(batch, loss, self.answers(logits))
 
     def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
         """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
-        wanted = self.labels.certain(y) if self.labels.kind != "numbers" else y
+        wanted = self.labels.certain(y) if not self.labels.continuous else y
         if self.labels.exclusive:
             return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
         baseline, trees, columns = np.zeros(wanted.shape[1]), [], wanted.shape[1]
         for column, answers in enumerate(wanted.T):
             one = (answers > 0.5).astype(int)
-            if self.labels.kind == "numbers":
+            if self.labels.continuous:
                 fitted = self._grown("Regressor", x, answers, columns - column)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]

@@ -156,7 +156,7 @@ class MLPModule(NetModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         logits = self.logits({name: part[batch.rows] for name, part in self.encoded(batch.x).items()}).float()
-        loss = self.labels.loss(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
+        loss = self.labels.criterion(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
         return self.stepped(batch, loss, self.answers(logits.detach()))
 
     def finish(self) -> None:

@@ -91,7 +91,7 @@ class NgramModule(FoldModule):
         inside = torch.zeros(count, 1)
         inside[self.rows] = 1
         known = self._texts_with(inside)
-        if self.labels.kind == "numbers":
+        if self.labels.continuous:
             return (known >= RARE).float().expand(-1, certain.shape[1])
         with_it, with_all = self._texts_with(certain * inside), (certain * inside).sum(dim=0)
         without, without_all = known - with_it, len(self.rows) - with_all
@@ -113,7 +113,7 @@ class NgramModule(FoldModule):
             product = Product.apply(self.held, self.ratio * self.weight)
             logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
             penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
-            loss = self.labels.loss(logits, self.scaled(batch.y), c.label_smoothing) + penalty
+            loss = self.labels.criterion(logits, self.scaled(batch.y), c.label_smoothing) + penalty
             predicted = self.answers(logits.detach())
         if self.until < math.inf:
             self.look_at_the_time(loss.item())
