@@ -17,6 +17,7 @@ from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
+from kit.inputs.texts import Texts
 from kit.labels import Labels, OneOf
 from kit.metrics import Metric, accuracy
 
@@ -106,7 +107,7 @@ def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
 def _content(facts: Competition, rows: pd.DataFrame) -> list[bytes]:
     """What tells rows apart. Equal rows of a table are told apart by their number where most rows have their equals."""
     if isinstance(facts.inputs, Text):
-        return [plain.encode() for plain in facts.inputs.plain(rows[facts.inputs.column])]
+        return [plain.encode() for plain in Texts(list(rows[facts.inputs.column])).plain()]
     content = rows.agg("\x1f".join, axis=1)
     if content.nunique() <= len(content) // 2:
         content += content.groupby(content).cumcount().astype(str)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kit.competition import consistency
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
@@ -35,10 +37,22 @@ class Tables:
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
 
+    def encoded(self) -> np.ndarray:
+        """The training rows' answers as numbers: int64 [n] or float32 [n, c], in memory that may be written.
+
+        Raises BadData for labels of an adapter that encode to anything else, and those of `Labels.encode`.
+        """
+        y = np.array(self.labels.encode(self.train))
+        good = (y.dtype == np.int64 and y.ndim == 1) or (y.dtype == np.float32 and y.ndim == 2)
+        if not good or len(y) != len(self.train):
+            raise BadData(
+                f"labels: `encode` gave {y.dtype} {list(y.shape)} for {len(self.train)} rows; int64 [rows] or float32"
+                " [rows, columns] is expected."
+            )
+        return y
+
     def held_out(self, labels: Labels, metric: Metric, predictions: pd.DataFrame) -> float | None:
         """The score of predictions by id on the test answers, where they are known (a `solution.csv`, say), else None."""
-        import numpy as np
-
         if self.solution is None:
             return None
         known = labels.encode(labels.as_trained(self.solution))
@@ -172,8 +186,6 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
 
     Raises BadData for a sample whose columns these labels do not fill.
     """
-    import numpy as np
-
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     frames.need_columns(train, needed, facts.train)
     blank = facts.labels.blank(train)

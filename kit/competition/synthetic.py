@@ -49,5 +49,5 @@ def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: s
     ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
     classes = [int(code) for code in np.unique(answers.astype(str).agg("|".join, axis=1), return_inverse=True)[1]]
     columns = facts.inputs.fabricate(root, ids, split, classes, rng)
-    in_table = facts.inputs.kind != "pixels" or facts.group or facts.time  # a table of pixels has no ids
+    in_table = not facts.inputs.numbered or facts.group or facts.time
     return pd.concat([pd.DataFrame({facts.id: ids}) if in_table else pd.DataFrame(), answers, pd.DataFrame(columns)], axis=1)

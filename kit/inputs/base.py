@@ -1,16 +1,24 @@
-"""What every kind of Inputs offers: reading a table, loading its rows, inventing some."""
+"""Inputs, the base class: reading a table, loading its rows as arrays, inventing some.
+
+pandas and scipy are imported inside functions: `kit list` loads every adapter, and no adapter needs them.
+"""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from kit.config import Config
+from kit.data import duplicates
+from kit.errors import BadData
+from kit.inputs.cells import Cells
+from kit.inputs.texts import Texts
 from kit.storage import frames
 
 if TYPE_CHECKING:
@@ -19,11 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loaded:
-    """A split's rows as arrays.
+    """A split's rows, as `Inputs.load` gives them.
 
-    `rows`: an array, or what is indexed like one (`Streamed`); `look`: the same rows small enough to compare with each
-    other. `broken`: what is wrong with the files of some ids. Broken training rows are left out of `rows`; broken test
-    rows are blank in it.
+    `rows` may be pictures uint8 [n, h, w, channels] (or [n, h, w], grey), a pandas frame or `Cells` (a table), a list of
+    strings or `Texts`, or an object that is indexed like an array of pictures (`Streamed`).
+    `look`: the same rows small enough to compare with each other; by default the rows themselves.
+    `broken`: what is wrong with the files of some ids. Broken training rows are left out of `rows`, broken test rows are
+    blank in it. Raises BadData for an array that is none of these.
     """
 
     rows: Any
@@ -31,12 +41,31 @@ class Loaded:
     look: Any = None
 
     def __post_init__(self) -> None:
+        self.rows = _as_inputs(self.rows)
         self.look = self.rows if self.look is None else self.look
+
+
+def _as_inputs(rows: Any) -> Any:
+    """Rows as the models take them: the inputs of an adapter need not know the kit's classes."""
+    import pandas as pd
+
+    if isinstance(rows, pd.DataFrame):
+        return Cells(rows)
+    if isinstance(rows, list):
+        return Texts([str(text) for text in rows])
+    if not isinstance(rows, np.ndarray):
+        return rows
+    if rows.dtype != np.uint8 or rows.ndim not in (3, 4):
+        raise BadData(
+            f"inputs: `load` gave an array of {rows.dtype} {list(rows.shape)}; pictures are uint8 [n, height, width, channels]."
+            " Columns of numbers are a pandas frame."
+        )
+    return rows[..., None] if rows.ndim == 3 else rows
 
 
 @dataclass(frozen=True)
 class Keep:
-    """How to keep decoded rows: `most` bytes of them (a larger set is decoded when it is asked for), `say` what is done."""
+    """How to keep decoded rows: at most `most` bytes in all (a larger set is decoded on demand); `say` reports progress."""
 
     most: float = float("inf")
     say: Callable[[str], None] = field(default=lambda text: None)
@@ -51,48 +80,61 @@ def kind_of(rows: Any) -> str:
 
 
 class Inputs(ABC):
-    """How rows become arrays. Images are uint8 [n, height, width, channels], decoded once."""
+    """How rows become arrays: a subclass has `load`, and `fabricate` to be checked and tried without the data.
 
-    kind: ClassVar[str]
-    channels: int
-    mirror: bool  # may a picture be mirrored and still have the same answer? Not a digit or a text.
+    `channels`: of pictures (0: the rows are no pictures). `mirror`: may a picture be mirrored and still have the same answer?
+    Not a digit or a text.
+    """
+
+    kind: ClassVar[str] = "inputs of the adapter"
+    channels: int = 0
+    mirror: bool = False
+    numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
+
+    def changed(self, **values: Any) -> Self:
+        """A copy with other values; of a subclass that has an `__init__` of its own, too."""
+        copied = copy.copy(self)
+        copied.__dict__.update(values)
+        return copied
 
     def presets(self) -> dict[str, Config]:
-        """What an adapter has for presets where it names none of its own."""
+        """The presets of an adapter that states none."""
         return {"fast": Config()}
 
     def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
-        """A table of the competition: text cells, but for columns that are this input's own numbers."""
+        """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels."""
         return frames.read_csv(data, name)
 
     def csv_text(self, table: pd.DataFrame) -> str:
-        """A table as `read_csv` reads it; undoes that."""
+        """A table as text that `read_csv` reads; undoes that."""
         return frames.csv_text(table, index=False)
 
     def files(self, root: Path) -> list[Path]:
         """The files besides the tables that hold this input."""
         return []
 
-    def beside(self, others: Iterable[str]) -> Inputs:
+    def beside(self, others: Iterable[str]) -> Self:
         """These inputs where the table has other columns too: id, answers, group and time."""
         return self
 
+    def apart(self, others: Iterable[str]) -> Self:
+        """These inputs as an adapter states them; undoes `beside`."""
+        return self
+
     def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
-        """The training table without what the test table cannot answer by, and notes on both."""
+        """The training table without the columns that the test table does not have, and notes on both tables."""
         return train, []
 
     @abstractmethod
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
-        """The rows of a frame (index: id). `split` is "train" or "test"; `size` 0 keeps the own size.
+        """The rows of a frame (index: id). `split`: "train" or "test". `size`: pixels a side of pictures, 0 as the files have.
 
         Raises BadData naming file, row and id.
         """
 
     def twins(self, look: Any) -> np.ndarray:
-        """A number per row of what `load` gave to look at; rows that repeat each other share one."""
-        from kit.data import duplicates
-
-        return duplicates.groups(look)
+        """A number per row of `Loaded.look`, int64 [n]; rows that repeat each other share one."""
+        return duplicates.groups(look) if isinstance(look, np.ndarray) else look.twins()
 
     def lay_out_again(  # noqa: B027 (a table holds most inputs whole)
         self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None
@@ -110,4 +152,7 @@ class Inputs(ABC):
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
     ) -> dict[str, list[str]]:
-        """Invent the inputs of these rows: writes their files, returns their columns. `classes` makes them learnable."""
+        """Invent the inputs of rows with these ids: write their files below `root`, return their columns as text cells.
+
+        `classes`: a number per row; rows of one class should look alike, so that something can be learned.
+        """

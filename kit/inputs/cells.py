@@ -1,4 +1,7 @@
-"""Cells: a table's columns as text, read as numbers, categories or dates once for all folds."""
+"""Cells: a table's columns as text, read as numbers, categories or dates once for all folds.
+
+pandas is imported inside functions: see `kit.inputs.base`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
 BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "?", "-"})  # cells of a number or a date that say nothing
 MOSTLY = 0.9  # a column is what so many of its cells are that say something
+FEW = 0.5  # share of distinct rows up to which a table repeats itself by chance
 MOST = 1e30  # a larger number is as good as infinite; beyond it, squares leave float64's and sums float32's range
 ORDERS = {"ymd": "year, month, day", "dmy": "day, month, year", "mdy": "month, day, year"}
 DATE = r"^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
@@ -19,12 +23,18 @@ PARTS = ("days", "year", "month", "day", "weekday", "hour")
 
 
 class Cells:
-    """The cells [n, columns] of a frame indexed by id, as text. `stated`: the kind of columns that need not be found out."""
+    """The cells [n, columns] of a frame indexed by id, as text. `stated`: kinds of columns that need not be detected.
+
+    Columns of another dtype than object become text; a column of numbers is stated to be one.
+    """
 
     inputs_kind = "table"
 
     def __init__(self, frame: pd.DataFrame, stated: dict[str, str] | None = None):
-        self.frame, self.stated = frame, stated or {}
+        typed = {name: dtype for name, dtype in frame.dtypes.items() if dtype.name != "object"}
+        numbers = {str(name): "number" for name, dtype in typed.items() if dtype.kind in "iuf"}
+        self.frame = frame.assign(**{str(name): _as_text(frame[name]) for name in typed}) if typed else frame
+        self.stated = numbers | (stated or {})
         self.shape = frame.shape
         self._read: dict[tuple[str, ...], Any] = {}
 
@@ -51,7 +61,7 @@ class Cells:
         import pandas as pd
 
         if (name,) not in self._read:
-            codes, values = pd.factorize(self.frame[name].to_numpy(dtype=object))
+            codes, values = pd.factorize(self.frame[name].to_numpy(dtype=object), use_na_sentinel=False)
             bare = [str(value).strip() for value in values]
             again, different = pd.factorize(np.array(bare, dtype=object))
             self._read[(name,)] = (again[codes] if len(codes) else codes, different)
@@ -84,6 +94,17 @@ class Cells:
         """A column as datetime64[s] [n]; NaT where a cell is no date. A year that comes first is followed by month and day."""
         return self._by_value(name, order, lambda values: _dates(values, order))
 
+    def twins(self) -> np.ndarray:
+        """A number per row, int64 [n]; rows whose cells are all the same share one.
+
+        Where a table has few different rows at all, they repeat each other by chance, and each has its own number.
+        """
+        import pandas as pd
+
+        hashed = pd.util.hash_pandas_object(self.frame.astype(str), index=False).to_numpy()
+        _, same = np.unique(hashed, return_inverse=True)
+        return same if same.max(initial=0) + 1 > FEW * len(same) else np.arange(len(same))
+
     def parts(self, name: str, order: str) -> np.ndarray:
         """What a date tells, float64 [n, PARTS]; NaN where there is none."""
         import pandas as pd
@@ -113,6 +134,11 @@ class Cells:
         if (~np.isnat(self.dates(name, self.order(name, rows))[rows])).sum() >= enough:
             return "date"
         return "category"
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    """Cells of a typed column as text, blank where there is none."""
+    return column.astype(object).map(str).where(column.notna(), "")
 
 
 def _numbers(values: np.ndarray) -> np.ndarray:

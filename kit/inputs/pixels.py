@@ -29,6 +29,7 @@ class Pixels(Inputs):
     kind: ClassVar[str] = "pixels"
     channels: int = 1
     mirror: bool = False
+    numbered: ClassVar[bool] = True
 
     @property
     def names(self) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("number", "category", "date")
-FEW = 0.5  # a table with fewer distinct rows than this share of all repeats itself by chance: its rows are no copies
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,11 @@ class Table(Inputs):
         given = zip(KINDS, (self.numbers, self.categories, self.dates), strict=True)
         return {name: kind for kind, names in given for name in names}
 
-    def beside(self, others: Iterable[str]) -> Table:
-        return replace(self, without=tuple(dict.fromkeys([*self.without, *others])))
+    def beside(self, others: Iterable[str]) -> Self:
+        return self.changed(without=tuple(dict.fromkeys([*self.without, *others])))
+
+    def apart(self, others: Iterable[str]) -> Self:
+        return self.changed(without=tuple(name for name in self.without if name not in others))
 
     def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
         """Drops the columns that the test does not have. Raises BadData where none is left, or all are constant."""
@@ -66,14 +68,6 @@ class Table(Inputs):
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         return Loaded(self._cells(frame))
-
-    def twins(self, look: Cells) -> np.ndarray:
-        """A number per row; rows whose cells are all the same share one, unless the table has few different rows at all."""
-        import pandas as pd
-
-        hashed = pd.util.hash_pandas_object(look.frame.astype(str), index=False).to_numpy()
-        _, same = np.unique(hashed, return_inverse=True)
-        return same if same.max(initial=0) + 1 > FEW * len(same) else np.arange(len(same))
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator

@@ -1,23 +1,23 @@
-"""Text: a column of the table that people wrote; kept as it is, and hashed into n-grams once."""
+"""Text: a column of the table that people wrote."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from kit.config import Config
-from kit.data import ngrams
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.texts import Texts
 from kit.storage import files, frames
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+__all__ = ["TRANSFORMER", "Text", "Texts"]
 
 # The customary start of fine-tuning (Devlin et al. 2019; Sun et al. 2019).
 TRANSFORMER = Config(
@@ -25,50 +25,6 @@ TRANSFORMER = Config(
 )
 WORDS = ("plain", "wonderful", "dreadful", "lively", "wooden", "moving")
 FILLERS = ("the", "film", "was", "and", "a", "story", "of", "people", "who", "travel")
-
-
-class Texts:
-    """Texts indexed like an array: `texts[rows]` is a list of them. Their n-grams are found once for all folds."""
-
-    inputs_kind = "text"
-
-    def __init__(self, texts: list[str]):
-        self.texts = texts
-        self.shape = (len(texts),)
-        self._bags: dict[int, ngrams.Bags] = {}
-        self.memo: dict[str, Any] = {}  # what is made of them once for all folds, by the name of who made it
-        self.vectors: Any = None  # `kit.data.text_embeddings.Vectors` of the run, where it has some
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.texts)
-
-    def __getitem__(self, rows: Any) -> Any:
-        if isinstance(rows, int | np.integer):
-            return self.texts[rows]
-        return [self.texts[i] for i in np.arange(len(self))[rows]]
-
-    def bags(self, order: int) -> ngrams.Bags:
-        """The distinct n-grams of each text."""
-        if order not in self._bags:
-            self._bags[order] = ngrams.bags(self.texts, order)
-        return self._bags[order]
-
-    def forget(self) -> None:
-        """Let go of the n-grams; who needs them again finds them again."""
-        self._bags.clear()
-
-    def points(self) -> np.ndarray:
-        """The texts' vectors, float32 [n, d]; found once. Without any, d is 0."""
-        if self.vectors is None:
-            return np.zeros((len(self), 0), np.float32)
-        vectors, points = self.memo.get("points", (None, None))
-        if vectors is not self.vectors:
-            points = self.vectors.of(self.bags(self.vectors.order))
-            self.memo["points"] = (self.vectors, points)
-        return points
 
 
 @dataclass(frozen=True)
@@ -115,15 +71,6 @@ class Text(Inputs):
         table = self.read_csv(files.read(root, self.unlabelled), self.unlabelled)
         frames.need_columns(table, [self.column], self.unlabelled)
         return Texts([str(text) for text in table[self.column]])
-
-    def twins(self, look: Texts) -> np.ndarray:
-        """A number per text; those that differ in case and white space at most share one."""
-        known: dict[str, int] = {}
-        return np.array([known.setdefault(text, len(known)) for text in self.plain(look)])
-
-    def plain(self, texts: Iterable[str]) -> list[str]:
-        """Texts without what does not tell them apart: case, line breaks, white space."""
-        return [" ".join(text.lower().replace("<br />", " ").split()) for text in texts]
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator

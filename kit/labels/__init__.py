@@ -22,11 +22,12 @@ UNSAVED = ("compute",)  # functions of Reading that always come from the adapter
 def to_json(labels: Labels) -> dict[str, Any]:
     """Labels as plain values, as checkpoints and `run.json` hold them; a class or function of an adapter by its name.
 
-    Values that are None are left out. Raises Usage for a function that is not defined at the top of a file.
+    Fields of a dataclass that are None are left out. Raises Usage for a function that is not defined at the top of a file.
     """
     kind = type(labels)
-    values = {name: getattr(labels, name) for name in _fields(kind)} or vars(labels)
-    plain = {name: _plain(value) for name, value in values.items() if name not in UNSAVED and value is not None}
+    values = {name: getattr(labels, name) for name in _fields(kind)}
+    values = {name: value for name, value in values.items() if value is not None} or vars(labels)
+    plain = {name: _plain(value) for name, value in values.items() if name not in UNSAVED}
     return {"type": kind.__name__ if KINDS.get(kind.__name__) is kind else _name(kind), **plain}
 
 

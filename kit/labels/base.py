@@ -90,6 +90,10 @@ class Labels(ABC):
     def encode(self, train: pd.DataFrame) -> np.ndarray:
         """Answers as numbers: int64 [n] or float32 [n, c]. Raises BadData naming the row."""
 
+    def restored(self, table: np.ndarray) -> np.ndarray:
+        """What `encode` gave, from the columns of a run's `truth.csv`, float32 [n, columns]."""
+        return table
+
     @abstractmethod
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         """What the submission holds, by the sample's columns. Undoes `encode` on certain predictions."""

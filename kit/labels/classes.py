@@ -67,6 +67,9 @@ class OneOf(Labels):
     def encode(self, train: pd.DataFrame) -> np.ndarray:
         return codes(train, self.column, self.classes)
 
+    def restored(self, table: np.ndarray) -> np.ndarray:
+        return table[:, 0].astype(np.int64)
+
     def certain(self, y: np.ndarray) -> np.ndarray:
         return np.eye(len(self.classes), dtype=np.float32)[y]
 
@@ -134,6 +137,9 @@ class Grade(Labels):
         if wrong.any():
             raise unknown(train[wrong], self.column, tuple(str(g) for g in range(self.top + 1)))
         return grades.astype(np.int64)
+
+    def restored(self, table: np.ndarray) -> np.ndarray:
+        return table[:, 0].astype(np.int64)
 
     def certain(self, y: np.ndarray) -> np.ndarray:
         return (y[:, None] > np.arange(self.top)).astype(np.float32)

@@ -54,7 +54,7 @@ def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
         try:
             fabricate(subject.competition, root, ROWS, ROWS)
             tables = subject.competition.tables(root)
-            y = tables.labels.encode(tables.train)
+            y = tables.encoded()
             x = subject.competition.inputs.load(root, tables.train, "train", 0).rows
         except KitError as fault:
             yield "a folder fabricated from the facts can be read", str(fault)
@@ -78,8 +78,8 @@ def _decode_undoes_encode(b: Bench) -> bool:
 
 
 def _labels_survive(b: Bench) -> bool:
-    labels = b.tables.labels
-    return all_labels.from_json(all_labels.to_json(labels), labels) == labels
+    saved = all_labels.to_json(b.tables.labels)
+    return all_labels.to_json(all_labels.from_json(saved, b.tables.labels)) == saved
 
 
 def _groups(b: Bench, order: np.ndarray) -> np.ndarray | None:

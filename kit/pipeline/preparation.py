@@ -99,7 +99,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     trainer_options.checked(adapter.parts.callbacks)
     progress = Progress(quiet=session.quiet)
     tables, train, test, notes = load(run, adapter.competition, config, root, progress, session.budget)
-    y = tables.labels.encode(tables.train)
+    y = tables.encoded()
     dealt, doubled = deal(adapter.competition, tables, y, train.look, config)
     keep_folds(run, tables.train.index, dealt)
     keep_truth(run, tables, y)

@@ -86,8 +86,7 @@ def truth(run: Run, labels: Labels, oof: pd.DataFrame) -> np.ndarray | None:
     table = frames.read_by(run.path, "truth.csv")
     if not oof.index.isin(table.index).all():
         return None
-    y = table.loc[oof.index].to_numpy(np.float32)
-    return y[:, 0].astype(np.int64) if labels.kind in ("one class", "grade") else y
+    return labels.restored(table.loc[oof.index].to_numpy(np.float32))
 
 
 def _history(folder: Path) -> pd.DataFrame | None:

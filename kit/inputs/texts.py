@@ -1,0 +1,66 @@
+"""Texts: the texts of some rows, indexed like an array; their n-grams and vectors are computed once for all folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kit.data import ngrams
+
+
+class Texts:
+    """Texts indexed like an array: `texts[rows]` is a list of them. `memo`: what a model computes of them once, by its name.
+
+    `vectors`: the `kit.data.text_embeddings.Vectors` of the run, where it has some.
+    """
+
+    inputs_kind = "text"
+
+    def __init__(self, texts: list[str]):
+        self.texts = texts
+        self.shape = (len(texts),)
+        self._bags: dict[int, ngrams.Bags] = {}
+        self.memo: dict[str, Any] = {}
+        self.vectors: Any = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, int | np.integer):
+            return self.texts[rows]
+        return [self.texts[i] for i in np.arange(len(self))[rows]]
+
+    def bags(self, order: int) -> ngrams.Bags:
+        """The distinct n-grams of each text."""
+        if order not in self._bags:
+            self._bags[order] = ngrams.bags(self.texts, order)
+        return self._bags[order]
+
+    def plain(self) -> list[str]:
+        """The texts without what makes no two texts different: case, line breaks, white space."""
+        return [" ".join(text.lower().replace("<br />", " ").split()) for text in self.texts]
+
+    def twins(self) -> np.ndarray:
+        """A number per text, int64 [n]; texts that differ in case and white space at most share one."""
+        number: dict[str, int] = {}
+        return np.array([number.setdefault(text, len(number)) for text in self.plain()])
+
+    def forget(self) -> None:
+        """Let go of the n-grams; who needs them again finds them again."""
+        self._bags.clear()
+
+    def points(self) -> np.ndarray:
+        """The texts' vectors, float32 [n, d]; found once. Without any, d is 0."""
+        if self.vectors is None:
+            return np.zeros((len(self), 0), np.float32)
+        vectors, points = self.memo.get("points", (None, None))
+        if vectors is not self.vectors:
+            points = self.vectors.of(self.bags(self.vectors.order))
+            self.memo["points"] = (self.vectors, points)
+        return points
