@@ -72,6 +72,7 @@ class Keep:
 
 
 KEEP_ALL = Keep()
+FIRST = {"table": Config(model="mlp"), "text": Config(model="ngrams", epochs=1)}  # presets by the kind of inputs
 
 
 def kind_of(rows: Any) -> str:
@@ -82,11 +83,12 @@ def kind_of(rows: Any) -> str:
 class Inputs(ABC):
     """How rows become arrays: a subclass has `load`, and `fabricate` to be checked and tried without the data.
 
-    `channels`: of pictures (0: the rows are no pictures). `mirror`: may a picture be mirrored and still have the same answer?
+    `kind`: "text" or "table" where `load` gives texts or a table; any other kind is one of pictures.
+    `channels`: of pictures; 0 where the rows are none. `mirror`: may a picture be mirrored and still have the same answer?
     Not a digit or a text.
     """
 
-    kind: ClassVar[str] = "inputs of the adapter"
+    kind: ClassVar[str] = "images"
     channels: int = 0
     mirror: bool = False
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
@@ -99,7 +101,7 @@ class Inputs(ABC):
 
     def presets(self) -> dict[str, Config]:
         """The presets of an adapter that states none."""
-        return {"fast": Config()}
+        return {"fast": FIRST.get(self.kind, Config())}
 
     def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
         """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels."""

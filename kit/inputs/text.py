@@ -43,7 +43,7 @@ class Text(Inputs):
     mirror: bool = False
 
     def presets(self) -> dict[str, Config]:
-        return {"fast": Config(model="ngrams", epochs=1), "transformer": TRANSFORMER}
+        return {**super().presets(), "transformer": TRANSFORMER}
 
     def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
         return frames.read_csv(data, name, self.delimiter, self.escape)

@@ -1,17 +1,14 @@
 """Labels: a class name, grades, probability columns, tags, numbers or a text, each with all that follows from its kind."""
 
-import sys
-from collections.abc import Callable
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any, cast
 
-from kit.errors import Usage
 from kit.labels.base import Labels
 from kit.labels.classes import Grade, OneOf
 from kit.labels.columns import Columns, Tags
 from kit.labels.numbers import Numbers
 from kit.labels.reading import Reading
+from kit.parts import reference, resolve
 
 __all__ = ["Columns", "Grade", "Labels", "Numbers", "OneOf", "Reading", "Tags", "from_json", "to_json"]
 
@@ -28,7 +25,7 @@ def to_json(labels: Labels) -> dict[str, Any]:
     values = {name: getattr(labels, name) for name in _fields(kind)}
     values = {name: value for name, value in values.items() if value is not None} or vars(labels)
     plain = {name: _plain(value) for name, value in values.items() if name not in UNSAVED}
-    return {"type": kind.__name__ if KINDS.get(kind.__name__) is kind else _name(kind), **plain}
+    return {"type": kind.__name__ if KINDS.get(kind.__name__) is kind else reference(kind), **plain}
 
 
 def from_json(plain: dict[str, Any], like: Labels | None = None) -> Labels:
@@ -36,7 +33,7 @@ def from_json(plain: dict[str, Any], like: Labels | None = None) -> Labels:
 
     Raises Usage where a class or function belongs to an adapter that is not loaded.
     """
-    kind: Any = KINDS.get(plain["type"]) or _named(plain["type"])
+    kind: Any = KINDS.get(plain["type"]) or resolve(plain["type"])
     values = {name: _restored(value) for name, value in plain.items() if name != "type"}
     values |= {name: getattr(like, name) for name in UNSAVED if hasattr(like, name)}
     if _fields(kind):
@@ -53,30 +50,11 @@ def _fields(kind: Any) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if callable(value):
-        return {"named": _name(value)}
+        return {"named": reference(value)}
     return list(value) if isinstance(value, tuple) else value
 
 
 def _restored(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"named"}:
-        return _named(value["named"])
+        return resolve(value["named"])
     return tuple(value) if isinstance(value, list) else value
-
-
-def _name(function: Callable[..., Any]) -> str:
-    """Such as `competitions.mine:Focal`, by which another process finds a class or function once the adapter is loaded."""
-    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
-    if not name or "<" in name:
-        raise Usage(
-            f"labels: a checkpoint saves functions by name, and {name or function!r} has none that could be found again. "
-            "Define it with `def` (or `class`) at the top of the adapter's file."
-        )
-    return f"{module}:{name}"
-
-
-def _named(name: str) -> Any:
-    module, _, path = name.partition(":")
-    try:
-        return attrgetter(path)(sys.modules[module])
-    except (KeyError, AttributeError):
-        raise Usage(f"labels: the adapter's file no longer defines {path} ({name}), which this run was made with.") from None

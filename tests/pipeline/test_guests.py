@@ -167,6 +167,8 @@ INPUTS = Mine()
         "mlp",
         """
 class Mine(Inputs):
+    kind = "table"
+
     def __init__(self, factor):
         self.factor = factor
 
@@ -183,6 +185,8 @@ INPUTS = Mine(2)
         "ngrams",
         """
 class Mine(Inputs):
+    kind = "text"
+
     def load(self, root, frame, split, size, keep=None):
         return Loaded((frame["title"] + " " + frame["body"]).tolist())
 
