@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, matched, numbered
-from kit.competition.detect_labels import CLASSES, filled, of_column, usual_metric
+from kit.competition.detect_labels import CLASSES, filled, of_column
 from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
@@ -63,7 +63,7 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
         labels = of_column(filled(table[target]), None if sample is None or sample.empty else sample.iloc[:, 0])
     except BadData as fault:
         raise BadData(f"{facts.train}: {fault}") from fault
-    return labels, usual_metric(labels)
+    return labels, labels.usual_metric
 
 
 def _file(facts: Competition, root: Path, name: str) -> Path | None:

@@ -1,25 +1,24 @@
-"""Inferred: a competition's facts, from its files alone."""
+"""Detection of a competition's facts from its files alone."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from kit.competition.detect_inputs import inputs_of, names_of_pictures
-from kit.competition.detect_labels import labels_of, usual_metric
+from kit.competition.detect_labels import labels_of
 from kit.competition.facts import Competition, numbered
 from kit.data import folds
 from kit.errors import BadData, listed
-from kit.inputs import Inputs, Table, Text
+from kit.inputs import DETECTED, Inputs
+from kit.inputs.decode import SUFFIXES
+from kit.inputs.evidence import IDENTIFIER, Evidence, names_of_pictures
 from kit.labels import Labels
 from kit.storage import files, frames
 
 TABLES = re.compile(r"(.+\.[ct]sv)(\.zip)?", re.I)
 SAMPLES, ANSWERS = re.compile("sample|submission", re.I), re.compile("sample|submission|solution|unlabel", re.I)
-IDS = re.compile(r"(.*[_\W])?(id|uid|Id|ID|UID)|.*[a-z](Id|ID|UID)|index|Unnamed: 0|")  # what is called so names something
 GROUPED = re.compile("patient|subject|person|user|customer|group|session|speaker|author|site|scene|essay", re.I)
 TIMED = re.compile("date|time|year|month|day|sold", re.I)
 MOST = 5_000_000  # cells of a table that are looked at
@@ -43,13 +42,22 @@ def facts_of(root: Path, target: str = "") -> Competition:
         labels = labels_of(train, test, sample, target)
     except BadData as fault:
         raise BadData(f"{train_name}: {fault}") from fault
-    inputs = _written(inputs_of(root, train, test, set(labels.train_columns)), root, train_name, escape)
-    if isinstance(inputs, Table):
-        named = [str(name) for name in test if name in train and IDS.fullmatch(str(name)) and train[name].is_unique]
-        inputs = replace(inputs, without=tuple(named))
+    unlabelled = next((name for name in tables_in(root) if "unlabel" in name.lower()), "")
+    inputs = _inputs(
+        Evidence(
+            root=root,
+            train=train,
+            test=test,
+            answers=frozenset(labels.train_columns),
+            delimiter=_delimiter(train_name),
+            escape=escape,
+            unlabelled=unlabelled,
+        ),
+        train_name,
+    )
     group = _group(train, test, labels)
     return Competition(
-        slug=root.resolve().name, id=row_id, inputs=inputs, labels=labels, metric=usual_metric(labels),
+        slug=root.resolve().name, id=row_id, inputs=inputs, labels=labels, metric=labels.usual_metric,
         train=train_name, test=test_name, sample=sample_name,
         group=group or None, time=None if group else _time(train, test, labels) or None,
     )  # fmt: skip
@@ -130,12 +138,17 @@ def _delimiter(name: str) -> str:
     return "\t" if name.lower().endswith(".tsv") else ","
 
 
-def _written(inputs: Inputs, root: Path, name: str, escape: str) -> Inputs:
-    """Texts know how their tables are written, and of one that has no answers."""
-    if isinstance(inputs, Text):
-        unlabelled = next((one for one in tables_in(root) if "unlabel" in one.lower()), "")
-        return replace(inputs, delimiter=_delimiter(name), escape=escape, unlabelled=unlabelled)
-    if _delimiter(name) != "," or escape:
+def _inputs(evidence: Evidence, name: str) -> Inputs:
+    """The Inputs of the first kind that the files have. Raises BadData where they have none that can be read."""
+    inputs = next((found for kind in DETECTED if (found := kind.detect(evidence)) is not None), None)
+    if inputs is None:
+        pictures = evidence.pictures
+        there = f"the first is {pictures[0]!r}" if pictures else f"there are none: {', '.join(SUFFIXES)}"
+        raise BadData(
+            "nothing is known of the rows: train and test share no column besides ids and answers, and no pictures are"
+            f" called as ids or cells of both ({there}).\nRename or convert pictures, or add columns to both tables."
+        )
+    if not inputs.any_csv and (evidence.delimiter != "," or evidence.escape):
         raise BadData(f"{name}: only texts are read from such a table. Save it with commas, and quotes doubled.")
     return inputs
 
@@ -143,7 +156,7 @@ def _written(inputs: Inputs, root: Path, name: str, escape: str) -> Inputs:
 def _group(train: pd.DataFrame, test: pd.DataFrame, labels: Labels) -> str:
     """A column of what rows have in common (a patient, say), where the test rows have others, or do not tell."""
     for name in map(str, train.columns.difference(labels.train_columns, sort=False)):
-        called = GROUPED.fullmatch(name) or (IDS.fullmatch(name) and (name in test or GROUPED.match(name)))
+        called = GROUPED.fullmatch(name) or (IDENTIFIER.fullmatch(name) and (name in test or GROUPED.match(name)))
         repeats = 1 < train[name].nunique() < len(train)
         if called and repeats and not TIMED.search(name) and not (name in test and set(test[name]) & set(train[name])):
             return name

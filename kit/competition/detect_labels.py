@@ -1,17 +1,19 @@
-"""Inferred: what the answers are, from the cells of the training table and the columns of the sample submission."""
+"""Detection of labels from the cells of the training table and the columns of the sample submission.
+
+One decision for all kinds: what a column holds follows from comparing them. pandas is imported inside functions, as the
+adapter `csv` uses this module and `kit list` loads it.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from kit import metrics
 from kit.errors import BadData, listed, quoted
 from kit.labels.base import Labels
 from kit.labels.classes import Grade, OneOf
 from kit.labels.columns import Columns, Tags
 from kit.labels.numbers import Numbers
-from kit.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,16 +81,6 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
             f" and no numbers ({quoted(strange.iloc[0])}).\nIs it the right --target?"
         )
     return OneOf(name)
-
-
-def usual_metric(labels: Labels) -> Metric:
-    """The metric by which such answers are mostly scored; the competition's page tells which it is."""
-    if isinstance(labels, Numbers):
-        one = metrics.qwk if labels.whole else metrics.rmse
-        return one if len(labels.names) == 1 else metrics.mcrmse
-    if isinstance(labels, Columns):
-        return metrics.log_loss if labels.column and labels.exclusive else metrics.auc
-    return {"grade": metrics.qwk, "tags": metrics.f1_samples}.get(labels.kind, metrics.accuracy)
 
 
 def _single(cells: pd.Series, sample: pd.Series) -> Labels:

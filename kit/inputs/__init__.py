@@ -7,4 +7,5 @@ from kit.inputs.pixels import Pixels
 from kit.inputs.table import Table
 from kit.inputs.text import Text
 
-__all__ = ["Images", "Inputs", "Packed", "Pixels", "Table", "Text"]
+DETECTED: tuple[type[Inputs], ...] = (Pixels, Images, Text, Table)  # the kinds that files can tell, the surest first
+__all__ = ["DETECTED", "Images", "Inputs", "Packed", "Pixels", "Table", "Text"]

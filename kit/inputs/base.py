@@ -18,6 +18,7 @@ from kit.config import Config
 from kit.data import duplicates
 from kit.errors import BadData
 from kit.inputs.cells import Cells
+from kit.inputs.evidence import Evidence
 from kit.inputs.texts import Texts
 from kit.storage import frames
 
@@ -72,6 +73,17 @@ class Keep:
 
 
 KEEP_ALL = Keep()
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Presets that a first adapter begins with; `suits`: what they suit, in words."""
+
+    suits: str
+    fast: Config
+    best: Config
+
+
 FIRST = {"table": Config(model="mlp"), "text": Config(model="ngrams", epochs=1)}  # presets by the kind of inputs
 
 
@@ -92,12 +104,31 @@ class Inputs(ABC):
     channels: int = 0
     mirror: bool = False
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
+    any_csv: ClassVar[bool] = False  # are tables read that are separated by tabs, or escape their quotes?
 
     def changed(self, **values: Any) -> Self:
         """A copy with other values; of a subclass that has an `__init__` of its own, too."""
         copied = copy.copy(self)
         copied.__dict__.update(values)
         return copied
+
+    @classmethod
+    def detect(cls, evidence: Evidence) -> Self | None:
+        """These inputs where the files of a competition have rows of this kind, else None."""
+        return None
+
+    def used_columns(self) -> tuple[str, ...] | None:
+        """The columns of the table that the inputs are made of; None: all of them."""
+        return None
+
+    def doubts(self) -> list[str]:
+        """What may be wrong where these inputs were detected in files, and what to state instead."""
+        return []
+
+    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+        """Presets for a first adapter on these inputs. `train`: the training table, where it can be read."""
+        first = self.presets()["fast"]
+        return Beginning("such inputs", first, first)
 
     def presets(self) -> dict[str, Config]:
         """The presets of an adapter that states none."""

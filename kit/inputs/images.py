@@ -7,14 +7,16 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from kit.data import duplicates
 from kit.errors import BadData, Usage, listed
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
+from kit.inputs.evidence import Evidence
+from kit.inputs.image_detection import PHOTOS, SMALL, SMALL_PICTURES, templates
 from kit.inputs.image_files import Pictures, Streamed
 from kit.storage import archives, array_cache, files
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 LOOK = 64  # side of the small copies of streamed images
 NO_UTF8 = re.compile("[\\udc80-\\udcff]")  # what Python reads of other bytes in a file's name: no table can hold it
+SHOWN, SIDE = 8, 32  # pictures that detection looks into, and at what size
 MANY = 5000  # images whose decoding takes long enough to be announced
 
 
@@ -54,6 +57,30 @@ class Images(Inputs):
         for one in filter(None, (self.template, self.test)):
             if "{" not in one:
                 raise ValueError(f"Images({one!r}): which column is in a picture's name? In braces, as {one}/{{id}}.png")
+
+    @classmethod
+    def detect(cls, evidence: Evidence) -> Self | None:
+        train, test = templates(evidence) if evidence.pictures else ("", "")
+        if not train or not test:
+            return None
+        images = cls(train, test="" if test == train else test)
+        some = images.load(evidence.root, evidence.train.iloc[:SHOWN], "train", SIDE).rows[:]
+        return images.changed(channels=1) if (some == some[..., :1]).all() else images
+
+    def used_columns(self) -> tuple[str, ...]:
+        return tuple(name for name in re.findall("{(.*?)}", self.template + self.test) if name != "id")
+
+    def doubts(self) -> list[str]:
+        return ["pictures may be mirrored: state mirror=False where left is not right"]
+
+    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+        if train is None:
+            return PHOTOS
+        try:
+            some = self.load(root, train.iloc[:SHOWN], "train", 0).rows
+        except BadData:  # pictures of several sizes
+            return PHOTOS
+        return SMALL_PICTURES if max(some.shape[1:3]) <= SMALL else PHOTOS
 
     def _template(self, split: str) -> tuple[str, str]:
         """The folder that a split's images are in, and the rest of their template."""

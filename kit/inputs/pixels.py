@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from kit.errors import BadData
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
+from kit.inputs.evidence import Evidence
+from kit.inputs.image_detection import SMALL_PICTURES
 from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd
+
+TOPS = (1, 15, 16, 63, 255)  # the brightest pixel there can be
+LEAST = 64  # pixels of a picture
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,29 @@ class Pixels(Inputs):
     channels: int = 1
     mirror: bool = False
     numbered: ClassVar[bool] = True
+
+    @classmethod
+    def detect(cls, evidence: Evidence) -> Self | None:
+        """Columns called pixel0, pixel1, … and so on, as many as a square has, of whole numbers."""
+        import pandas as pd
+
+        prefixes = Counter(match[1] for name in evidence.shared if (match := re.fullmatch(r"(.*?)\d+", name)))
+        for prefix, count in prefixes.most_common(1):
+            pixels = cls(isqrt(count), prefix)
+            if count >= LEAST and pixels.side**2 == count and set(pixels.names) <= set(evidence.shared):
+                values = evidence.train[pixels.names].apply(pd.to_numeric, errors="coerce").to_numpy()
+                top = next((top for top in TOPS if ((values >= 0) & (values <= top) & (values % 1 == 0)).all()), 0)
+                return pixels.changed(top=top) if top else None
+        return None
+
+    def used_columns(self) -> tuple[str, ...]:
+        return tuple(self.names)
+
+    def doubts(self) -> list[str]:
+        return [f"{self.names[0]}, {self.names[1]}, … are read as pictures: state Table() where they are none"]
+
+    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+        return SMALL_PICTURES
 
     @property
     def names(self) -> list[str]:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from kit.config import Config
 from kit.errors import BadData, listed
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import SHOWN, Encoding
+from kit.inputs.evidence import IDENTIFIER, Evidence
 from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FAST = Config(model="mlp", width=64, epochs=20, batch=256, lr=5e-3, weight_decay=0.3, dropout=0.1)
 KINDS = ("number", "category", "date")
 
 
@@ -35,6 +38,18 @@ class Table(Inputs):
     kind: ClassVar[str] = "table"
     channels: int = 0
     mirror: bool = False
+
+    @classmethod
+    def detect(cls, evidence: Evidence) -> Self | None:
+        """The columns that train and test share; those that only name the rows are left out."""
+        if not evidence.shared:
+            return None
+        train = evidence.train
+        names = [name for name in evidence.shared if IDENTIFIER.fullmatch(name) and train[name].is_unique]
+        return cls(without=tuple(names))
+
+    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+        return Beginning("tables", FAST, FAST.changed(width=256, epochs=40, lr=3e-3, dropout=0.2))
 
     @property
     def stated(self) -> dict[str, str]:

@@ -6,10 +6,11 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kit.config import Config
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
+from kit.inputs.evidence import Evidence
 from kit.inputs.texts import Texts
 from kit.storage import files, frames
 
@@ -23,6 +24,8 @@ __all__ = ["TRANSFORMER", "Text", "Texts"]
 TRANSFORMER = Config(
     model="distilbert-base-uncased", epochs=2, batch=16, lr=3e-5, weight_decay=0.01, schedule="linear", warmup=0.1, ema=0
 )
+LEAST = 5  # words of a cell on average, and no fewer than the other columns are: else it is a name, an address, a category
+DISTINCT = 0.5  # share of the texts that differ at least
 WORDS = ("plain", "wonderful", "dreadful", "lively", "wooden", "moving")
 FILLERS = ("the", "film", "was", "and", "a", "story", "of", "people", "who", "travel")
 
@@ -41,6 +44,25 @@ class Text(Inputs):
     kind: ClassVar[str] = "text"
     channels: int = 0
     mirror: bool = False
+    any_csv: ClassVar[bool] = True
+
+    @classmethod
+    def detect(cls, evidence: Evidence) -> Self | None:
+        """The column of the longest texts, if any column holds texts."""
+        cells = evidence.train[evidence.shared]
+        wordy = [name for name in cells if cells[name].str.contains("[^\\W\\d_]").mean() > DISTINCT]  # not rows of numbers
+        words = {name: cells[name].str.count(r"\S+").mean() for name in wordy if cells[name].nunique() > DISTINCT * len(cells)}
+        longest = max(words, key=lambda name: words[name], default="")
+        if not longest or words[longest] < max(LEAST, len(evidence.shared) - 1):
+            return None
+        return cls(longest, delimiter=evidence.delimiter, escape=evidence.escape, unlabelled=evidence.unlabelled)
+
+    def used_columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+        fast = Config(model="ngrams", epochs=1)
+        return Beginning("texts", fast, fast.changed(iterations=20, vectors=128))
 
     def presets(self) -> dict[str, Config]:
         return {**super().presets(), "transformer": TRANSFORMER}

@@ -14,6 +14,7 @@ from kit.competition import Competition, scaffold
 from kit.competition.detect_facts import facts_of
 from kit.competition.synthetic import fabricate
 from kit.inputs import Images, Pixels, Table, Text
+from kit.inputs.image_detection import PHOTOS
 from kit.labels import Columns, Grade, Numbers, OneOf, Tags
 from kit.metrics import accuracy, auc, f1_samples, log_loss, mcrmse, qwk, rmse
 from kit.pipeline import adapter_check
@@ -126,7 +127,7 @@ def test_pictures_of_another_folder_are_not_taken(tmp_path: Path) -> None:
 def test_long_names_stand_on_several_lines(tmp_path: Path) -> None:
     names = tuple(f"a long name, number {i}" for i in range(30))
     facts = Competition("many", "id", Table(), Columns(names), auc)
-    text = scaffold.text("many", facts, "tables")
+    text = scaffold.text("many", facts, facts.inputs.beginning(tmp_path, None))
     (tmp_path / "many.py").write_text(text)
     assert max(map(len, text.splitlines())) <= 128
     assert same(competitions.load(str(tmp_path / "many.py")).competition, facts)
@@ -220,7 +221,7 @@ DOUBTS = {  # training answers, the sample's, what is said of them
     "a probability?": ("01", "0", 'state Columns(("y",)) and, say, auc'),
     "classes or amounts?": ("123", "1", 'state Numbers(("y",), True)'),
     "classes spelled otherwise": ("abc", "0.5", "the sample answers otherwise: '0.5' is no class"),
-    "whose probability?": (("no", "yes"), "0.5", "a fraction in the sample is taken for the probability of 'yes'"),
+    "whose probability?": (("no", "yes"), "0.5", "a fraction in the sample is read as the probability of 'yes'"),
     "several classes": ("ab", "a b", "the sample answers otherwise: 'a b' is no class"),
     "tags?": (("a", "b", "a b"), "a", 'state OneOf("y")'),
     "one column of two": ("ab", "a", "nothing is learned from 'x': Table() would, but not from the text"),
@@ -255,7 +256,7 @@ def test_pictures_of_several_sizes_are_photos(tmp_path: Path, monkeypatch: pytes
     root = laid_out(competitions.load("plant2020").competition, tmp_path)
     Image.new("RGB", (40, 30)).save(root / "images/train_0003.jpg")
     scaffold.write("mine", root)
-    assert competitions.load("mine").presets["fast"].size == scaffold.PHOTOS.size
+    assert competitions.load("mine").presets["fast"].size == PHOTOS.fast.size
 
 
 def test_pictures_of_training_rows_only_are_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
