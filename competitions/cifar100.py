@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,6 @@ def read_test(facts: Competition, root: Path) -> Asked:
 
 def invent(facts: Competition, root: Path, train: int, test: int) -> None:
     """A small archive's worth of pickles."""
-    import pickle
-
     import numpy as np
 
     rng = np.random.default_rng(0)

@@ -20,6 +20,7 @@ from kit.inputs import Table, Text
 from kit.inputs.texts import Texts
 from kit.labels import Labels, OneOf
 from kit.metrics import Metric, accuracy
+from kit.storage import files, frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +69,6 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
 
 def _file(facts: Competition, root: Path, name: str) -> Path | None:
     """Where a table is; a single file is the training table."""
-    from kit.storage import files
-
     return (root if name == facts.train else None) if root.is_file() else files.find(root, name)
 
 
@@ -82,15 +81,11 @@ def _read(facts: Competition, root: Path, name: str) -> pd.DataFrame:
 @lru_cache(maxsize=3)
 def _parsed(path: Path, root: Path, name: str, changed: int) -> pd.DataFrame:
     """A table as it is read once, while it has this time."""
-    from kit.storage import files, frames
-
     return frames.read_csv(root.read_bytes(), root.name) if root.is_file() else frames.read_csv(files.read(root, name), name)
 
 
 def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
-    from kit.storage import frames
-
     name = root.name if root.is_file() else facts.train
     rows = numbered(_read(facts, root, facts.train), facts.id, name)
     needed = [facts.inputs.column] if isinstance(facts.inputs, Text) else []
@@ -116,8 +111,6 @@ def _content(facts: Competition, rows: pd.DataFrame) -> list[bytes]:
 
 def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
     """The rows to train on, and what was found out about the files."""
-    from kit.storage import frames
-
     rows, back = table(facts, root)
     frames.need_columns(rows, list(facts.labels.train_columns), f"{facts.train} (see --target)")
     notes = [f"no {facts.test}: {sum(back):,} of {len(rows):,} rows are kept back as the test set"] if any(back) else []

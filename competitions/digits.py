@@ -7,6 +7,7 @@ from kit.config import Config
 from kit.inputs import Pixels
 from kit.labels import OneOf
 from kit.metrics import accuracy
+from kit.storage.frames import write_csv
 
 
 def lay_out(folder: Path) -> None:
@@ -14,8 +15,6 @@ def lay_out(folder: Path) -> None:
     import numpy as np
     import pandas as pd
     from sklearn.datasets import load_digits
-
-    from kit.storage.frames import write_csv
 
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))

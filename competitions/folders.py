@@ -125,7 +125,7 @@ def invent(facts: Competition, root: Path, train: int, test: int) -> None:
     for split, count in (("train", train), ("test", test)):
         classes = [i % 2 for i in range(count)]
         names = [f"{split}/{('ants', 'bees')[one]}/{i}.png" for i, one in enumerate(classes)]
-        facts.inputs.fabricate(root, names, split, classes, np.random.default_rng(0))
+        facts.inputs.fabricate(root, names, split=split, classes=classes, rng=np.random.default_rng(0))
 
 
 competition = Competition(

@@ -5,7 +5,9 @@ The preset `fast` regresses them. `best` reads the equation (the training file h
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import TYPE_CHECKING
 from kit.competition import Asked, Competition
 from kit.config import Config
 from kit.data.folds import kept_back
-from kit.inputs import Images
+from kit.inputs import Images, rendered_text
 from kit.labels import Numbers, Reading
 from kit.metrics import rmse
+from kit.storage import files, frames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,8 +81,6 @@ def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, np.ndarray, boo
     """
     import numpy as np
 
-    from kit.storage import files, frames
-
     rows = frames.index_by(frames.read_csv(files.read(root, facts.train), facts.train), facts.id, facts.train)
     frames.need_columns(rows, list(facts.labels.train_columns), facts.train)
     if files.find(root, facts.sample):
@@ -100,7 +101,6 @@ def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]
 
 def read_test(facts: Competition, root: Path) -> Asked:
     """The ids of the sample submission, or the rows kept back, whose answers are known."""
-    from kit.storage import files
 
     if files.find(root, facts.sample):
         sample = facts.sample_table(root)
@@ -122,15 +122,9 @@ def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
 
 def lay_out(root: Path, train: int, test: int, seed: int = 0) -> None:
     """Write a small folder like the organisers', of drawn equations."""
-    import io
-    import zipfile
-
     import numpy as np
     import pandas as pd
     from PIL import Image
-
-    from kit.inputs import rendered_text
-    from kit.storage import files, frames
 
     rng = np.random.default_rng(seed)
     ids = [f"eqn_{i:04d}" for i in range(train + test)]

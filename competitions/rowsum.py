@@ -7,6 +7,7 @@ from kit.config import Config
 from kit.inputs import Table
 from kit.labels import OneOf
 from kit.metrics import accuracy
+from kit.storage.frames import write_csv
 
 NUMBERS = tuple(f"n{i:02d}" for i in range(42))
 
@@ -15,8 +16,6 @@ def lay_out(folder: Path) -> None:
     """Write train.csv, test.csv, sample_submission.csv and, as every fifth row is kept back, its solution.csv."""
     import numpy as np
     import pandas as pd
-
-    from kit.storage.frames import write_csv
 
     numbers = np.random.default_rng(0).integers(-100, 101, (21_000, len(NUMBERS)))
     rows = pd.DataFrame(numbers, columns=list(NUMBERS))

@@ -1,7 +1,8 @@
 """A competition: the facts that its organisers fixed, its adapter, its submission. Knows no models."""
 
-from kit.competition.facts import Asked, Competition, Tables, first, matched, numbered, prepare, sound
+from kit.competition.facts import Competition
 from kit.competition.loading import Adapter, folders, load, names
+from kit.competition.tables import Asked, Tables, first, matched, numbered, prepare, sound
 
 __all__ = [
     "Adapter",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from kit.competition.detect_labels import labels_of
-from kit.competition.facts import Competition, numbered
+from kit.competition.facts import Competition
+from kit.competition.tables import numbered
 from kit.data import folds
 from kit.errors import BadData, listed
 from kit.inputs import DETECTED, Inputs

@@ -13,7 +13,8 @@ import pandas as pd
 
 from kit.competition import loading as competitions
 from kit.competition.detect_facts import TIMED, facts_of, tables_in
-from kit.competition.facts import Competition, Tables
+from kit.competition.facts import Competition
+from kit.competition.tables import Tables
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Inputs
 from kit.inputs.base import Beginning

@@ -1,4 +1,7 @@
-"""Submission: built in the sample's columns, ids and order; every fault found, or refused."""
+"""Submission: built in the columns, ids and order of the sample; every fault in a file is named.
+
+pandas is imported inside functions: all Kaggle commands load this module, and only those that check a file need it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kit.errors import BadData
 from kit.storage import files, frames
@@ -20,7 +25,6 @@ SHOWN = 20
 
 def build(sample: pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """The submission (index: id) for predictions by id. Raises BadData where an id has no prediction."""
-    import numpy as np
     import pandas as pd
 
     missing = sample.index[~sample.index.isin(predictions.index)]

@@ -1,36 +1,31 @@
-"""Fabricate: a small raw competition folder invented from a Competition's facts, so that every adapter can be tried."""
+"""Synthetic data: a small competition folder invented from a Competition's facts, so that every adapter can be tried."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from kit.competition.facts import Competition
 from kit.storage import files, frames
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, seed: int = 0) -> None:
     """Write train, test and sample files (and pictures) of so many rows below `root`, in the competition's layout."""
-    import pandas as pd
-
     if facts.invent:
         facts.invent(facts, root, train, test)
         return
     rng = np.random.default_rng(seed)
     answers = pd.DataFrame(facts.labels.fabricate(train, rng), dtype=object)
-    table = _with_inputs(facts, root, answers, "train", rng)
+    table = _with_inputs(facts, root, answers, split="train", rng=rng)
     if facts.group:
         table[facts.group] = [f"g{i // 2}" for i in range(train)]
     if facts.time:
         table[facts.time] = [str(i) for i in range(train)]
     files.write(root / facts.train, facts.inputs.csv_text(table))
     unknown = pd.DataFrame(facts.labels.fabricate(test, rng), dtype=object)
-    rows = _with_inputs(facts, root, unknown, "test", rng)
+    rows = _with_inputs(facts, root, unknown, split="test", rng=rng)
     ids = list(rows[facts.id]) if facts.id in rows else [str(i + 1) for i in range(test)]
     if facts.test:
         files.write(root / facts.test, facts.inputs.csv_text(rows.drop(columns=list(facts.labels.train_columns))))
@@ -44,10 +39,8 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
 
 
 def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: str, rng: np.random.Generator) -> pd.DataFrame:
-    import pandas as pd
-
     ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
     classes = [int(code) for code in np.unique(answers.astype(str).agg("|".join, axis=1), return_inverse=True)[1]]
-    columns = facts.inputs.fabricate(root, ids, split, classes, rng)
+    columns = facts.inputs.fabricate(root, ids, split=split, classes=classes, rng=rng)
     in_table = not facts.inputs.numbered or facts.group or facts.time
     return pd.concat([pd.DataFrame({facts.id: ids}) if in_table else pd.DataFrame(), answers, pd.DataFrame(columns)], axis=1)

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kit import config as configs
-from kit.competition import loading as competitions
+from kit.competition import loading as competitions, submission
 from kit.errors import BadData
 
 
 def validate(name: str, file: Path, data: str | Path | None, knobs: Mapping[str, Any] | None = None) -> list[str]:
     """See `kit.validate`. Raises BadData where the file or the sample cannot be read."""
-    from kit.competition import submission
-
     adapter = competitions.load(name)
     root = adapter.competition.find(data)
     facts = adapter.shaped(configs.Config().changed(**(knobs or {})), root).competition

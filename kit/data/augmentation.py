@@ -1,17 +1,20 @@
-"""Augmentation: named policies, in batches on the device; every draw depends on (seed, epoch, row) alone."""
+"""Augmentation: named policies, in batches on the device; every draw depends on (seed, epoch, row) alone.
+
+albumentations is imported inside `photo`, the only policy that uses it: it takes two seconds.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
+from kit.data import trivial_augment
 from kit.errors import Usage, did_you_mean
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,6 @@ def apply(name: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Te
     if images.shape[1] == 3 and plan.hole:
         images = _hole(images, plan.hole, u[:, 9:11])
     if plan.trivial:
-        from kit.data import trivial_augment
-
         images = trivial_augment.apply(images.float(), u[:, 11:14])
     return images
 
@@ -114,8 +115,6 @@ def move(images: torch.Tensor, u: np.ndarray, share: float, mirrored: np.ndarray
 
     Images that move alike move together: slices are copied much faster than single pixels are gathered.
     """
-    import torch
-
     height, width = images.shape[-2:]
     down, right = round(height * share), round(width * share)
     kinds = np.stack(
@@ -134,8 +133,6 @@ def move(images: torch.Tensor, u: np.ndarray, share: float, mirrored: np.ndarray
 
 def _reflected(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
     """With mirrored margins, of any type (torch pads floats only) and in the same memory format."""
-    import torch
-
     count, channels, height, width = images.shape
     last = images.stride(1) == 1
     shape = (count, channels, height + 2 * down, width + 2 * right)
@@ -153,8 +150,6 @@ def _reflected(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
 
 
 def _affine(images: torch.Tensor, bounds: Affine, u: np.ndarray) -> torch.Tensor:
-    import torch
-
     theta = affine_maps(bounds, torch.from_numpy(u * 2 - 1).to(images.device))
     grid = torch.nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
     edge = "zeros" if images.shape[1] == 1 else "reflection"
@@ -163,8 +158,6 @@ def _affine(images: torch.Tensor, bounds: Affine, u: np.ndarray) -> torch.Tensor
 
 def affine_maps(bounds: Affine, u: torch.Tensor) -> torch.Tensor:
     """Maps [b, 2, 3] as `affine_grid` takes them, from draws [b, 6] in [-1, 1)."""
-    import torch
-
     turn = u[:, 0] * math.radians(bounds.degrees)
     skew = turn + u[:, 1] * math.radians(bounds.shear)
     wide, high = torch.exp(u[:, 2] * bounds.scale), torch.exp(u[:, 3] * bounds.scale)
@@ -175,8 +168,6 @@ def affine_maps(bounds: Affine, u: torch.Tensor) -> torch.Tensor:
 
 def _colour(images: torch.Tensor, strength: float, u: np.ndarray) -> torch.Tensor:
     """Brightness, contrast and saturation, each by a factor of up to 1 ± strength."""
-    import torch
-
     factor = 1 + torch.from_numpy((u * 2 - 1) * strength).to(images.device).view(-1, 3, 1, 1)
     images = images * factor[:, 0:1]
     images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, factor[:, 1:2])
@@ -185,8 +176,6 @@ def _colour(images: torch.Tensor, strength: float, u: np.ndarray) -> torch.Tenso
 
 def _hole(images: torch.Tensor, share: float, u: np.ndarray) -> torch.Tensor:
     """A grey square anywhere inside (cutout, DeVries & Taylor 2017)."""
-    import torch
-
     height, width = images.shape[-2:]
     side = round(min(height, width) * share)
     corner = torch.from_numpy((u * [height - side + 1, width - side + 1]).astype(np.int64)).to(images.device)
@@ -202,8 +191,6 @@ def mix(name: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> tu
 
     Drawn by (seed, epoch, step): which images meet is a fact of the batch.
     """
-    import torch
-
     kind = policy(name).mix
     if not kind:
         return images, None, 1.0
@@ -222,8 +209,6 @@ def mix(name: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> tu
 
 def photo(size: tuple[int, int], mirror: bool) -> Any:
     """The per-image policy for photographs: crop and zoom, mirror (where that is allowed), light and colour, blur, holes."""
-    import os
-
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its version check calls the network
     import albumentations as A
 

@@ -13,18 +13,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch.nn.functional import embedding_bag, normalize
 
 from kit.data.ngrams import BITS, Bags
 from kit.errors import BadData
 from kit.storage import files
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 RARE = 10  # n-grams of fewer texts have no vector
 SHARP = 4.0  # what a cosine counts in the softmax: of 3 to 12 the best for film reviews
@@ -94,7 +92,7 @@ def learn(
     drawn = rng.choice(held.indices, DRAWN).astype(np.int32) if len(columns) else np.zeros(0, np.int32)
     if len(columns):
         say(f"vectors of {len(columns):,} n-grams from {len(bags):,} texts")
-        if not _fit(values, held, rng, say, until, of / len(bags)):
+        if not _fit(values, held, rng=rng, say=say, until=until, after=of / len(bags)):
             columns, values, drawn = columns[:0], values[:0], drawn[:0]
     return Vectors(order, columns, values.numpy().astype(np.float16), drawn)
 
@@ -127,7 +125,7 @@ def _fit(
             if i not in parts:
                 parts[i] = _Part(held[np.sort(rows[i])])
             noise = torch.from_numpy(rng.choice(held.indices, DRAWN)).long()
-            _step(values, squares, parts[i], noise, RATE * (1 - done))
+            _step(values, squares, parts[i], noise, rate=RATE * (1 - done))
             steps += 1
         say(f"vectors  epoch {epoch + 1}/{EPOCHS}")
     return True
@@ -195,8 +193,6 @@ def _frequent(bags: Bags) -> np.ndarray:
 
 def _matrix(bags: Bags, columns: np.ndarray) -> Any:
     """Texts as a sparse matrix [n, columns] of ones, without the other n-grams."""
-    from scipy.sparse import csr_matrix
-
     place = np.full(1 << BITS, -1, np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
     found = place[bags.columns]

@@ -1,4 +1,7 @@
-"""Tokens: texts as the numbers that a pretrained transformer reads, and what it reads of a long text."""
+"""Tokens: texts as the numbers that a pretrained transformer reads, and what it reads of a long text.
+
+transformers and tokenizers are an extra and take seconds to import: only the functions that use them do.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,13 +137,17 @@ def _facts(tokenizer: Any, architecture: dict[str, Any]) -> Tokenizer:
     most = tokenizer.model_max_length if tokenizer.model_max_length < WHOLE else positions - 2
     pad = next((one for one in (tokenizer.pad_token_id, architecture.get("pad_token_id"), tokenizer.eos_token_id)
                 if isinstance(one, int)), 0)  # fmt: skip
-    return Tokenizer(fast.to_str(), tuple(marked.ids[:first]), tuple(marked.ids[last:]), pad, int(min(most, positions)))
+    return Tokenizer(
+        rules=fast.to_str(),
+        before=tuple(marked.ids[:first]),
+        after=tuple(marked.ids[last:]),
+        pad=pad,
+        most=int(min(most, positions)),
+    )
 
 
 def location(model: str, weights: str) -> str:
     """Where a model is loaded from: the folder `weights`, or the hub by its name. Raises Usage for no folder."""
-    from pathlib import Path
-
     if weights in ("", "hub"):
         return model
     if not (Path(weights) / "config.json").is_file():

@@ -6,22 +6,18 @@ Of the paper's operations, equalisation is left out: it needs a histogram for ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
+import torch
+from torch.nn.functional import avg_pool2d
 
 # The strongest of each: a shear, a share of the side, degrees (ranges of RandAugment, Cubuk et al. 2020)
 SHEAR, SHIFT, DEGREES = 0.3, 0.33, 30.0
-Operation = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def apply(images: torch.Tensor, u: np.ndarray) -> torch.Tensor:
     """Images float 0…255 [b, c, h, w]; draws [b, 3] choose operation, strength and sign."""
-    import torch
-
     chosen = (u[:, 0] * len(OPERATIONS)).astype(np.int64)
     strength = torch.from_numpy(np.where(u[:, 2] < 0.5, -u[:, 1], u[:, 1])).to(images.device)
     changed = images.clone()
@@ -34,8 +30,6 @@ def apply(images: torch.Tensor, u: np.ndarray) -> torch.Tensor:
 
 
 def _map(images: torch.Tensor, matrix: list[list[torch.Tensor]]) -> torch.Tensor:
-    import torch
-
     theta = torch.stack([torch.stack(row, dim=-1) for row in matrix], dim=1)
     grid = torch.nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
     return torch.nn.functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
@@ -83,8 +77,6 @@ def _saturation(images: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def _sharpness(images: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    from torch.nn.functional import avg_pool2d
-
     return avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False).lerp(images, _factor(s))
 
 
@@ -94,8 +86,6 @@ def _posterize(images: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def _solarize(images: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    import torch
-
     return torch.where(images >= 256 * (1 - s.abs().view(-1, 1, 1, 1)), 255 - images, images)
 
 

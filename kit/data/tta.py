@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import interpolate, pad
 
 from kit.errors import Usage
-
-if TYPE_CHECKING:
-    import torch
 
 # (down, right) in steps; digits and letters may move a little but not be mirrored
 SHIFTS = {
@@ -41,8 +40,6 @@ class View:
 
 def shift(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
     """Move the pictures by whole pixels; what enters repeats the edge."""
-    from torch.nn.functional import pad
-
     height, width = images.shape[-2:]
     margins = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))
     padded = pad(images, margins, mode="replicate")
@@ -52,8 +49,6 @@ def shift(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
 
 def crop(images: torch.Tensor, share: float, down: float, right: float) -> torch.Tensor:
     """Magnify a part to the whole: `share` of each side; `down` and `right` say where it lies, 0 to 1."""
-    from torch.nn.functional import interpolate
-
     height, width = images.shape[-2:]
     high, wide = max(1, round(height * share)), max(1, round(width * share))
     top, left = round((height - high) * down), round((width - wide) * right)

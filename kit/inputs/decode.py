@@ -1,4 +1,7 @@
-"""Decode: an image file's bytes as uint8, whatever a camera, a scanner or a competition host made of it."""
+"""Decode: an image file's bytes as uint8, whatever a camera, a scanner or a competition host made of it.
+
+Pillow and OpenCV are imported inside functions: see `kit.inputs.base`.
+"""
 
 from __future__ import annotations
 

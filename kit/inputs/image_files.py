@@ -32,7 +32,8 @@ class Pictures:
 
     def only(self, rows: list[int]) -> Pictures:
         """Some of the rows."""
-        some = Pictures(self.store, self.folder, [self.names[i] for i in rows], [self.ids[i] for i in rows], self.channels)
+        names, ids = [self.names[i] for i in rows], [self.ids[i] for i in rows]
+        some = Pictures(store=self.store, folder=self.folder, names=names, ids=ids, channels=self.channels)
         some.found = [self.found[i] for i in rows]
         return some
 

@@ -122,7 +122,7 @@ class Images(Inputs):
             shape = (len(frame), height, width, self.channels)
             if np.prod(shape, dtype=float) > min(keep.most, max(array_cache.room(), 1 << 30)):
                 return _stream(pictures, shape, split, keep)
-            kept = _decoded(key, pictures, shape, split, size, keep)
+            kept = _decoded(key, pictures, shape, split=split, size=size, keep=keep)
         _refuse_ruins(pictures, kept[1], split)
         return Loaded(*kept)
 
@@ -146,7 +146,13 @@ class Images(Inputs):
         cells = frame.to_dict("records") if len(frame.columns) else [{}] * len(frame)
         names = [self.name(one, row, split) for one, row in zip(frame.index, cells, strict=True)]
         named = [f"{inner}/{name}" if inner else name for name in names]
-        return Pictures(archives.open_store(place), PurePosixPath(folder).name, named, list(frame.index), self.channels)
+        return Pictures(
+            store=archives.open_store(place),
+            folder=PurePosixPath(folder).name,
+            names=named,
+            ids=list(frame.index),
+            channels=self.channels,
+        )
 
     def lay_out_again(self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None) -> None:
         table = known.to_frame() if cells is None else cells
@@ -213,7 +219,7 @@ def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) 
     keep.say(f"{len(pictures):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
     small = (len(pictures), LOOK, LOOK, pictures.channels)
     key = _key(pictures, split, LOOK)
-    look, broken = array_cache.get(key) or _decoded(key, pictures, small, split, LOOK, keep)
+    look, broken = array_cache.get(key) or _decoded(key, pictures, small, split=split, size=LOOK, keep=keep)
     _refuse_ruins(pictures, broken, split)
     sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in broken]
     return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.decode import resize
 from kit.storage import archives, safe_pickle
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ class Packed(Inputs):
         return [f"{split}_{row:05d}" for row in range(count)]
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
-        from kit.inputs.decode import resize
-
         pixels = self.read(root, split).get(self.key)
         wanted = self.channels * self.side**2
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != wanted:

@@ -1,4 +1,7 @@
-"""Pixels in columns of the table itself, a column each, as digit-recognizer has them."""
+"""Pixels in columns of the table itself, a column each, as digit-recognizer has them.
+
+pandas is imported inside functions: see `kit.inputs.base`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import numpy as np
 
 from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
+from kit.inputs.decode import resize
 from kit.inputs.evidence import Evidence
 from kit.inputs.image_detection import SMALL_PICTURES
 from kit.storage import frames
@@ -85,8 +89,6 @@ class Pixels(Inputs):
         images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only
         if not size or size == self.side:
             return Loaded(images)
-        from kit.inputs.decode import resize
-
         return Loaded(np.stack([resize(image, size) for image in images]))
 
     def fabricate(

@@ -54,9 +54,9 @@ def test_vectors_end_in_their_time_and_time_enough_changes_nothing() -> None:
 
 
 def test_vectors_leave_the_time_that_giving_them_to_texts_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(*rest: Any) -> None:
+    def slow(*rest: Any, **named: Any) -> None:
         time.sleep(0.06)
-        plain(*rest)
+        plain(*rest, **named)
 
     plain = text_embeddings._step
     monkeypatch.setattr(text_embeddings, "_step", slow)
