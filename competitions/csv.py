@@ -88,14 +88,14 @@ def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
     name = root.name if root.is_file() else facts.train
     rows = numbered(_read(facts, root, facts.train), facts.id, name)
-    needed = [facts.inputs.column] if isinstance(facts.inputs, Text) else []
+    needed = list(facts.inputs.used_columns() or ())
     frames.need_columns(rows, needed, f"{name} (see --text and --target)")
     if _file(facts, root, facts.test):
         return rows, [False] * len(rows)
     answer = facts.labels.train_columns[0]
     if answer not in rows:
         return rows, [True] * len(rows)
-    strata = [""] * len(rows) if facts.labels.kind == "numbers" else list(rows[answer])
+    strata = [""] * len(rows) if facts.labels.continuous else list(rows[answer])
     return rows, kept_back(_content(facts, rows.drop(columns=answer)), strata)
 
 
@@ -118,7 +118,7 @@ def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]
         where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
         answer = facts.labels.train_columns[0]
         said = sorted({cell for cell in rows[answer] if cell.strip()})
-        of = f" of {len(said)} ({listed(said, CLASSES)})" if facts.labels.kind == "one class" else ""
+        of = f" of {len(said)} ({listed(said, CLASSES)})" if facts.labels.exclusive else ""
         notes.append(f"{answer!r} is {facts.labels.describe()}{of}, scored by {facts.metric.name}; rows are {where}")
     return rows[[not one for one in back]], notes
 

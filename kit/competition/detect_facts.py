@@ -34,7 +34,7 @@ def facts_of(root: Path, target: str = "") -> Competition:
     sample, _ = _read(root, sample_name)
     row_id = str(sample.columns[0])
     if sample.shape[1] < 2 or not row_id.strip():
-        raise BadData(f"{sample_name}: an id and columns to fill are wanted; it has {listed(sample.columns)}.")
+        raise BadData(f"{sample_name}: a column of ids and columns to fill are expected; it has {listed(sample.columns)}.")
     sample = numbered(sample, row_id, sample_name)
     table, escape = _read(root, train_name)
     train = _by_id(table, row_id, train_name)
@@ -146,7 +146,7 @@ def _inputs(evidence: Evidence, name: str) -> Inputs:
         pictures = evidence.pictures
         there = f"the first is {pictures[0]!r}" if pictures else f"there are none: {', '.join(SUFFIXES)}"
         raise BadData(
-            "nothing is known of the rows: train and test share no column besides ids and answers, and no pictures are"
+            "nothing tells what the rows are: train and test share no column besides ids and answers, and no pictures are"
             f" called as ids or cells of both ({there}).\nRename or convert pictures, or add columns to both tables."
         )
     if not inputs.any_csv and (evidence.delimiter != "," or evidence.escape):

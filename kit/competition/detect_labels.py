@@ -10,10 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kit.errors import BadData, listed, quoted
-from kit.labels.base import Labels
-from kit.labels.classes import Grade, OneOf
-from kit.labels.columns import Columns, Tags
-from kit.labels.numbers import Numbers
+from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +111,7 @@ def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:
 
     values = train[list(names)].apply(pd.to_numeric, errors="coerce").dropna()
     if not len(values):
-        raise BadData(f"no training row has numbers in all of {listed(names)}: which answers are these?")
+        raise BadData(f"no training row has numbers in all of {listed(names)}: which columns hold the answers?")
     if not values.isin([0, 1]).all(axis=None):
         return Numbers(names)
     return Columns(names, exclusive=bool((values.sum(axis=1) == 1).all()))

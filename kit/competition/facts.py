@@ -95,8 +95,8 @@ class Competition:
             return [root]
         names = (self.train, self.test, self.sample)
         tables = [path for path in (files.find(root, name) for name in names if name) if path]
-        own = root / "runs"  # what the kit writes where it is started, be it among the data
-        return [*tables, *(path for path in self.inputs.files(root) if own not in path.parents)]
+        runs = root / "runs"  # what the kit writes where it is started, be it among the data
+        return [*tables, *(path for path in self.inputs.files(root) if runs not in path.parents)]
 
     def places(self, environ: Mapping[str, str] | None = None) -> list[Path]:
         """Every folder where the data is looked for, in order."""
@@ -113,10 +113,10 @@ class Competition:
         """
         if data is not None:
             if not Path(data).is_dir() and not (self.one_file and Path(data).is_file()):
-                said = f"there is no such {'file or ' if self.one_file else ''}folder"
+                reason = f"there is no such {'file or ' if self.one_file else ''}folder"
                 if Path(data).is_file():
-                    said = "that is a file; its folder, unpacked, is wanted"
-                raise Usage(f"--data {data}: {said}.")
+                    reason = "that is a file; name the folder that holds it, unpacked"
+                raise Usage(f"--data {data}: {reason}.")
             return Path(data)
         for place in self.places():
             if self.is_at(place):

@@ -140,7 +140,7 @@ def parts_of(module: ModuleType, path: Path) -> Parts:
             raise Usage(f"{path}: `{name}` is written {said}.")
     taken = [name for name in found["knobs"] or {} if name in KNOBS]
     if taken:
-        raise Usage(f"{path}: the kit has a knob {taken[0]!r} already. Call the adapter's own otherwise.")
+        raise Usage(f"{path}: the kit has a knob {taken[0]!r} already. Give the knob of the adapter another name.")
     callbacks = found.pop("callbacks") or ()
     if not isinstance(callbacks, list | tuple):
         raise Usage(f"{path}: `callbacks` is written callbacks = [LearningRateMonitor()].")

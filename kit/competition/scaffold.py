@@ -33,7 +33,7 @@ def write(name: str, root: Path, target: str = "") -> tuple[Path, list[str]]:
     adapter of their facts does not read yet.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-        raise Usage(f"{name!r}: a name of letters, digits, - and _ is wanted; it becomes the name of a file.")
+        raise Usage(f"{name!r}: a name may have letters, digits, - and _ only: it becomes the name of a file.")
     if name in competitions.names():
         raise Usage(f"{name}: {competitions.names()[name]} is there already. Take another name, or remove it.")
     if not root.is_dir():
@@ -148,7 +148,7 @@ def _of_answers(tables: Tables) -> Iterator[str]:
     yield from labels.doubts()
     cells = [cell for name in tables.sample for cell in tables.sample[name].iloc[:CELLS].unique() if cell.strip()]
     if cells and all(map(labels.fault, cells)):
-        yield f"the sample answers otherwise: {labels.fault(cells[0])}. What does the competition's page ask for?"
+        yield f"the sample has other answers: {labels.fault(cells[0])}. What does the competition's page ask for?"
 
 
 def _of_inputs(facts: Competition, tables: Tables) -> Iterator[str]:

@@ -62,7 +62,7 @@ def make(
     if time is not None:
         fold = _by_time(np.asarray(time), k)
         if (fold == ALWAYS_TRAIN).all():
-            raise BadData("all training rows have the same time: there is nothing newer to validate on.")
+            raise BadData("all training rows have the same time: no row is newer, so there is nothing to validate on.")
     else:
         strata = np.zeros(len(ids), int) if strata is None else np.asarray(strata)
         groups = np.arange(len(ids)) if groups is None else np.asarray(groups)

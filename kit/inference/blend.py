@@ -18,7 +18,7 @@ from kit.errors import BadData, Usage, listed, quoted
 from kit.inference import blend_weights
 from kit.inference.loaded_run import Opened, opened
 from kit.labels import Labels, Numbers
-from kit.labels.base import LARGEST
+from kit.labels.parsing import LARGEST
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, write_json
 

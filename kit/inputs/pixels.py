@@ -118,7 +118,9 @@ class Pixels(Inputs):
         if missing:
             found = sum(str(column).startswith(self.prefix) for column in table.columns)
             hint = f" ({isqrt(found)}×{isqrt(found)})" if found and isqrt(found) ** 2 == found else ""
-            raise BadData(f"{name}: no column {missing[0]!r}; {self.side}×{self.side} pixels are wanted, {found} found{hint}.")
+            raise BadData(
+                f"{name}: no column {missing[0]!r}; {self.side}×{self.side} pixels are expected, {found} found{hint}."
+            )
         cells = table[self.names]
         values = cells.apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
         wrong = ~((values >= 0) & (values <= self.top) & (values == np.round(values)))

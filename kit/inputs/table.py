@@ -112,7 +112,7 @@ def _review(train: Cells, test: Cells) -> list[str]:
     alike = [name for name in left if not train.kind(name, every)]
     other = [name for name in left if name not in alike]
     if not found.columns:
-        where = "is blank or says the same in all training rows" if not other else "says nothing, or a text that hardly repeats"
+        where = "is blank or the same in all training rows" if not other else "is blank, or holds texts that hardly repeat"
         more = "\n`kit run csv --text COLUMN` learns from texts." if other else ""
         raise BadData(f"every column {where} ({listed(train.names)}): nothing to learn.{more}")
     said = {"numbers": found.numbers, "categories": categories, "dates": dates}

@@ -5,9 +5,10 @@ from typing import Any, cast
 
 from kit.labels.base import Labels
 from kit.labels.classes import Grade, OneOf
-from kit.labels.columns import Columns, Tags
+from kit.labels.columns import Columns
 from kit.labels.numbers import Numbers
 from kit.labels.reading import Reading
+from kit.labels.tags import Tags
 from kit.parts import reference, resolve
 
 __all__ = ["Columns", "Grade", "Labels", "Numbers", "OneOf", "Reading", "Tags", "from_json", "to_json"]

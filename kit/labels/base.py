@@ -15,7 +15,7 @@ import numpy as np
 
 from kit import metrics
 from kit.config import Config
-from kit.errors import BadData, Usage, listed, quoted
+from kit.errors import Usage
 from kit.metrics import Metric
 from kit.storage import frames
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import torch
 
 
-LARGEST = 1e30  # of an answer: float32 holds larger numbers, but not their sums
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
@@ -213,85 +212,3 @@ class Labels(ABC):
     def describe(self) -> str:
         """A few words for `kit list`."""
         return self.kind
-
-
-def numbers(train: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
-    """Cells as float64 [n, columns]. Raises BadData naming the first that is no number, or one beyond ±LARGEST."""
-    try:
-        values = train[list(columns)].to_numpy(dtype=np.float64)
-    except ValueError:
-        values = np.array([[_number(cell) for cell in row] for row in train[list(columns)].to_numpy()])
-    wrong = ~(np.abs(values) <= LARGEST)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        cell = train.iloc[row][columns[column]]
-        why = "too large a number" if np.isfinite(values[row, column]) else "not a number"
-        raise BadData(
-            f"training row {train.index[row]!r}, column {columns[column]!r}: {quoted(cell)} is {why}"
-            f" ({wrong.any(axis=1).sum():,} such rows). Leave the cell blank to train without the row."
-        )
-    return values
-
-
-def distinct(train: pd.DataFrame, column: str) -> tuple[str, ...]:
-    """The names in a column, in their natural order. Raises BadData where all are the same."""
-    found = tuple(sorted(set(train[column]), key=_natural))
-    if len(found) < 2:
-        raise BadData(f"column {column!r}: every training row says {listed(found)}; two classes are needed.")
-    return found
-
-
-def _natural(name: str) -> tuple[int, float, str]:
-    """Numbers in their order, before names in theirs."""
-    return (0, float(name), name) if name.isdecimal() else (1, 0.0, name)
-
-
-def codes(train: pd.DataFrame, column: str, classes: tuple[str, ...]) -> np.ndarray:
-    """The position of each cell among the classes, int64 [n]. Raises BadData naming those that are none."""
-    position = {name: index for index, name in enumerate(classes)}
-    found = train[column].map(position)
-    if found.isna().any():
-        raise unknown(train, column, classes)
-    return found.to_numpy(dtype=np.int64).copy()  # pandas hands out read-only memory
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
-
-
-def number_fault(cell: str, low: float = float("-inf"), high: float = float("inf"), whole: bool = False) -> str:
-    """What is wrong with a cell that should hold a finite number from low to high; empty where it is right."""
-    value = _number(cell)
-    if not cell.strip():
-        return "blank"
-    if not np.isfinite(value):
-        return f"{cell!r} is not a finite number"
-    if cell != cell.strip() or "_" in cell or not cell.isascii():
-        return f"{cell!r} is not plainly written"
-    if whole and not cell.lstrip("+-").isdigit():
-        return f"{cell!r} should be a whole number" + (f" ({int(value)})" if value == int(value) else "")
-    return "" if low <= value <= high else f"{cell!r} is not from {low:g} to {high:g}"
-
-
-def tracked_classes(classes: int) -> dict[str, Any]:
-    """torchmetrics of so many classes that exclude each other."""
-    from torchmetrics import classification as tm
-
-    count: dict[str, Any] = {"num_classes": classes, "validate_args": False}
-    return {
-        "accuracy": tm.MulticlassAccuracy(average="micro", **count),
-        "f1": tm.MulticlassF1Score(average="macro", **count),
-        "auroc": tm.MulticlassAUROC(**count),
-    }
-
-
-def unknown(train: pd.DataFrame, column: str, known: tuple[str, ...]) -> BadData:
-    """The error for labels outside the declared classes, with the rows that have them."""
-    rows = train[~train[column].isin(known)]
-    return BadData(
-        f"column {column!r}: {listed(dict.fromkeys(rows[column]))} in training row {listed(rows.index, 3)}"
-        f" is none of the classes {listed(known, 10)}."
-    )

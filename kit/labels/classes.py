@@ -13,7 +13,8 @@ import numpy as np
 
 from kit import metrics
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, Loss, codes, distinct, number_fault, numbers, tracked_classes, unknown
+from kit.labels.base import Labels, Loss
+from kit.labels.parsing import codes, distinct, number_fault, numbers, unknown
 from kit.metrics import Metric
 
 if TYPE_CHECKING:
@@ -30,6 +31,18 @@ def _answer_column(columns: list[str]) -> str:
 def ordered_doubt(column: str) -> str:
     """What may be wrong where whole numbers were taken for an ordered scale."""
     return f"whole numbers are read as grades: if they have no order, state OneOf({json.dumps(column, ensure_ascii=False)})"
+
+
+def tracked_classes(classes: int) -> dict[str, Any]:
+    """torchmetrics of so many classes that exclude each other."""
+    from torchmetrics import classification as tm
+
+    count: dict[str, Any] = {"num_classes": classes, "validate_args": False}
+    return {
+        "accuracy": tm.MulticlassAccuracy(average="micro", **count),
+        "f1": tm.MulticlassF1Score(average="macro", **count),
+        "auroc": tm.MulticlassAUROC(**count),
+    }
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
-"""Labels with several answers a row: Columns (a probability each) and Tags (names in one cell).
+"""Columns: labels with a probability for each name; and what they share with Tags.
 
 torch and torchmetrics are imported inside functions: see `kit.labels.base`.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,7 +13,9 @@ import numpy as np
 from kit import metrics
 from kit.data.folds import rarest_label
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, Loss, codes, distinct, number_fault, numbers, tracked_classes
+from kit.labels.base import Labels, Loss
+from kit.labels.classes import tracked_classes
+from kit.labels.parsing import codes, distinct, number_fault, numbers
 from kit.metrics import Metric
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 
-class _ManyProbabilities(Labels):
-    """What Columns and Tags share: independent sigmoids over 0/1 indicators [n, c]."""
+class Indicators(Labels):
+    """What Columns and Tags share: independent sigmoids over indicators of 0 and 1, float32 [n, c]."""
 
     def certain(self, y: np.ndarray) -> np.ndarray:
         return y.astype(np.float32)
@@ -56,7 +57,7 @@ class _ManyProbabilities(Labels):
 
 
 @dataclass(frozen=True)
-class Columns(_ManyProbabilities):
+class Columns(Indicators):
     """A 0/1 column for each name in the training file and a probability for each in the submission.
 
     `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid). `column`: the training file has
@@ -73,7 +74,7 @@ class Columns(_ManyProbabilities):
 
     def __post_init__(self) -> None:
         if not self.names and not self.column:
-            raise ValueError("names, or the column that holds them, are wanted")
+            raise ValueError("state names, or the column that holds them")
         object.__setattr__(self, "exclusive", self.exclusive or (bool(self.column) and len(self.names) != 1))
 
     @property
@@ -103,9 +104,8 @@ class Columns(_ManyProbabilities):
 
     def bind(self, train: pd.DataFrame) -> Self:
         if self._one and not train[self.column].isin(self.classes).any():
-            raise BadData(
-                f"column {self.column!r}: no training row says {self.classes[0]!r}, but {listed(set(train[self.column]))}."
-            )
+            there = listed(set(train[self.column]))
+            raise BadData(f"column {self.column!r}: no training row has {self.classes[0]!r}; the column has {there}.")
         if self.names:
             return self
         return self.changed(names=tuple(self.prefix + name for name in distinct(train, self.column)))
@@ -195,68 +195,3 @@ class Columns(_ManyProbabilities):
         if not self.names:
             return "a probability a class"
         return f"{len(self.names)} probabilities" if len(self.names) > 1 else "a probability"
-
-
-@dataclass(frozen=True)
-class Tags(_ManyProbabilities):
-    """Space-separated names in one cell; a tag is given where its probability is over one half, else the likeliest."""
-
-    column: str
-    names: tuple[str, ...] = ()
-    loss: Loss | None = None
-    kind: ClassVar[str] = "tags"
-
-    @property
-    def usual_metric(self) -> Metric:
-        return metrics.f1_samples
-
-    def doubts(self) -> list[str]:
-        column = json.dumps(self.column, ensure_ascii=False)
-        return [f"each word of a cell is read as a tag: if a cell is one name, state OneOf({column})"]
-
-    @property
-    def train_columns(self) -> tuple[str, ...]:
-        return (self.column,)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.names
-
-    def bind(self, train: pd.DataFrame) -> Self:
-        names = {tag for cell in train[self.column] for tag in cell.split()}
-        return self if self.names else self.changed(names=tuple(sorted(names)))
-
-    def encode(self, train: pd.DataFrame) -> np.ndarray:
-        position = {name: index for index, name in enumerate(self.names)}
-        y = np.zeros((len(train), len(self.names)), np.float32)
-        for row, cell in enumerate(train[self.column]):
-            for tag in cell.split():
-                if tag not in position:
-                    raise BadData(f"training row {train.index[row]!r}: the tag {tag!r} is none of {listed(self.names, 10)}.")
-                y[row, position[tag]] = 1
-        return y
-
-    def harden(self, predictions: np.ndarray) -> np.ndarray:
-        given = predictions > 0.5
-        none = ~given.any(axis=1)
-        given[none, predictions[none].argmax(axis=1)] = True
-        return given.astype(np.int64)
-
-    def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
-        if len(columns) != 1:
-            raise BadData(f"the sample submission asks for {listed(columns)}; tags fill one column.")
-        names = np.array(self.names, dtype=object)
-        return {columns[0]: [" ".join(names[row > 0]) for row in self.harden(predictions)]}
-
-    def fault(self, cell: str) -> str:
-        strange = [tag for tag in cell.split(" ") if tag not in self.names] if self.names else []
-        return f"{cell!r}: {listed(strange)} is no tag" if strange else ""
-
-    def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
-        names = self.names or ("scab", "rust", "healthy")
-        return {
-            self.column: [" ".join(sorted({names[i % len(names)], names[i // 2 % len(names)]})) for i in rng.permutation(n)]
-        }
-
-    def describe(self) -> str:
-        return f"tags of {len(self.names)}" if self.names else "tags"

@@ -13,8 +13,9 @@ import numpy as np
 from kit import metrics
 from kit.config import Config
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, Loss, number_fault, numbers
+from kit.labels.base import Labels, Loss
 from kit.labels.classes import ordered_doubt
+from kit.labels.parsing import number_fault, numbers
 from kit.metrics import Metric
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Numbers(Labels):
 
     def __post_init__(self) -> None:
         if len(self.low) not in (0, len(self.names)) or len(self.high) != len(self.low):
-            raise ValueError(f"low and high: a bound for each of {listed(self.names)} is wanted, or none")
+            raise ValueError(f"low and high: a bound for each of {listed(self.names)} is expected, or none")
 
     @property
     def answers(self) -> str:
@@ -80,8 +81,8 @@ class Numbers(Labels):
 
     def bind(self, train: pd.DataFrame) -> Self:
         if len(train) > 1 and (train[list(self.names)].nunique() == 1).all():
-            said = [train.iloc[0][name] for name in self.names]
-            raise BadData(f"column {listed(self.names)}: every training row says {listed(said)}; there is nothing to learn.")
+            same = [train.iloc[0][name] for name in self.names]
+            raise BadData(f"column {listed(self.names)}: every training row has {listed(same)}; there is nothing to learn.")
         return self
 
     def blank(self, train: pd.DataFrame) -> np.ndarray:

@@ -220,9 +220,9 @@ def test_a_table_is_read_as_what_it_is(case: int, tmp_path: Path) -> None:
 DOUBTS = {  # training answers, the sample's, what is said of them
     "a probability?": ("01", "0", 'state Columns(("y",)) and, say, auc'),
     "classes or amounts?": ("123", "1", 'state Numbers(("y",), True)'),
-    "classes spelled otherwise": ("abc", "0.5", "the sample answers otherwise: '0.5' is no class"),
+    "classes spelled otherwise": ("abc", "0.5", "the sample has other answers: '0.5' is no class"),
     "whose probability?": (("no", "yes"), "0.5", "a fraction in the sample is read as the probability of 'yes'"),
-    "several classes": ("ab", "a b", "the sample answers otherwise: 'a b' is no class"),
+    "several classes": ("ab", "a b", "the sample has other answers: 'a b' is no class"),
     "tags?": (("a", "b", "a b"), "a", 'state OneOf("y")'),
     "one column of two": ("ab", "a", "nothing is learned from 'x': Table() would, but not from the text"),
     "ids that say when": ("ab", "a", "'id day' names the rows, so nothing is learned from it"),
@@ -276,17 +276,17 @@ SAID: list[tuple[dict[str, pd.DataFrame], str]] = [
         {"sample": SAMPLE},
         r"no table .* to train on beside sample.csv.\nMake a train.csv of what is there: id,y; a row an answer",
     ),
-    ({"sample": TABLE[["id"]], "train": TABLE}, "sample.csv: an id and columns to fill are wanted; it has 'id'"),
+    ({"sample": TABLE[["id"]], "train": TABLE}, "sample.csv: a column of ids and columns to fill are expected; it has 'id'"),
     (
         {"sample": SAMPLE.rename(columns={"id": ""}), "train": TABLE},
-        "sample.csv: an id and columns to fill are wanted; it has ''",
+        "sample.csv: a column of ids and columns to fill are expected; it has ''",
     ),
     ({"sample": SAMPLE.iloc[:0], "train": TABLE}, "sample.csv: a header and no rows"),
     (
         {"sample": SAMPLE, "train": TABLE.assign(id="a")},
         "train.csv: several rows have the 'id' 'a'; an adapter has one row an id",
     ),
-    ({"sample": SAMPLE, "train": TABLE}, r"nothing is known of the rows: .* \(there are none"),
+    ({"sample": SAMPLE, "train": TABLE}, r"nothing tells what the rows are: .* \(there are none"),
     (
         {"sample": SAMPLE, "train": TABLE, "test": TABLE.rename(columns={"id": "name"})},
         "say 'a'.; its column 'name' holds them",

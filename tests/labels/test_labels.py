@@ -236,5 +236,5 @@ def test_a_single_answer_may_be_called_otherwise_in_the_sample(kind: str) -> Non
 
 
 def test_a_class_that_no_row_has_is_refused() -> None:
-    with pytest.raises(BadData, match="column 'y': no training row says 'Yes', but"):
+    with pytest.raises(BadData, match="column 'y': no training row has 'Yes'; the column has"):
         Columns(("Yes",), column="y").bind(table({"y": ["yes", "no"]}))
