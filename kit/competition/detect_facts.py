@@ -43,19 +43,7 @@ def facts_of(root: Path, target: str = "") -> Competition:
         labels = labels_of(train, test, sample, target)
     except BadData as fault:
         raise BadData(f"{train_name}: {fault}") from fault
-    unlabelled = next((name for name in tables_in(root) if "unlabel" in name.lower()), "")
-    inputs = _inputs(
-        Evidence(
-            root=root,
-            train=train,
-            test=test,
-            answers=frozenset(labels.train_columns),
-            delimiter=_delimiter(train_name),
-            escape=escape,
-            unlabelled=unlabelled,
-        ),
-        train_name,
-    )
+    inputs = _inputs(root, train, test, labels=labels, name=train_name, escape=escape)
     group = _group(train, test, labels)
     return Competition(
         slug=root.resolve().name, id=row_id, inputs=inputs, labels=labels, metric=labels.usual_metric,
@@ -139,9 +127,21 @@ def _delimiter(name: str) -> str:
     return "\t" if name.lower().endswith(".tsv") else ","
 
 
-def _inputs(evidence: Evidence, name: str) -> Inputs:
-    """The Inputs of the first kind that the files have. Raises BadData where they have none that can be read."""
-    inputs = next((found for kind in DETECTED if (found := kind.detect(evidence)) is not None), None)
+def _inputs(root: Path, train: pd.DataFrame, test: pd.DataFrame, *, labels: Labels, name: str, escape: str) -> Inputs:
+    """The Inputs of the first kind that the files have; `name`: the training table's.
+
+    Raises BadData where the files have no kind of inputs, or one that is not read from such a table.
+    """
+    evidence = Evidence(
+        root=root,
+        train=train,
+        test=test,
+        answers=frozenset(labels.train_columns),
+        delimiter=_delimiter(name),
+        escape=escape,
+        unlabelled=next((table for table in tables_in(root) if "unlabel" in table.lower()), ""),
+    )
+    inputs = next((detected for kind in DETECTED if (detected := kind.detect(evidence))), None)
     if inputs is None:
         pictures = evidence.pictures
         there = f"the first is {pictures[0]!r}" if pictures else f"there are none: {', '.join(SUFFIXES)}"

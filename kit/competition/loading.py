@@ -111,7 +111,7 @@ def load(name: str) -> Adapter:
     every = {**module.competition.inputs.presets(), **presets}
     declared = {name: _declaring(config, knobs, f"{path}: preset {name!r}") for name, config in every.items()}
     source = path.stem if known.get(path.stem) == path else str(path.resolve())
-    return Adapter(path.stem, source, module.competition, declared, parts)
+    return Adapter(name=path.stem, source=source, competition=module.competition, presets=declared, parts=parts)
 
 
 def _declaring(preset: Config, knobs: Mapping[str, Field[Any]], where: str) -> Config:

@@ -96,16 +96,20 @@ class Pictures:
                     break
         raise fault
 
+    def _rows_by_file(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(self.found):
+            if name is not None:
+                rows.setdefault(name, []).append(row)
+        return rows
+
     def decode_into(self, array: np.ndarray, size: int, compact: bool) -> tuple[int, dict[str, str]]:
         """Fill `array` [n, h, w, c]; returns how many rows count and what is wrong with which ids.
 
         `compact` (training rows): leave broken rows out and move the rest up; else they stay blank. Raises BadData where a
         picture has another size than the array; but for a few that are to be answered, which count as broken.
         """
-        rows: dict[str, list[int]] = {}
-        for row, name in enumerate(self.found):
-            if name is not None:
-                rows.setdefault(name, []).append(row)
+        rows = self._rows_by_file()
         broken = {row: str(self.missing(row)) for row, name in enumerate(self.found) if name is None}
         other: dict[int, tuple[int, ...]] = {}
 

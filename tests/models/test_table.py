@@ -383,7 +383,7 @@ REFUSED = {
     "an amount beyond": (lambda a, b: (a.assign(price=some(a["price"], "1e39")), b), "'1e39' is too large a number"),
     "one amount": (
         lambda a, b: (spoiled(a, price="1.5"), b),
-        "'price': every training row says '1.5'; there is nothing to learn",
+        "'price': every training row has '1.5'; there is nothing to learn",
     ),
     "decimal commas": (lambda a, b: (a.assign(price=a["price"].str.replace(".", ",")), b), r"no numbers \('1\d\d,\d'\)"),
     "texts alone": (lambda a, b: (a[["Id", "price"]].assign(x="tr" + a["Id"]), b[["Id"]].assign(x=b["Id"])), "--text COLUMN"),
