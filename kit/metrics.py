@@ -10,7 +10,10 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Metric:
-    """A score: `metric(truth, answer)`, both as `labels.harden` gives them; `scores`: of which kinds of answers (none: any)."""
+    """A score: `metric(truth, answer)` is a float; both arrays are as `labels.harden` gives them.
+
+    `scores`: the kinds of answers (`Labels.answers`) that it scores; none: any.
+    """
 
     name: str
     function: Callable[[Array, Array], float]
@@ -20,9 +23,9 @@ class Metric:
     def __call__(self, truth: Array, answer: Array) -> float:
         return float(self.function(np.asarray(truth), np.asarray(answer)))
 
-    def better(self, one: float, other: float) -> bool:
-        """Is `one` better than `other`?"""
-        return one > other if self.higher_is_better else one < other
+    def better(self, score: float, other: float) -> bool:
+        """Is `score` better than `other`? Never where one of them is NaN."""
+        return score > other if self.higher_is_better else score < other
 
 
 def _columns(values: Array) -> Array:
@@ -117,23 +120,23 @@ def _qwk(truth: Array, answer: Array) -> float:
     truth, answer = truth.ravel().astype(int), answer.ravel().astype(int)
     low = min(truth.min(), answer.min())
     size = max(truth.max(), answer.max()) - low + 1
-    seen = np.zeros((size, size))
-    np.add.at(seen, (truth - low, answer - low), 1)
+    observed = np.zeros((size, size))
+    np.add.at(observed, (truth - low, answer - low), 1)
     weight = np.subtract.outer(np.arange(size), np.arange(size)) ** 2
-    expected = np.outer(seen.sum(1), seen.sum(0)) / len(truth)
+    expected = np.outer(observed.sum(1), observed.sum(0)) / len(truth)
     chance = (weight * expected).sum()
-    return float(1 - (weight * seen).sum() / chance) if chance else 1.0
+    return float(1 - (weight * observed).sum() / chance) if chance else 1.0
 
 
 _CLASSES = ("one class", "grade")
-_CHANCES = ("probabilities",)
-_NUMBERS = ("numbers", "grade", *_CHANCES)
-_SETS = ("tags", *_CHANCES)
+_PROBABILITIES = ("probabilities",)
+_NUMBERS = ("numbers", "grade", *_PROBABILITIES)
+_SETS = ("tags", *_PROBABILITIES)
 
 accuracy = Metric("accuracy", _accuracy, scores=(*_CLASSES, "tags"))
-auc = Metric("auc", _auc, scores=_CHANCES)  # of one column, or the mean over columns; one with one class only is left out
-log_loss = Metric("log_loss", _log_loss, False, _CHANCES)  # one column: binary; several: exclusive classes
-mean_log_loss = Metric("mean_log_loss", _binary_log_loss, False, _CHANCES)  # of columns that do not exclude each other
+auc = Metric("auc", _auc, scores=_PROBABILITIES)  # of one column, or the mean over columns; one with one class only is left out
+log_loss = Metric("log_loss", _log_loss, False, _PROBABILITIES)  # one column: binary; several: exclusive classes
+mean_log_loss = Metric("mean_log_loss", _binary_log_loss, False, _PROBABILITIES)  # of columns that do not exclude each other
 f1 = Metric("f1", _f1_binary, scores=(*_CLASSES, *_SETS))
 f1_macro = Metric("f1_macro", _f1_macro, scores=(*_CLASSES, *_SETS))
 f1_micro = Metric("f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS))

@@ -105,9 +105,9 @@ def _asked(test: pd.DataFrame, sample: pd.DataFrame, name: str) -> pd.DataFrame:
     if sample.index.name in test or not ids.isdisjoint(map(str, range(1, len(test) + 1))):
         return test
     has = [column for column in test if test[column].is_unique and set(test[column]) <= ids]
-    said = f"its column {has[0]!r} holds them" if has else f"no column holds them: it has {listed(test.columns, 10)}"
+    hint = f"its column {has[0]!r} holds them" if has else f"no column holds them: it has {listed(test.columns, 10)}"
     raise BadData(
-        f"{name}: the sample names rows by {sample.index.name!r} (say {sample.index[0]!r}); {said}."
+        f"{name}: the sample names rows by {sample.index.name!r} (say {sample.index[0]!r}); {hint}."
         f"\nGive it a column {sample.index.name!r} of the sample's ids, or write `read_test` (CONTRIBUTING)."
     )
 

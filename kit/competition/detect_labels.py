@@ -40,10 +40,10 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
     if len(own) == len(asked):
         return _several(train, tuple(asked))
     classes = {str(name): set(filled(train[name])) for name in (own if target else unseen)}
-    for name, said in classes.items():
-        for prefix in ("", *(asked[0].removesuffix(one) for one in said if asked[0].endswith(one))):
-            named = {prefix + one for one in said}
-            if len(said) > 1 and named <= set(asked):
+    for name, values in classes.items():
+        for prefix in ("", *(asked[0].removesuffix(one) for one in values if asked[0].endswith(one))):
+            named = {prefix + one for one in values}
+            if len(values) > 1 and named <= set(asked):
                 return Columns(() if named == set(asked) else tuple(asked), column=name, prefix=prefix)
     raise BadData(
         f"the sample submission asks for {listed(asked)}; which column of the training table holds the answers?"
@@ -83,27 +83,29 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
 def _single(cells: pd.Series, sample: pd.Series) -> Labels:
     import pandas as pd
 
-    name, said = str(cells.name), set(cells)
-    if GRADED.search(name) and len(said) in GRADES and all(map(str.isdecimal, said)):
-        grades = sorted(map(int, said))
-        if {str(one) for one in range(grades[0], grades[-1] + 1)} == said:
+    name, distinct = str(cells.name), set(cells)
+    if GRADED.search(name) and len(distinct) in GRADES and all(map(str.isdecimal, distinct)):
+        grades = sorted(map(int, distinct))
+        if {str(one) for one in range(grades[0], grades[-1] + 1)} == distinct:
             return Grade(name, top=grades[-1]) if grades[0] == 0 else Numbers((name,), True, (grades[0],), (grades[-1],))
-    if set(pd.to_numeric(pd.Series(list(said), dtype=object), errors="coerce")) == {0, 1}:
+    if set(pd.to_numeric(pd.Series(list(distinct), dtype=object), errors="coerce")) == {0, 1}:
         cells = cells.astype(float).astype(int).astype(str)  # 0.0 and 1.0 too may be probabilities
-    if _are_tags(said):
+    if _are_tags(distinct):
         return Tags(name)
-    found = of_column(cells, sample)
-    if isinstance(found, OneOf) and len(said) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
-        return Columns((max(said),), column=name)  # yes, True, Presence: the later of two is mostly the one that is asked for
-    return found
+    labels = of_column(cells, sample)
+    if isinstance(labels, OneOf) and len(distinct) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+        return Columns(
+            (max(distinct),), column=name
+        )  # yes, True, Presence: the later of two is mostly the one that is asked for
+    return labels
 
 
-def _are_tags(said: set[str]) -> bool:
+def _are_tags(distinct: set[str]) -> bool:
     """Are cells of several words made of fewer words than there are cells, none twice in one?"""
-    split = [one.split() for one in said]
+    split = [one.split() for one in distinct]
     words = {word for one in split for word in one}
     once = all(len(set(one)) == len(one) for one in split)
-    return once and len(words) < len(said) and not any("." in word and word.replace(".", "").isdecimal() for word in words)
+    return once and len(words) < len(distinct) and not any("." in word and word.replace(".", "").isdecimal() for word in words)
 
 
 def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:

@@ -38,26 +38,26 @@ def build(sample: pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd
 def write(path: Path, sample: pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> None:
     """Write a submission that was checked as a file; raises BadData with its faults and writes nothing otherwise."""
     text = frames.csv_text(submission).encode()
-    found = faults(text, sample, labels)
-    if found:
-        raise BadData(f"the submission would be wrong: {'; '.join(found[:3])}. Nothing was written.")
+    wrong = faults(text, sample, labels)
+    if wrong:
+        raise BadData(f"the submission would be wrong: {'; '.join(wrong[:3])}. Nothing was written.")
     files.write(path, text)
 
 
 def faults(data: bytes, sample: pd.DataFrame, labels: Labels) -> list[str]:
     """Every fault of a submission file against the sample (index: id), each with its line and id; none: it is good."""
-    found = _encoding_faults(data)
+    wrong = _encoding_faults(data)
     try:
         reader = csv.reader(io.StringIO(frames.text_of(data, "the file"), newline=""), strict=True)
         rows = [(reader.line_num, row) for row in reader]
     except (BadData, csv.Error) as fault:
-        return [*found, f"cannot be read as CSV: {fault}"]
+        return [*wrong, f"cannot be read as CSV: {fault}"]
     header = [str(sample.index.name), *map(str, sample.columns)]
     if not rows:
-        return [*found, "the file is empty"]
+        return [*wrong, "the file is empty"]
     if rows[0][1] != header:
-        return [*found, _header_fault(rows[0][1], header)]
-    return found + _row_faults(rows[1:], len(header), sample, labels)
+        return [*wrong, _header_fault(rows[0][1], header)]
+    return wrong + _row_faults(rows[1:], len(header), sample, labels)
 
 
 def _encoding_faults(data: bytes) -> list[str]:
@@ -78,26 +78,26 @@ def _header_fault(seen: list[str], wanted: list[str]) -> str:
 
 
 def _row_faults(rows: list[tuple[int, list[str]]], width: int, sample: pd.DataFrame, labels: Labels) -> list[str]:
-    found: list[str] = []
+    wrong: list[str] = []
     lines: dict[str, int] = {}
     known = set(sample.index)
     for line, row in rows:
         if len(row) != width:
-            found.append(f"line {line}: {len(row)} fields instead of {width}")
+            wrong.append(f"line {line}: {len(row)} fields instead of {width}")
             if row and row[0] in known:
                 lines.setdefault(row[0], line)
             continue
-        one = row[0]
-        if one not in known:
-            found.append(f"line {line}: the id {one!r} is not in the sample{_respelled(one, known)}")
-        elif one in lines:
-            found.append(f"line {line}: the id {one!r} stands in line {lines[one]} already")
-        lines.setdefault(one, line)
+        row_id = row[0]
+        if row_id not in known:
+            wrong.append(f"line {line}: the id {row_id!r} is not in the sample{_respelled(row_id, known)}")
+        elif row_id in lines:
+            wrong.append(f"line {line}: the id {row_id!r} stands in line {lines[row_id]} already")
+        lines.setdefault(row_id, line)
         for column, cell in zip(sample.columns, row[1:], strict=True):
             fault = labels.fault(cell)
             if fault:
-                found.append(f"line {line}, id {one!r}, column {column!r}: {fault}")
-    return found + [f"the id {one!r} is missing" for one in sample.index if one not in lines]
+                wrong.append(f"line {line}, id {row_id!r}, column {column!r}: {fault}")
+    return wrong + [f"the id {row_id!r} is missing" for row_id in sample.index if row_id not in lines]
 
 
 def _respelled(one: str, known: set[str]) -> str:

@@ -157,10 +157,10 @@ def location(model: str, weights: str) -> str:
 
 def refusal(model: str, weights: str, what: str, fault: Exception) -> Unreachable | BadData:
     """The error for a model that cannot be loaded, with the first line of the reason."""
-    said = (str(fault).strip() or type(fault).__name__).splitlines()[0][:160]
+    reason = (str(fault).strip() or type(fault).__name__).splitlines()[0][:160]
     if weights in ("", "hub"):
-        return Unreachable(f"--model {model}: no {what} of this name from the hub ({said}).\n{ATTACH}")
-    return BadData(f"--weights {weights}: {what} cannot be read from it safely ({said}).")
+        return Unreachable(f"--model {model}: no {what} of this name from the hub ({reason}).\n{ATTACH}")
+    return BadData(f"--weights {weights}: {what} cannot be read from it safely ({reason}).")
 
 
 def quiet() -> None:

@@ -33,8 +33,8 @@ def decode(data: bytes, where: str, channels: int, size: int = 0) -> np.ndarray:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except Exception as fault:  # a broken file raises whatever its bytes happen to mean
-        said = "it is empty" if not data else str(fault).split("<_io")[0].strip() or type(fault).__name__
-        raise BadData(f"{where}: not a readable image ({said}).") from None
+        reason = "it is empty" if not data else str(fault).split("<_io")[0].strip() or type(fault).__name__
+        raise BadData(f"{where}: not a readable image ({reason}).") from None
     array = array.reshape(*array.shape[:2], channels)
     return resize(array, size) if size else array
 

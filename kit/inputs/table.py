@@ -65,16 +65,16 @@ class Table(Inputs):
 
     def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
         """Drops the columns that the test does not have. Raises BadData where none is left, or all are constant."""
-        own = [name for name in train.columns if name not in self.without]
+        columns = [name for name in train.columns if name not in self.without]
         frames.need_columns(train, [name for name in self.stated if name not in self.without], "the training table")
-        lost = [name for name in own if name not in test.columns]
+        lost = [name for name in columns if name not in test.columns]
         notes = [f"columns that the test table does not have are not used: {listed(lost, SHOWN)}"] if lost else []
         given = [name for name in answers if name in test.columns and (test[name].map(str.strip) != "").any()]
         if given:
             notes.append(f"the test table has the answers' column {listed(given)}: it is not read")
-        shared = [name for name in own if name in test.columns]
+        shared = [name for name in columns if name in test.columns]
         if not shared:
-            has = f"train has {listed(own, SHOWN)}" if own else "train has no other"
+            has = f"train has {listed(columns, SHOWN)}" if columns else "train has no other"
             raise BadData(f"train and test share no column besides ids and answers; {has}.")
         return train.drop(columns=lost), notes + _review(self._cells(train[shared]), self._cells(test[shared]))
 
@@ -106,22 +106,24 @@ def _invented(kind: str, classes: list[int], rng: np.random.Generator) -> list[s
 def _review(train: Cells, test: Cells) -> list[str]:
     """Lines on what each column was taken for, and on the cells that could not be read as such."""
     every = np.arange(len(train))
-    found = Encoding.learn(train, every)
-    dates, categories = [name for name, _ in found.dates], [name for name, _ in found.categories]
-    left = [name for name in train.names if name not in found.columns]
+    encoding = Encoding.learn(train, every)
+    dates, categories = [name for name, _ in encoding.dates], [name for name, _ in encoding.categories]
+    left = [name for name in train.names if name not in encoding.columns]
     alike = [name for name in left if not train.kind(name, every)]
     other = [name for name in left if name not in alike]
-    if not found.columns:
+    if not encoding.columns:
         where = "is blank or the same in all training rows" if not other else "is blank, or holds texts that hardly repeat"
         more = "\n`kit run csv --text COLUMN` learns from texts." if other else ""
         raise BadData(f"every column {where} ({listed(train.names)}): nothing to learn.{more}")
-    said = {"numbers": found.numbers, "categories": categories, "dates": dates}
-    notes = ["columns: " + "; ".join(f"{len(names)} {kind} ({listed(names, SHOWN)})" for kind, names in said.items() if names)]
+    by_kind = {"numbers": encoding.numbers, "categories": categories, "dates": dates}
+    notes = [
+        "columns: " + "; ".join(f"{len(names)} {kind} ({listed(names, SHOWN)})" for kind, names in by_kind.items() if names)
+    ]
     if alike:
         notes.append(f"columns that are blank or constant in the training table are not used: {listed(alike, SHOWN)}")
     if other:
         notes.append(f"columns of text that hardly repeats in the training table are not used: {listed(other, SHOWN)}")
-    blank = [name for name in found.columns if test.blank(name).all()]
+    blank = [name for name in encoding.columns if test.blank(name).all()]
     if blank:
         notes.append(f"columns that are blank in the whole test table: {listed(blank, SHOWN)}")
-    return notes + found.odd(train, "training") + found.odd(test, "test") + found.new(test, "test")
+    return notes + encoding.odd(train, "training") + encoding.odd(test, "test") + encoding.new(test, "test")

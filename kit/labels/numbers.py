@@ -167,18 +167,18 @@ class Numbers(Labels):
         range is 1 (`scaled_mse`); the share of rows with every number right (`exact`).
         """
         truth, gap = truth.astype(np.float64), answer.astype(np.float64) - truth
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
         if len(self.names) > 1:
             spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
-            found |= {f"mae {name}": float(abs(gap[:, j]).mean()) for j, name in enumerate(self.names)}
-            found |= {
+            scores |= {f"mae {name}": float(abs(gap[:, j]).mean()) for j, name in enumerate(self.names)}
+            scores |= {
                 f"r2 {name}": float(1 - (gap[:, j] ** 2).sum() / spread[j]) for j, name in enumerate(self.names) if spread[j]
             }
         if self.low:
-            found["scaled_mse"] = float(np.mean((gap / np.subtract(self.high, self.low)) ** 2))
+            scores["scaled_mse"] = float(np.mean((gap / np.subtract(self.high, self.low)) ** 2))
         if self.whole:
-            found["exact"] = float((gap == 0).all(axis=1).mean())
-        return found
+            scores["exact"] = float((gap == 0).all(axis=1).mean())
+        return scores
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         shape = (n, len(self.names))

@@ -75,7 +75,7 @@ class Reading(Numbers):
                     f"training row {train.index[i]!r}, column {self.column!r}: {train[self.column].iloc[i]!r} {what}"
                     f" (known: {self.alphabet})."
                 )
-            codes[i, : len(text)] = [self.alphabet.index(one) + 1 for one in text]
+            codes[i, : len(text)] = [self.alphabet.index(character) + 1 for character in text]
         return np.concatenate([super().encode(train), codes], axis=1)
 
     def certain(self, y: np.ndarray) -> np.ndarray:
@@ -122,10 +122,10 @@ class Reading(Numbers):
 
     def numbers(self, text: str, convention: int) -> list[float] | None:
         """What a text says; None where it is none of the grammar, or its numbers lie outside the declared range."""
-        found = self.compute[convention](text)
-        if found is None or (self.low and not ((np.array(self.low) <= found) & (found <= np.array(self.high))).all()):
+        values = self.compute[convention](text)
+        if values is None or (self.low and not ((np.array(self.low) <= values) & (values <= np.array(self.high))).all()):
             return None
-        return [float(one) for one in found]
+        return [float(value) for value in values]
 
     def read(self, log_probabilities: torch.Tensor, unread: np.ndarray, convention: int) -> np.ndarray:
         """Predictions [n, columns] from log-probabilities [n, t, outputs]; `unread`: the numbers where nothing can be read.
@@ -137,13 +137,13 @@ class Reading(Numbers):
 
         codes = ctc.greedy(log_probabilities.argmax(dim=-1).cpu().numpy(), self.longest)
         sure = ctc.probability(log_probabilities.cpu(), torch.from_numpy(codes)).numpy()
-        found = np.zeros((len(codes), len(self.columns)), np.float32)
+        predictions = np.zeros((len(codes), len(self.columns)), np.float32)
         for i, text in enumerate(self.texts(codes)):
             numbers = self.numbers(text, convention)
             if numbers is None or sure[i] <= SURE:
                 numbers, codes[i], sure[i] = self._searched(log_probabilities[i].cpu().numpy(), convention)
-            found[i] = [*(unread if numbers is None else numbers), sure[i], *codes[i]]
-        return found
+            predictions[i] = [*(unread if numbers is None else numbers), sure[i], *codes[i]]
+        return predictions
 
     def _searched(self, log_probabilities: np.ndarray, convention: int) -> tuple[list[float] | None, np.ndarray, float]:
         """The numbers, codes and probability of the best text of the grammar; None and nothing where there is none."""
