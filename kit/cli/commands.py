@@ -172,9 +172,7 @@ def _print_run(run: Any, as_json: bool) -> None:
     if as_json:
         scores = run.scores if run.complete else None
         print(
-            json.dumps(
-                {"run": str(run.path), "status": run.info["status"], "submission": str(run.submission), "scores": scores}
-            )
+            json.dumps({"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores})
         )
         return
     from kit.reporting.summary import summary

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kit import resources
-from kit.storage import run_folder
+from kit.storage import environment
 
 LITTLE = 2 << 30  # bytes of free disk
 
@@ -18,8 +18,8 @@ LITTLE = 2 << 30  # bytes of free disk
 def examine() -> Iterator[tuple[str, str]]:
     """Pairs of a state (`ok`, `note`, `bad`) and a line of text."""
     yield "ok", f"Python {platform.python_version()} on {platform.platform()}, {resources.core_count()} cores"
-    for name in run_folder.RECORDED:
-        version = run_folder.version(name)
+    for name in environment.PACKAGES:
+        version = environment.version(name)
         yield ("ok", f"{name} {version}") if version else ("bad", f"{name} is missing: pip install -e .")
     yield from _compute()
     free = shutil.disk_usage(Path.cwd()).free

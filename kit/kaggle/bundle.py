@@ -13,6 +13,7 @@ from pathlib import Path
 from kit.errors import BadData, listed
 from kit.storage import files
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.run_record import RunRecord, Session
 
 MANIFEST = "kit-attached.json"
 OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv", "vectors.npz")
@@ -58,10 +59,10 @@ def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
 
 def _portable(path: Path) -> bytes:
     """A `run.json` without what is only true on this machine: its folders and what was typed."""
-    info = read_json(path)
-    info["competition"] = Path(info["competition"]).stem
-    info |= {"root": "", "sessions": [{**one, "argv": []} for one in info["sessions"][-1:]]}
-    return json.dumps(info, indent=2, ensure_ascii=False).encode()
+    record = RunRecord.from_json(read_json(path))
+    sessions: list[Session] = [{**session, "argv": []} for session in record.sessions[-1:]]
+    record = record.changed(competition=record.name, root="", sessions=sessions)
+    return json.dumps(record.json(), indent=2, ensure_ascii=False).encode()
 
 
 def find(identity: str, mount: str | Path | None = None, into: Path | None = None) -> Path:

@@ -19,7 +19,7 @@ from typing import Any
 from kit import competition as competitions, config as configs
 from kit.errors import BadData, Usage, did_you_mean, listed
 from kit.kaggle import api, bundle, dataset as datasets
-from kit.storage import files, run_folder
+from kit.storage import environment, files, run_folder
 from kit.storage.run_folder import Run, read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,10 +106,10 @@ def build(
         raise Usage("kit kernel build --infer needs --run RUN: which checkpoints are to predict?")
     if run:
         _refuse_run(run, adapter)
-        preset = run.info["preset"]
+        preset = run.record.preset
     settings: dict[str, Any] = {
         "name": adapter.name, "mode": mode, "preset": preset, "knobs": {}, "views": views, "time_budget": time_budget,
-        "attached": "", "run": str(run.path) if run else "", "commit": run_folder.commit() or "unknown",
+        "attached": "", "run": str(run.path) if run else "", "commit": environment.commit() or "unknown",
     }  # fmt: skip
     parts = {"run": run.path} if run and mode == "infer" else {}
     if mode == "train":
@@ -138,10 +138,11 @@ def _attach(built: Built, parts: Mapping[str, Path], facts: dict[str, Any], titl
 
 
 def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
-    if Path(run.finished().info["competition"]).stem != adapter.name:
-        raise Usage(f"{run.path} is a run of {Path(run.info['competition']).stem}, not of {adapter.name}.")
-    if "members" in run.info:
-        names = listed(one["name"] for one in run.info["members"])
+    record = run.finished().record
+    if record.name != adapter.name:
+        raise Usage(f"{run.path} is a run of {record.name}, not of {adapter.name}.")
+    if record.members is not None:
+        names = listed(member["name"] for member in record.members)
         raise Usage(f"{run.path} is a blend: it has no checkpoints of its own. Build a kernel of one of its runs: {names}.")
 
 
@@ -149,7 +150,7 @@ def _knobs(
     adapter: competitions.Adapter, run: Run | None, preset: str, knobs: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """Every material knob of the training, and the files that go with it (their knobs then begin with @)."""
-    before = configs.Config.of(run.info["config"]) if run else adapter.preset(preset)
+    before = configs.Config.of(run.record.config) if run else adapter.preset(preset)
     config = before.changed(**knobs)
     if config.weights == "hub":
         raise Usage(
@@ -230,7 +231,7 @@ def _code(facts: Mapping[str, Any], settings: Mapping[str, Any], packed: tuple[b
         "title": facts["title"],
         "what": f"{verb} on the files of {facts['competition_sources'][0]} and writes submission.csv.",
         "name": settings["name"],
-        "version": run_folder.version("kaggle-baseline-kit") or "",
+        "version": environment.version("kaggle-baseline-kit") or "",
         "commit": settings["commit"],
         "count": str(count),
         "checksum": hashlib.sha256(data).hexdigest(),

@@ -151,6 +151,6 @@ def _submit(kaggle: Kaggle, name: str, built: Built, pushed: dict[str, Any], mes
     if not ref:
         raise Unreachable("Kaggle took the kernel's version and made no submission of it.")
     run = built.settings["run"]
-    place = ledger.place(Path(run)) if run and Run(Path(run)).info else None
+    place = ledger.place(Path(run)) if run and Run(Path(run)).exists else None
     ledger.add("submission", competition=competitions.load(name).name, ref=ref, run=place, message=message, kernel=pushed)
     return submits.follow(kaggle, ref, quiet)

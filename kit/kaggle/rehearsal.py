@@ -109,7 +109,7 @@ def rehearse(
 def _data_of(settings: dict[str, Any]) -> str | None:
     """The data of the run that the kernel was built from, if it is still there."""
     place = Path(settings["run"]) if settings["run"] else None
-    root = Run(place).info.get("root") if place else None
+    root = Run(place).record.root if place and Run(place).exists else None
     return root if root and Path(root).is_dir() else None
 
 

@@ -90,17 +90,17 @@ def follow(kaggle: Kaggle, ref: int, quiet: bool) -> dict[str, Any]:
 
 def _file_of(name: str, what: Path) -> tuple[Path, Run | None]:
     """The file to send, and the run it comes from, if it lies in one."""
-    file, run = what, next((Run(place) for place in (what.parent, what.parent.parent) if (place / "run.json").exists()), None)
+    file, run = what, next((Run(place) for place in (what.parent, what.parent.parent) if Run(place).exists), None)
     if what.is_dir():
         run = run_folder.load(what)
         file = run.finished().submission
-    if run and slug_of(run.info["competition"]) != slug_of(name):
-        raise Usage(f"{what} is a run of {Path(run.info['competition']).stem}, not of {name}.")
+    if run and slug_of(run.record.competition) != slug_of(name):
+        raise Usage(f"{what} is a run of {run.record.name}, not of {name}.")
     return file, run
 
 
 def _data_of(run: Run | None) -> str | None:
-    root = run.info["root"] if run else None
+    root = run.record.root if run else None
     return root if root and Path(root).exists() else None
 
 

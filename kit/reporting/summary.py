@@ -20,16 +20,16 @@ def gated(scores: dict) -> list[tuple[str, str, str]]:
 
 def summary(run: Run, places: bool = True) -> str:
     """Folds, scores and (`places`) where the files are. For a run that is not complete: what there is."""
-    info = run.info
-    if "members" in info and run.complete:
+    record = run.record
+    if record.blend is not None and run.complete:
         header, rows, said = blended(run)
-        kind = f"{Path(info['competition']).stem} · blend by {info['blend']['by']}"
-        return f"{kind}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
-    done = [(k, run.fold(k) / "fold.json") for k in info.get("folds", [])]
+        title = f"{record.name} · blend by {record.blend['by']}"
+        return f"{title}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
+    done = [(k, run.fold(k) / "fold.json") for k in record.folds]
     stats = {str(k): read_json(path) for k, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
     rows = [_row(name, one) for name, one in stats.items()]
-    text = f"{Path(info['competition']).stem} · {info['preset']} · {info.get('device', '')}\n"
+    text = f"{record.name} · {record.preset} · {record.device}\n"
     text += table(["fold", "training rows", metric, "epochs", "train", "predict"], rows) if rows else "no fold is done yet"
     if not run.complete:
         missing = [str(k) for k, path in done if not path.exists()]
@@ -39,8 +39,9 @@ def summary(run: Run, places: bool = True) -> str:
 
 def blended(run: Run) -> tuple[list[str], list[list[str]], str]:
     """Header and rows of a blend's members with their weights, and whether it pays."""
-    info, about = run.info, run.info["blend"]
-    rows = [[one["name"], f"{one['score']:.5f}", f"{one['weight']:.3f}"] for one in info["members"]]
+    members, about = run.record.members, run.record.blend
+    assert members is not None and about is not None, "only a blend has them"
+    rows = [[one["name"], f"{one['score']:.5f}", f"{one['weight']:.3f}"] for one in members]
     words = "blended" if about["kept"] else "the blend does not pay: the best single run is the answer"
     gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
     return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain}; it must exceed twice that noise)"

@@ -11,10 +11,9 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 VERSION = 1  # of what the arrays hold; a change of decoding needs a new one
 SMALL = 4 << 20  # bytes; less is decoded faster than it is kept
@@ -40,8 +39,6 @@ def _standing(place: Path) -> Path:
 
 def get(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     """The array of this key, mapped (writing to it changes memory only), and its notes; None where it is not kept."""
-    import numpy as np
-
     place = folder()
     path = place / f"{key}-{VERSION}.npy" if place else None
     if path is None or not path.exists():
@@ -60,8 +57,6 @@ def put(key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[int
 
     Returns (array, notes). Small ones, and all where there is no room on disk, stay in memory.
     """
-    import numpy as np
-
     size = int(np.prod(shape))
     place = folder() if size > SMALL else None
     temporary = _reserve(place, key, shape) if place else None
@@ -94,8 +89,6 @@ def room() -> int:
 
 def _reserve(place: Path, key: str, shape: tuple[int, ...]) -> Path | None:
     """An empty array file whose blocks are set aside: writing to a map of a full disk would kill the process."""
-    import numpy as np
-
     temporary = place / f".tmp-{uuid.uuid4().hex[:8]}-{key}.npy"
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -112,8 +105,6 @@ def _reserve(place: Path, key: str, shape: tuple[int, ...]) -> Path | None:
 
 def _shorten(path: Path, shape: tuple[int, ...]) -> None:
     """Cut an array file after its first rows. The header keeps its length: numpy pads it for that."""
-    import numpy as np
-
     old = np.load(path, mmap_mode="r")
     start = old.offset
     del old

@@ -1,4 +1,7 @@
-"""Frames: tables indexed by id (as text). Read strictly, written atomically, averaged by id."""
+"""Frames: tables indexed by id (as text). Read strictly, written atomically, averaged by id.
+
+`kit list` loads this file, so pandas is imported only where a table is read: it would take longer than all the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kit.errors import BadData, listed
 from kit.storage import files
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -136,8 +140,6 @@ def csv_text(frame: pd.DataFrame, index: bool = True) -> str:
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """A frame of float32 predictions indexed by id, as `write_csv` left it."""
-    import numpy as np
-
     try:
         frame = read_csv(path.read_bytes(), str(path))
         return index_by(frame, str(frame.columns[0]), str(path)).astype(np.float32)
@@ -152,8 +154,6 @@ def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd
 
     Raises BadData where the ids or columns differ: nothing is filled in.
     """
-    import numpy as np
-
     weights = weights or [1.0] * len(parts)
     total = np.zeros(parts[0].shape, np.float64)
     for values, weight in zip(stacked(parts), weights, strict=True):
@@ -168,8 +168,6 @@ def stacked(parts: list[pd.DataFrame]) -> np.ndarray:
 
     Raises BadData where the ids or columns differ: nothing is filled in.
     """
-    import numpy as np
-
     first = parts[0]
     for part in parts:
         same = list(part.columns) == list(first.columns) and len(part) == len(first) and set(part.index) == set(first.index)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kit.config import difference
 from kit.console import clock
 from kit.errors import KitError
@@ -44,11 +46,11 @@ def add(kind: str, **facts: Any) -> None:
 
 def add_run(run: Run) -> None:
     """Note a complete run. A ledger that cannot be written must not break the run."""
-    info, scores = run.info, run.scores
+    record, scores = run.record, run.scores
     with suppress(KitError):
         add(
             "run",
-            competition=Path(info["competition"]).stem,
+            competition=record.name,
             run=place(run.path),
             metric=scores["metric"],
             higher_is_better=scores["higher_is_better"],
@@ -56,8 +58,8 @@ def add_run(run: Run) -> None:
             std=scores["std"],
             folds=len(scores["folds"]),
             seconds=scores["seconds"]["total"],
-            commit=info["sessions"][-1]["commit"],
-            config=info["config"],
+            commit=record.sessions[-1]["commit"],
+            config=record.config,
         )
 
 
@@ -150,8 +152,6 @@ def number(text: Any) -> float | None:
 
 def correlation(scored: list[Row]) -> float | None:
     """Spearman's rank correlation of CV and public score; None where fewer than ENOUGH have both or all are equal."""
-    import numpy as np
-
     if len(scored) < ENOUGH:
         return None
     ranks = np.zeros((2, len(scored)))

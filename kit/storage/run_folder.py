@@ -1,28 +1,26 @@
-"""Run: a folder that holds one run's configuration, folds, predictions, scores and submission."""
+"""Run: a folder that holds one run's configuration, folds, predictions, scores and submission.
+
+`import kit` loads this file. So numpy (with `kit.storage.frames`) and filelock are imported only where they are used: they
+would take more than twice as long as the rest.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import platform
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import resources
 from kit.errors import BadData, Usage, listed
 from kit.storage import files
+from kit.storage.run_record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RECORDED = ("torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "albumentations", "numpy", "pandas")
 
 
 @dataclass(frozen=True)
@@ -32,22 +30,36 @@ class Run:
     path: Path
 
     @property
-    def info(self) -> dict[str, Any]:
-        """`run.json`: status, configuration and where it came from, versions, data, device. Empty for a new run.
+    def exists(self) -> bool:
+        """Does the folder hold a run?"""
+        return (self.path / "run.json").exists()
 
-        Raises BadData where it is not a run's.
+    @property
+    def info(self) -> dict[str, Any]:
+        """`run.json` as a plain dict: status, configuration and where it came from, versions, data, device.
+
+        Empty for a new run. Raises BadData where it is not a run's.
         """
+        return self.record.json() if self.exists else {}
+
+    @property
+    def record(self) -> RunRecord:
+        """`run.json` as a record with named fields. Raises Usage where there is none, BadData where it is not a run's."""
         path = self.path / "run.json"
         if not path.exists():
-            return {}
-        found = read_json(path)
-        if not isinstance(found, dict) or not {"competition", "config"} <= found.keys():
+            raise _no_run(self.path)
+        stored = read_json(path)
+        if not isinstance(stored, dict) or not {"competition", "config"} <= stored.keys():
             raise BadData(f"{path}: does not say of which competition and configuration. Remove the folder, or use --name.")
-        return found
+        return RunRecord.from_json(stored)
+
+    def save(self, record: RunRecord) -> None:
+        """Write `run.json`."""
+        write_json(self.path / "run.json", record.json())
 
     def note(self, **values: Any) -> None:
-        """Set values in `run.json`."""
-        write_json(self.path / "run.json", self.info | values)
+        """Set fields of `run.json`. Raises TypeError for a field that a RunRecord does not have."""
+        self.save(self.record.changed(**values))
 
     @property
     def began(self) -> bool:
@@ -57,7 +69,7 @@ class Run:
     @property
     def complete(self) -> bool:
         """Has every fold been trained and the submission been written?"""
-        return self.info.get("status") == "complete" and self.submission.exists()
+        return self.exists and self.record.status == "complete" and self.submission.exists()
 
     def finished(self) -> Run:
         """This run. Raises Usage where it is not complete."""
@@ -78,16 +90,17 @@ class Run:
     @property
     def oof(self) -> pd.DataFrame:
         """Out-of-fold predictions by id."""
-        from kit.storage.frames import read_predictions
-
-        return read_predictions(self.path / "oof.csv")
+        return self._predictions("oof.csv")
 
     @property
     def test(self) -> pd.DataFrame:
         """Test predictions by id."""
+        return self._predictions("test.csv")
+
+    def _predictions(self, name: str) -> pd.DataFrame:
         from kit.storage.frames import read_predictions
 
-        return read_predictions(self.path / "test.csv")
+        return read_predictions(self.path / name)
 
     def fold(self, name: int | str) -> Path:
         """The folder of a fold, or of the refit on all rows (`refit`)."""
@@ -135,53 +148,21 @@ def default_name(preset: str, flags: dict[str, Any]) -> str:
     parts = [f"{name}{value}" for name, value in sorted(flags.items())]
     name = "-".join([preset, *parts]).replace("/", "_")
     if len(name) > 80:
-        import hashlib
-
         name = f"{preset}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return name
 
 
 def load(path: str | Path) -> Run:
     """An existing run. Raises Usage where the folder is none, or holds only trials."""
-    path = Path(path)
-    if not (path / "run.json").exists():
-        beside = sorted(str(p.parent) for p in Path("runs").glob("*/*/run.json"))
-        hint = f" Runs here: {listed(beside)}." if beside else ""
-        raise Usage(f"{path}: no run (there is no run.json in it).{hint}")
-    run = Run(path)
-    if "ranges" in run.info:
+    run = Run(Path(path))
+    if run.record.is_tuning:
         raise Usage(
-            f"{path}: no run but the trials of `kit tune`, listed in {path / 'trials.csv'}. Train the best by `kit run`."
+            f"{path}: no run but the trials of `kit tune`, listed in {run.path / 'trials.csv'}. Train the best by `kit run`."
         )
     return run
 
 
-def environment() -> dict[str, Any]:
-    """Versions, commit and machine, as `run.json` records them."""
-    found = {name: version(name) for name in RECORDED}
-    return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": resources.core_count(),
-        "versions": found,
-        "commit": commit(),
-        "argv": sys.argv[1:],
-    }
-
-
-def version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def commit() -> str | None:
-    here = Path(__file__).parent
-    try:
-        command = ["git", "-C", str(here), "describe", "--always", "--dirty"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None
+def _no_run(path: Path) -> Usage:
+    runs_here = sorted(str(file.parent) for file in Path("runs").glob("*/*/run.json"))
+    hint = f" Runs here: {listed(runs_here)}." if runs_here else ""
+    return Usage(f"{path}: no run (there is no run.json in it).{hint}")

@@ -10,19 +10,23 @@ from typing import Any
 
 from kit import config as configs
 from kit.errors import KitError, Usage
-from kit.storage import run_folder
+from kit.storage import environment
 from kit.storage.run_folder import Run
+from kit.storage.run_record import RunRecord
 
-# Of some runs only.
-EXTRAS = ("words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png", "trials.csv")
+OF_EVERY_RUN = ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv")
+OF_SOME_RUNS = (
+    "words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png", "trials.csv",
+)  # fmt: skip
+COMPARED = ("competition", "data", "backbone", "ranges")  # what a run must agree in to be gone on with, beside its config
 
 
 def clear(target: Run) -> None:
     """Remove a run's files (nothing else that may lie in the folder, and nothing where it is no run)."""
     if not target.info:
         return
-    for one in ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", *EXTRAS):
-        (target.path / one).unlink(missing_ok=True)
+    for name in (*OF_EVERY_RUN, *OF_SOME_RUNS):
+        (target.path / name).unlink(missing_ok=True)
     for folder in [*target.path.glob("fold*"), *target.path.glob("trial*"), target.path / "refit"]:
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -35,12 +39,12 @@ def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> 
     """
     if fresh or not target.began:
         clear(target)
-    info = target.info
-    if not info:
+    if not target.exists:
         return
-    keys = ("competition", "data", "backbone", "ranges")  # only a tuning has ranges
-    lines = [f"{key}: {info.get(key)} → {known.get(key)}" for key in keys if info.get(key) != known.get(key)]
-    lines += configs.difference(info["config"], known["config"])
+    stored, wanted = target.record, RunRecord(**known)
+    pairs = [(name, getattr(stored, name), getattr(wanted, name)) for name in COMPARED]
+    lines = [f"{name}: {old} → {new}" for name, old, new in pairs if old != new]
+    lines += configs.difference(stored.config, wanted.config)
     if lines:
         raise Usage(
             f"{target.path} holds another run ({'; '.join(lines)}).\nUse --name for a new run, or --fresh to start over."
@@ -49,14 +53,15 @@ def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> 
 
 def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], preset: str, root: Path) -> None:
     """Note in `run.json` that this process works on the run now."""
-    sessions = [*target.info.get("sessions", []), run_folder.environment()]
     target.submission.unlink(missing_ok=True)
-    about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve()), "sessions": sessions}
-    target.note(status="running", reason="", **known, **about)
+    record = target.record if target.exists else RunRecord(**known)
+    about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve())}
+    sessions = [*record.sessions, environment.session()]
+    target.save(record.changed(status="running", reason="", sessions=sessions, **known, **about))
 
 
 def note_end(target: Run, status: str, reason: str) -> None:
     """Note how a run ended; a disk that is full, or a folder that was removed, must not hide the first error."""
     with contextlib.suppress(KitError):
-        if target.info:
+        if target.exists:
             target.note(status=status, reason=reason)

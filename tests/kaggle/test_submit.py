@@ -19,7 +19,7 @@ from kit.cli.app import main
 from kit.errors import BadData, Stopped, Unreachable
 from kit.kaggle import api as clients, submit as submits
 from kit.kaggle.submit import refresh, submit
-from kit.storage import ledger, run_folder
+from kit.storage import environment, ledger
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,7 @@ def test_a_refused_submission_is_no_submission(digits_there: Loopback, small_run
     assert ledger.rows("digits") == []
 
 
-@pytest.mark.skipif(run_folder.version("kaggle") < "2.2", reason="this client does not know what is left")
+@pytest.mark.skipif(environment.version("kaggle") < "2.2", reason="this client does not know what is left")
 def test_tries_left_are_shown_and_none_left_sends_nothing(
     digits_there: Loopback, small_run: kit.Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

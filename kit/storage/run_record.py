@@ -1,0 +1,110 @@
+"""Run record: what `run.json` holds, as named fields; keys that this version does not know are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+
+class Session(TypedDict):
+    """A process that worked on a run: when and where it began, with which versions, commit and arguments."""
+
+    started: str
+    python: str
+    platform: str
+    cpus: int
+    versions: dict[str, str | None]
+    commit: str | None
+    argv: list[str]
+
+
+class BlendMember(TypedDict):
+    """A run or a pair of files that was blended, its score, its weight, and checksums of its predictions."""
+
+    name: str
+    score: float
+    weight: float
+    sums: list[str]
+
+
+class BlendGain(TypedDict):
+    """Whether a blend was kept, how predictions are averaged (`mean` or `rank`), and its gain over the best single run."""
+
+    kept: bool
+    by: str
+    gain: float
+    noise: float
+
+
+class TimeFit(TypedDict, total=False):
+    """What a time budget leaves time for: views, whether they are weighed, models that answer the test; and notes on it."""
+
+    views: int
+    weigh: bool
+    answering: int
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What `run.json` holds. A field that is None is not in the file; other fields are, once a run has begun."""
+
+    competition: str  # an adapter's name, or its file
+    config: dict[str, Any]  # every knob of `kit.config.Config` by name
+    status: str = ""  # running, complete, failed, stopped; tuned for trials
+    reason: str = ""  # why it failed or stopped
+    data: str = ""  # fingerprint of the competition's files
+    backbone: str = ""  # fingerprint of the weights that the training began with
+    ranges: list[str] | None = None  # of a tuning: the values that were tried
+    preset: str = ""
+    origins: dict[str, str] = field(default_factory=dict)  # where each knob's value came from
+    root: str = ""  # the folder of the competition's files
+    sessions: list[Session] = field(default_factory=list)
+    device: str = ""
+    precision: str = ""
+    layout: str = ""
+    folds: list[int] = field(default_factory=list)
+    labels: dict[str, Any] = field(default_factory=dict)  # see `kit.labels.to_json`
+    notes: list[str] = field(default_factory=list)  # what was noticed about the data
+    prior: list[float] = field(default_factory=list)  # the prediction for test rows that cannot be read
+    chosen: dict[str, float] | None = None  # knobs that were found when the run began (`--lr auto`)
+    in_time: TimeFit | None = None
+    members: list[BlendMember] | None = None  # of a blend
+    blend: BlendGain | None = None
+    finished: str | None = None  # when, such as 2026-01-31T12:00:00+0000
+    others: dict[str, Any] = field(default_factory=dict)  # keys of another version, by name
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RunRecord:
+        """The record of a `run.json`, which holds at least `competition` and `config`."""
+        given = {key: value for key, value in stored.items() if key in FIELDS}
+        return cls(**given, others={key: value for key, value in stored.items() if key not in FIELDS})
+
+    def json(self) -> dict[str, Any]:
+        """Plain values, in the order of the fields; `from_json` gives the same record again."""
+        values = {name: getattr(self, name) for name in FIELDS}
+        return {name: value for name, value in values.items() if value is not None} | self.others
+
+    def changed(self, **values: Any) -> RunRecord:
+        """This record with other values. Raises TypeError for a field that there is not."""
+        return replace(self, **values)
+
+    @property
+    def name(self) -> str:
+        """The name of the competition's adapter."""
+        return Path(self.competition).stem
+
+    @property
+    def is_blend(self) -> bool:
+        """Was it made of the predictions of other runs? Then it has no models of its own."""
+        return self.members is not None
+
+    @property
+    def is_tuning(self) -> bool:
+        """Does the folder hold the trials of `kit tune`?"""
+        return self.ranges is not None
+
+
+FIELDS = tuple(one.name for one in fields(RunRecord) if one.name != "others")
