@@ -74,6 +74,7 @@ class RunRecord:
     members: list[BlendMember] | None = None  # of a blend
     blend: BlendGain | None = None
     finished: str | None = None  # when, such as 2026-01-31T12:00:00+0000
+    study: bool = False  # of `kit.study`: it was trained outside the kit, which has no models of it
     others: dict[str, Any] = field(default_factory=dict)  # keys of another version, by name
 
     @classmethod
