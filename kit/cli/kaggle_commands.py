@@ -1,4 +1,8 @@
-"""Remote: the command line of what talks to Kaggle, or is about it: download, submit, ledger, kernel."""
+"""Remote: the command line of what talks to Kaggle, or is about it: download, submit, ledger, kernel.
+
+`kit --help` and `kit list` load this file, so what a command needs beyond the parser is imported when it is called:
+adapters (with numpy) and requests alone take three times as long to import as the parser.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kit.config import KNOBS
+from kit.config import KNOBS, time_limit
+from kit.console import say, table
 from kit.errors import Usage, did_you_mean
+from kit.storage import run_folder
 
 Adder = Callable[[str, str], argparse.ArgumentParser]
 
@@ -64,7 +70,9 @@ def _add_kernel(add_command: Adder) -> argparse.ArgumentParser:
 def download(arguments: argparse.Namespace) -> int:
     from kit.kaggle.download import download
 
-    paths = download(arguments.name, arguments.out, arguments.unpack, arguments.timeout, arguments.quiet)
+    paths = download(
+        arguments.name, arguments.out, arguments.unpack, seconds=arguments.timeout, quiet=arguments.quiet,
+    )  # fmt: skip
     if arguments.json:
         print(json.dumps([str(path) for path in paths]))
     else:
@@ -80,16 +88,15 @@ def submit(arguments: argparse.Namespace) -> int:
         return 0
     what, name = arguments.what, arguments.name
     message = arguments.message or Path(what).name
-    one = submit(
-        name, what, message, arguments.data, arguments.wait, arguments.zip, arguments.timeout, arguments.quiet
+    submission = submit(
+        name, what, message, data=arguments.data, wait=arguments.wait, zipped=arguments.zip,
+        seconds=arguments.timeout, quiet=arguments.quiet,
     )  # fmt: skip
-    _show([one], arguments.json)
+    _show([submission], arguments.json)
     return 0
 
 
 def _show(submissions: list[dict[str, Any]], as_json: bool) -> None:
-    from kit.console import table
-
     if as_json:
         print(json.dumps(submissions))
         return
@@ -99,8 +106,7 @@ def _show(submissions: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def ledger(arguments: argparse.Namespace) -> int:
-    from kit.console import say, table
-    from kit.kaggle.submit import adapter_name
+    from kit.kaggle.api import adapter_name
     from kit.storage import ledger
 
     broken = ledger.entries()[1]
@@ -169,16 +175,14 @@ def kernel(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    from kit.config import time_limit
     from kit.kaggle import kernel
-    from kit.storage import run_folder
 
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
     limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
     built = kernel.build(
-        arguments.name, run_folder.load(arguments.run) if arguments.run else None, arguments.mode, arguments.preset, knobs,
-        arguments.notebook, views, limit, _folder(arguments),
+        arguments.name, run_folder.load(arguments.run) if arguments.run else None, arguments.mode, preset=arguments.preset,
+        knobs=knobs, notebook=arguments.notebook, views=views, time_budget=limit, out=_folder(arguments),
     )  # fmt: skip
     size = built.code.stat().st_size
     if arguments.json:
@@ -200,7 +204,9 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     layouts = {"new": ("new",), "old": ("old",), "both": rehearsal.LAYOUTS}.get(arguments.mount or usual)
     if layouts is None:
         raise Usage(f"--mount {arguments.mount!r}: one of new, old, both.")
-    done = rehearsal.rehearse(arguments.name, arguments.data, layouts, arguments.hidden, arguments.python, folder)
+    done = rehearsal.rehearse(
+        arguments.name, arguments.data, layouts, rerun=arguments.hidden, python=arguments.python, folder=folder,
+    )  # fmt: skip
     if arguments.json:
         print(json.dumps([vars(one) for one in done]))
     else:
@@ -224,7 +230,8 @@ def _status(arguments: argparse.Namespace) -> int:
     from kit.kaggle import push
 
     state = push.status(
-        arguments.name, _folder(arguments), arguments.wait, arguments.submit, arguments.data, arguments.timeout, arguments.quiet
+        arguments.name, _folder(arguments), wait=arguments.wait, message=arguments.submit, data=arguments.data,
+        seconds=arguments.timeout, quiet=arguments.quiet,
     )  # fmt: skip
     if arguments.json:
         print(json.dumps(state))

@@ -1,4 +1,4 @@
-"""Kaggle: its client in a child process, with a deadline for every call and every refusal put in words."""
+"""Kaggle: its client in a child process, with a deadline for every call and a plain sentence for every refusal."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kit import competition as competitions
-from kit.console import say
+from kit.console import Waiting, say
 from kit.errors import Unreachable, Usage, did_you_mean
 from kit.kaggle import client_process
+from kit.kaggle.credentials import HOW, SITE, refused, scrub, sources
 
 SECONDS = 60.0  # to wait for an answer
 TRIES = 5  # of a call that Kaggle asks to repeat later
 PAUSE = 0.5  # seconds after a failure, doubled at every one in a row
 PATIENCE = 120.0  # seconds between two tries at most
-SITE = "https://www.kaggle.com"
-HOW = (
-    f"Make one at {SITE}/settings (Create New Token) and put it at ~/.kaggle/access_token,"
-    " or an API key at ~/.kaggle/kaggle.json, readable by you only."
-)
+SLOWEST = 50_000  # bytes per second of an upload that is still given a chance
 
 
 class Refused(Unreachable):
@@ -38,12 +36,20 @@ class Refused(Unreachable):
         self.status = status
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often Kaggle is asked for something that takes its time, in seconds."""
+
+    first: float  # before the second look; half as much again before each further one
+    longest: float  # between two looks
+    limit: float  # in all
+
+
 class Kaggle:
     """The client for one competition (or one kernel), as a context. Raises Unreachable, with Kaggle's reason, from any call."""
 
     def __init__(self, slug: str, seconds: float = SECONDS, quiet: bool = False):
-        self.slug, self.seconds = slug, seconds
-        self.tell: Callable[[str], None] = (lambda text: None) if quiet else say
+        self.slug, self.seconds, self.quiet = slug, seconds, quiet
         self._answers: queue.Queue[str] = queue.Queue()
         self._process: subprocess.Popen[str] | None = None
 
@@ -60,6 +66,11 @@ class Kaggle:
             with suppress(OSError):  # what was still to be written to a child that is gone
                 process.stdin.close()  # type: ignore[union-attr]
             self._listener.join()
+
+    def tell(self, text: str) -> None:
+        """A line on stderr, unless it is to be quiet."""
+        if not self.quiet:
+            say(text)
 
     def call(self, name: str, /, seconds: float = 0, again: bool = True, **arguments: Any) -> Any:
         """What `kit.kaggle.client_process` answers; `seconds` more than usual may pass.
@@ -79,6 +90,26 @@ class Kaggle:
                 self.tell(f"Kaggle asks to come back later (429): waiting {wait:.0f} s")
             time.sleep(wait)
         raise self._refusal(fault)
+
+    def pages(self, name: str, /, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Each page of a list, as `call` answers it; `next` in it is the token of the following one."""
+        page = ""
+        while True:
+            answer = self.call(name, page=page, **arguments)
+            yield answer
+            page = answer["next"]
+            if not page:
+                return
+
+    def poll(self, pace: Pace) -> Iterator[Callable[[str], None]]:
+        """Look again and again: `for wait in kaggle.poll(pace):` look, return, or say by `wait(text)` what is waited for.
+
+        Ends when the pace's limit is over.
+        """
+        waiting, pause, began = Waiting(self.quiet), pace.first, time.monotonic()
+        while time.monotonic() - began < pace.limit:
+            yield partial(waiting.wait, seconds=pause)
+            pause = min(pause * 1.5, pace.longest)
 
     def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         process = self._process or self._start()
@@ -120,7 +151,7 @@ class Kaggle:
         """A fault in words: what Kaggle said, and how to mend it."""
         status, reason = fault.get("status"), scrub(fault["reason"])
         if fault["kind"] == "credentials" or status == 401:
-            return Refused(_credentials(), 401)
+            return Refused(refused(), 401)
         if fault["kind"] == "network":
             return Unreachable(f"Kaggle cannot be reached ({reason}). Is there a network, and does it let {SITE} through?")
         if status == 403:
@@ -140,9 +171,9 @@ class Kaggle:
         """` Did you mean …?`, from the kit's adapters and Kaggle's own search."""
         if "/" in self.slug:  # a kernel
             return ""
-        known = [competitions.load(name).competition.slug for name in competitions.names()]
+        of_adapters = [competitions.load(name).competition.slug for name in competitions.names()]
         answer = self._ask({"call": "search", "arguments": {"words": self.slug.replace("-", " ")}}, self.seconds)
-        return did_you_mean(self.slug, [*known, *answer.get("result", [])])
+        return did_you_mean(self.slug, [*of_adapters, *answer.get("result", [])])
 
 
 def _wait(fault: dict[str, Any], attempt: int, again: bool) -> float | None:
@@ -166,63 +197,9 @@ def slug_of(name: str) -> str:
         raise
 
 
-def sources() -> dict[str, str]:
-    """Where credentials are: `token`s first, as the client prefers them, then `key`s and `oauth`. Their values are not read."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home raises where there is none)
-    own = os.environ.get("KAGGLE_CONFIG_DIR")
-    elsewhere = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "kaggle"
-    folder = Path(own) if own else home / ".kaggle" if (home / ".kaggle").exists() else elsewhere
-    found = {"$KAGGLE_API_TOKEN": "token"} if os.environ.get("KAGGLE_API_TOKEN") else {}
-    for name in ("access_token", "access_token.txt"):
-        found |= {f"~/.kaggle/{name}": "token"} if (home / ".kaggle" / name).is_file() else {}
-    if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
-        found["$KAGGLE_USERNAME and $KAGGLE_KEY"] = "key"
-    for path in {folder / "kaggle.json", home / ".kaggle" / "kaggle.json"}:
-        found |= {str(path): "key"} if path.is_file() else {}
-    return found | ({"~/.kaggle/credentials.json": "oauth"} if (home / ".kaggle" / "credentials.json").is_file() else {})
-
-
-def username() -> str | None:
-    """The user's name where it stands beside a key; a token does not tell it."""
-    if os.environ.get("KAGGLE_USERNAME"):
-        return os.environ["KAGGLE_USERNAME"]
-    for where in sources():
-        if where.endswith("kaggle.json"):
-            with suppress(OSError, ValueError, AttributeError):
-                return json.loads(Path(where).read_text(encoding="utf-8")).get("username")
-    return None
-
-
-def _credentials() -> str:
-    """What to say where the credentials do not do."""
-    found = sources()
-    tokens = [where for where, kind in found.items() if kind == "token"]
-    others = [where for where, kind in found.items() if kind != "token"]
-    if tokens and others:
-        return (
-            f"Kaggle refuses the token in {tokens[0]} (401), and the client prefers it to {others[0]}.\n"
-            f"Delete the token or make a new one at {SITE}/settings."
-        )
-    return f"Kaggle refuses the credentials in {', '.join(found) or 'this place'} (401): they are wrong or expired.\n{HOW}"
-
-
-def scrub(text: str) -> str:
-    """A message without secrets: known tokens and keys, authorisation headers, signatures in links."""
-    for secret in _secrets():
-        text = text.replace(secret, "…")
-    text = re.sub(r"(?i)\b(bearer|basic)\s+[^\s'\"]+", r"\1 …", text)
-    return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?…", text)
-
-
-def _secrets() -> set[str]:
-    found = {os.environ.get(name, "") for name in ("KAGGLE_API_TOKEN", "KAGGLE_KEY")}
-    for where in sources():
-        path = Path(os.path.expanduser(where))  # noqa: PTH111
-        try:
-            text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        except (OSError, ValueError):
-            continue
-        found |= (
-            set(re.findall(r'"(?:key|refresh_token|access_token)"\s*:\s*"([^"]+)"', text)) if "{" in text else {text.strip()}
-        )
-    return {one for one in found if len(one) > 3}
+def adapter_name(name: str) -> str:
+    """What the ledger calls a competition: its adapter's name, or the slug where it has none."""
+    try:
+        return competitions.load(name).name
+    except Usage:
+        return name

@@ -17,6 +17,13 @@ from typing import Any
 
 PAGE = 200  # files a page; Kaggle gives fewer where it likes
 SUBMISSIONS = 100  # the newest ones
+CALLS: dict[str, Callable[..., Any]] = {}  # what `kit.kaggle.api` may ask for
+
+
+def call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function be asked for by its name."""
+    CALLS[function.__name__] = function
+    return function
 
 
 def api() -> Any:
@@ -29,6 +36,7 @@ def api() -> Any:
     return found
 
 
+@call
 def files(slug: str, page: str = "") -> dict[str, Any]:
     """A page of a competition's files, and the token of the next."""
     answer = api().competition_list_files(slug, page_token=page, page_size=PAGE)
@@ -36,6 +44,7 @@ def files(slug: str, page: str = "") -> dict[str, Any]:
     return {"files": named, "next": answer.next_page_token}
 
 
+@call
 def link(slug: str, name: str | None) -> dict[str, Any]:
     """Where a file (None: all in one archive) is stored; the link is good for some minutes. Nothing of it is read."""
     from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFileRequest, ApiDownloadDataFilesRequest
@@ -56,12 +65,14 @@ def link(slug: str, name: str | None) -> dict[str, Any]:
             return {"url": response.url, "size": int(length) if length else None, "version": version}
 
 
+@call
 def search(words: str) -> list[str]:
     """The slugs of competitions that Kaggle finds by these words."""
     answer = api().competitions_list(search=words)
     return [str(one.ref).rstrip("/").rsplit("/", 1)[-1] for one in getattr(answer, "competitions", answer) or []]
 
 
+@call
 def limits(slug: str) -> int | None:
     """Submissions left today; None where this version of the client does not know, or there is no team yet."""
     asked = getattr(api(), "competition_get_submission_limits", None)
@@ -69,18 +80,21 @@ def limits(slug: str) -> int | None:
     return answer.num_allowed_now if answer and (answer.num_total or answer.num_allowed_now) else None
 
 
+@call
 def submit(slug: str, file: str, message: str) -> dict[str, Any]:
     """Upload and submit a file. A failed upload is no exception: its `ref` is 0."""
     answer = api().competition_submit(file, message, slug, quiet=True)
     return {"ref": answer.ref or 0, "message": answer.message}
 
 
+@call
 def submit_code(slug: str, kernel: str, version: int, file: str, message: str) -> dict[str, Any]:
     """Submit a version of a kernel to a code competition."""
     answer = api().competition_submit_code(file, message, slug, kernel, version, quiet=True)
     return {"ref": answer.ref or 0, "message": answer.message}
 
 
+@call
 def submissions(slug: str) -> list[dict[str, Any]]:
     """The newest submissions: ref, description, file, status, scores, the reason of an error."""
     answer = api().competition_submissions(slug, page_size=SUBMISSIONS)
@@ -99,12 +113,14 @@ def submissions(slug: str) -> list[dict[str, Any]]:
     ]
 
 
+@call
 def owner() -> str | None:
     """The name of the user that the credentials belong to."""
     found = api()
     return found.config_values.get(found.CONFIG_NAME_USER)
 
 
+@call
 def push(folder: str) -> dict[str, Any]:
     """Push the kernel in a folder. What Kaggle finds wrong is no exception: it is in `error` and `invalid`."""
     answer = api().kernels_push(folder)
@@ -118,6 +134,7 @@ def push(folder: str) -> dict[str, Any]:
     }
 
 
+@call
 def status(kernel: str) -> dict[str, str]:
     """Where the newest version of a kernel is: QUEUED, RUNNING, COMPLETE or ERROR, and why."""
     from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
@@ -129,6 +146,7 @@ def status(kernel: str) -> dict[str, str]:
     return {"status": getattr(answer.status, "name", str(answer.status)), "reason": answer.failure_message or ""}
 
 
+@call
 def output(kernel: str, page: str = "") -> dict[str, Any]:
     """The files that a kernel wrote, as links, its log, and the token of the next page."""
     from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
@@ -142,6 +160,7 @@ def output(kernel: str, page: str = "") -> dict[str, Any]:
     return {"files": named, "log": answer.log or "", "next": answer.next_page_token}
 
 
+@call
 def dataset(name: str) -> dict[str, Any]:
     """Whether a dataset is private, and where its newest version is: BLOBS_RECEIVED, …, READY, FAILED or DELETED."""
     from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest, ApiGetDatasetStatusRequest
@@ -159,12 +178,14 @@ def dataset(name: str) -> dict[str, Any]:
     return {"private": bool(answers[0].is_private), "status": getattr(state, "name", str(state))}
 
 
-def dataset_files(name: str, page: str | None = None) -> dict[str, Any]:
+@call
+def dataset_files(name: str, page: str = "") -> dict[str, Any]:
     """A page of the names of a dataset's files, and the token of the next."""
-    answer = api().dataset_list_files(name, page_token=page, page_size=PAGE)
+    answer = api().dataset_list_files(name, page_token=page or None, page_size=PAGE)
     return {"files": [one.name for one in answer.dataset_files or []], "next": answer.next_page_token or ""}
 
 
+@call
 def dataset_text(name: str, file: str) -> str:
     """A small file of a dataset, which Kaggle may have packed."""
     from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
@@ -180,6 +201,7 @@ def dataset_text(name: str, file: str) -> str:
     return data.decode()
 
 
+@call
 def upload(folder: str, new: bool, notes: str) -> str:
     """Upload a folder as a private dataset, or as a new version of one; returns what Kaggle finds wrong, or nothing.
 
@@ -191,15 +213,6 @@ def upload(folder: str, new: bool, notes: str) -> str:
         else api().dataset_create_version(folder, notes, quiet=True)
     )
     return answer.error or ("" if (answer.status or "ok").lower() == "ok" else answer.status)
-
-
-CALLS: dict[str, Callable[..., Any]] = {
-    one.__name__: one
-    for one in (
-        files, link, search, limits, submit, submit_code, submissions, owner, push, status, output,
-        dataset, dataset_files, dataset_text, upload,
-    )
-}  # fmt: skip
 
 
 def fault(error: BaseException) -> dict[str, Any]:

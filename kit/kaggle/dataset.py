@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-from kit.console import Waiting
 from kit.errors import Stopped, Unreachable, Usage, listed
 from kit.kaggle import bundle
-from kit.kaggle.api import SITE, Kaggle, Refused, scrub
+from kit.kaggle.api import SLOWEST, Kaggle, Pace, Refused
 from kit.kaggle.bundle import MANIFEST
+from kit.kaggle.credentials import SITE, scrub
 from kit.storage.run_folder import read_json, write_json
 
 METADATA = "dataset-metadata.json"
-SLOWEST = 50_000  # bytes per second of an upload that is still given a chance
 EACH = 2.0  # seconds that a file may take besides
-FIRST, LONGEST = 2.0, 30.0  # seconds between two looks
-HOUR = 3600.0  # for Kaggle to make a dataset of what it has
+PACE = Pace(first=2.0, longest=30.0, limit=3600.0)  # of looks whether Kaggle has made a dataset of what it has
 
 
 def describe(folder: Path, owner: str, title: str, slug: str) -> str:
@@ -26,8 +23,8 @@ def describe(folder: Path, owner: str, title: str, slug: str) -> str:
     return f"{owner}/{slug}"
 
 
-def put(kaggle: Kaggle, folder: Path, quiet: bool = False) -> bool:
-    """Bring the dataset on Kaggle to what `attached.lay_out` wrote into a folder; returns whether it had to be uploaded.
+def put(kaggle: Kaggle, folder: Path) -> bool:
+    """Bring the dataset on Kaggle to what `bundle.lay_out` wrote into a folder; returns whether it had to be uploaded.
 
     Ends when Kaggle has it ready. Raises Unreachable where an upload or Kaggle's own work on it fails, Usage where the
     dataset is public, Stopped where it takes over an hour: the same command then goes on.
@@ -35,7 +32,7 @@ def put(kaggle: Kaggle, folder: Path, quiet: bool = False) -> bool:
     manifest, name = read_json(folder / MANIFEST), read_json(folder / METADATA)["id"]
     kaggle.slug = name  # what refusals speak of
     there = _state(kaggle) is not None
-    if there and _ready(kaggle, manifest, quiet, sent=False):
+    if there and _ready(kaggle, manifest, sent=False):
         kaggle.tell(f"{name} holds these files already")
         return False
     sizes = [path.stat().st_size for path in folder.iterdir()]
@@ -46,7 +43,7 @@ def put(kaggle: Kaggle, folder: Path, quiet: bool = False) -> bool:
     )  # fmt: skip
     if wrong:
         raise Unreachable(f"Kaggle did not take the dataset {name}: {scrub(wrong)}")
-    return _ready(kaggle, manifest, quiet, sent=True)
+    return _ready(kaggle, manifest, sent=True)
 
 
 def _state(kaggle: Kaggle) -> dict[str, Any] | None:
@@ -65,10 +62,9 @@ def _state(kaggle: Kaggle) -> dict[str, Any] | None:
     return state
 
 
-def _ready(kaggle: Kaggle, manifest: dict[str, Any], quiet: bool, sent: bool) -> bool:
+def _ready(kaggle: Kaggle, manifest: dict[str, Any], sent: bool) -> bool:
     """Wait until the newest version is ready; returns whether it holds the manifest's files. `sent`: it must."""
-    waiting, pause, began = Waiting(quiet), FIRST, time.monotonic()
-    while time.monotonic() - began < HOUR:
+    for wait in kaggle.poll(PACE):
         status = (_state(kaggle) or {"status": "NOT_YET_PERSISTED"})["status"]
         if status in ("FAILED", "DELETED"):
             if sent:
@@ -84,19 +80,13 @@ def _ready(kaggle: Kaggle, manifest: dict[str, Any], quiet: bool, sent: bool) ->
                 )
             if not sent or lacking is not None:  # None: still the version before
                 return lacking == []
-        waiting.wait(f"Kaggle is making the dataset {kaggle.slug} ({status.lower().replace('_', ' ')})", pause)
-        pause = min(pause * 1.5, LONGEST)
+        wait(f"Kaggle is making the dataset {kaggle.slug} ({status.lower().replace('_', ' ')})")
     raise Stopped(f"the dataset {kaggle.slug} is still not ready; the same command goes on waiting.")
 
 
 def _lacking(kaggle: Kaggle, manifest: dict[str, Any]) -> list[str] | None:
     """The manifest's files that the newest version lacks; None where it holds another build's, or nothing yet."""
-    names: set[str] = set()
-    page = None
-    while page != "":
-        answer = kaggle.call("dataset_files", name=kaggle.slug, page=page)
-        names.update(answer["files"])
-        page = answer["next"]
+    names = {name for page in kaggle.pages("dataset_files", name=kaggle.slug) for name in page["files"]}
     if not names:
         return None
     if MANIFEST in names:

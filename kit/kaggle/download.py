@@ -50,16 +50,12 @@ def download(name: str, out: str | Path | None, unpack: bool, seconds: float = S
 
 def listing(kaggle: Kaggle) -> list[dict[str, Any]] | None:
     """Every file with its size, or None where there are more than MANY."""
-    found: list[dict[str, Any]] = []
-    page = ""
-    while True:
-        answer = kaggle.call("files", slug=kaggle.slug, page=page)
-        found += answer["files"]
-        page = answer["next"]
-        if len(found) > MANY:
+    files_listed: list[dict[str, Any]] = []
+    for page in kaggle.pages("files", slug=kaggle.slug):
+        files_listed += page["files"]
+        if len(files_listed) > MANY:
             return None
-        if not page:
-            return found
+    return files_listed
 
 
 def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 
 from kit import competition as competitions, config as configs
 from kit.errors import BadData, Usage, did_you_mean, listed
-from kit.kaggle import api, bundle, dataset as datasets
+from kit.kaggle import bundle, credentials, dataset as datasets
 from kit.storage import environment, files, run_folder
 from kit.storage.run_folder import Run, read_json, write_json
 
@@ -88,6 +88,7 @@ def build(
     name: str,
     run: Run | None = None,
     mode: str | None = None,
+    *,
     preset: str = "fast",
     knobs: Mapping[str, Any] | None = None,
     notebook: bool = False,
@@ -183,7 +184,7 @@ def _metadata(adapter: competitions.Adapter, notebook: bool) -> dict[str, Any]:
             break
     owner, _, own = facts["id"].rpartition("/")
     own = own or slugify(facts["title"])
-    owner = owner if owner not in ("", OWNER) else api.username() or OWNER
+    owner = owner if owner not in ("", OWNER) else credentials.username() or OWNER
     kind = {"kernel_type": "notebook", "code_file": f"{own}.ipynb"} if notebook else {"code_file": f"{own}.py"}
     facts |= {"id": f"{owner}/{own}", "kernel_type": "script", **kind}
     check_title(facts, Path("kernels") / adapter.name / "kernel-metadata.json")

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions
 from kit.competition import validation
-from kit.console import Waiting
 from kit.errors import BadData, Stopped, Unreachable, Usage
 from kit.kaggle import dataset, download, kernel, submit as submits
-from kit.kaggle.api import SECONDS, Kaggle, Refused, scrub, slug_of
+from kit.kaggle.api import SECONDS, Kaggle, Pace, adapter_name, slug_of
+from kit.kaggle.credentials import scrub
 from kit.kaggle.kernel import OWNER, Built
 from kit.storage import ledger
 from kit.storage.run_folder import Run, read_json, write_json
 
 WORKING = ("QUEUED", "RUNNING", "NEW_SCRIPT")
-FIRST, LONGEST = 5.0, 60.0  # seconds between two looks
-LONGEST_SESSION = 13 * 3600.0  # a session ends after 12 h
+PACE = Pace(first=5.0, longest=60.0, limit=13 * 3600.0)  # of looks at a session, which ends after 12 h
 LAST = 5  # lines of a log that are shown
 
 
@@ -34,7 +31,7 @@ def push(name: str, folder: Path | None = None, seconds: float = SECONDS, quiet:
         if facts["id"].startswith(f"{OWNER}/"):
             _sign(built, kaggle)
         if built.dataset:
-            dataset.put(kaggle, built.dataset, quiet)
+            dataset.put(kaggle, built.dataset)
             kaggle.slug = slug_of(name)
         answer = kaggle.call("push", again=False, folder=str(built.folder.resolve()))
     if answer["error"]:
@@ -67,6 +64,7 @@ def _sign(built: Built, kaggle: Kaggle) -> None:
 def status(
     name: str,
     folder: Path | None = None,
+    *,
     wait: bool = False,
     message: str | None = None,
     data: str | Path | None = None,
@@ -83,42 +81,39 @@ def status(
         raise Usage(f"{built.folder}: this kernel was not pushed yet (`kit kernel push {name}`).")
     pushed = read_json(built.folder / "pushed.json")
     with Kaggle(pushed["id"], seconds, quiet) as kaggle:
-        state = _follow(kaggle, quiet) if wait or message else kaggle.call("status", kernel=kaggle.slug)
+        state = _follow(kaggle) if wait or message else kaggle.call("status", kernel=kaggle.slug)
         if state["status"] in WORKING:
             return pushed | state
         output = built.folder / "output"
-        log = _fetch(kaggle, output, quiet)
+        log = _fetch(kaggle, output)
         if state["status"] != "COMPLETE":
             raise _failure(state, log)
         _validate(name, output / "submission.csv", data)
         if message:
             kaggle.slug = slug_of(name)
-            state |= _submit(kaggle, name, built, pushed, message, quiet)
+            state |= _submit(kaggle, name, built, pushed, message)
     return pushed | state | {"output": str(output)}
 
 
-def _follow(kaggle: Kaggle, quiet: bool) -> dict[str, str]:
-    waiting, pause, began = Waiting(quiet), FIRST, time.monotonic()
-    while time.monotonic() - began < LONGEST_SESSION:
+def _follow(kaggle: Kaggle) -> dict[str, str]:
+    """Wait until the kernel ends; returns its state."""
+    for wait in kaggle.poll(PACE):
         state = kaggle.call("status", kernel=kaggle.slug)
         if state["status"] not in WORKING:
             return state
-        waiting.wait(f"{kaggle.slug} is {state['status'].lower()}", pause)
-        pause = min(pause * 1.5, LONGEST)
+        wait(f"{kaggle.slug} is {state['status'].lower()}")
     raise Stopped(f"{kaggle.slug} does not end; `kit kernel status` asks again later.")
 
 
-def _fetch(kaggle: Kaggle, folder: Path, quiet: bool) -> str:
-    """Every file that the kernel wrote, and its log."""
+def _fetch(kaggle: Kaggle, folder: Path) -> str:
+    """Fetch every file that the kernel wrote; returns its log."""
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier version
-    page = ""
-    while True:
-        answer = kaggle.call("output", kernel=kaggle.slug, page=page)
-        for one in answer["files"]:
-            download.save(one["url"], folder, one["name"], kaggle.seconds, quiet)
-        page = answer["next"]
-        if not page:
-            return answer["log"]
+    log = ""
+    for page in kaggle.pages("output", kernel=kaggle.slug):
+        for file in page["files"]:
+            download.save(file["url"], folder, file["name"], seconds=kaggle.seconds, quiet=kaggle.quiet)
+        log = page["log"]
+    return log
 
 
 def _failure(state: dict[str, str], log: str) -> Unreachable:
@@ -135,22 +130,11 @@ def _validate(name: str, file: Path, data: str | Path | None) -> None:
         raise BadData(f"{file}: {'; '.join(faults[:3])}. Nothing was submitted.")
 
 
-def _submit(kaggle: Kaggle, name: str, built: Built, pushed: dict[str, Any], message: str, quiet: bool) -> dict[str, Any]:
+def _submit(kaggle: Kaggle, name: str, built: Built, pushed: dict[str, Any], message: str) -> dict[str, Any]:
     """Submit that version of the kernel and wait for its score."""
-    before = {one["ref"] for one in kaggle.call("submissions", slug=kaggle.slug)}
-    facts = {"kernel": pushed["id"], "version": pushed["version"], "file": "submission.csv", "message": message}
-    try:
-        ref = kaggle.call("submit_code", again=False, slug=kaggle.slug, **facts)["ref"]
-    except Refused:
-        raise
-    except Unreachable:
-        listed = kaggle.call("submissions", slug=kaggle.slug)
-        ref = next((one["ref"] for one in listed if one["ref"] not in before and one["message"] == message), 0)
-        if not ref:
-            raise
-    if not ref:
-        raise Unreachable("Kaggle took the kernel's version and made no submission of it.")
-    run = built.settings["run"]
-    place = ledger.place(Path(run)) if run and Run(Path(run)).exists else None
-    ledger.add("submission", competition=competitions.load(name).name, ref=ref, run=place, message=message, kernel=pushed)
-    return submits.follow(kaggle, ref, quiet)
+    version = {"kernel": pushed["id"], "version": pushed["version"], "file": "submission.csv"}
+    ref = submits.create(kaggle, "submit_code", message, **version)["ref"]
+    run = Run(Path(built.settings["run"])) if built.settings["run"] else None
+    place = ledger.place(run.path) if run and run.exists else None
+    ledger.add("submission", competition=adapter_name(name), ref=ref, run=place, message=message, kernel=pushed)
+    return submits.follow(kaggle, ref)

@@ -85,6 +85,7 @@ def rehearse(
     name: str,
     data: str | Path | None = None,
     layouts: tuple[str, ...] = LAYOUTS,
+    *,
     rerun: bool = False,
     python: str = sys.executable,
     folder: Path | None = None,

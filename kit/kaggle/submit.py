@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from kit.competition import validation
-from kit.console import Waiting
 from kit.errors import BadData, Stopped, Unreachable, Usage
-from kit.kaggle.api import SECONDS, Kaggle, Refused, scrub, slug_of
+from kit.kaggle.api import SECONDS, SLOWEST, Kaggle, Pace, Refused, adapter_name, slug_of
+from kit.kaggle.credentials import scrub
 from kit.storage import ledger, run_folder
 from kit.storage.run_folder import Run
 
-SLOWEST = 50_000  # bytes per second of an upload that is still given a chance
-FIRST, LONGEST = 2.0, 15.0  # seconds between two looks at a score
-HOUR = 3600.0  # to wait for a score
+PACE = Pace(first=2.0, longest=15.0, limit=3600.0)  # of looks at a score
 SHOWN = 5  # faults
 
 
@@ -26,6 +23,7 @@ def submit(
     name: str,
     what: str | Path,
     message: str,
+    *,
     data: str | Path | None = None,
     wait: bool = False,
     zipped: bool = False,
@@ -46,45 +44,34 @@ def submit(
         _tries_left(kaggle)
         with tempfile.TemporaryDirectory() as folder:
             sent = _zip(file, Path(folder)) if zipped else file
-            one = _send(kaggle, sent, message)
-        _note(name, run, file, one, message)
-        return follow(kaggle, one["ref"], quiet) if wait else one
+            entry = _upload(kaggle, sent, message)
+        _note(name, run, file, entry["ref"], message)
+        return follow(kaggle, entry["ref"]) if wait else entry
 
 
 def refresh(name: str, seconds: float = SECONDS, quiet: bool = False) -> list[dict[str, Any]]:
     """What Kaggle says of every submission now, noted in the ledger; those made elsewhere too."""
     with Kaggle(slug_of(name), seconds, quiet) as kaggle:
-        listed = kaggle.call("submissions", slug=kaggle.slug)
-    known = {row.ref for row in ledger.rows()}
-    for one in reversed(listed):
-        if one["ref"] not in known:
-            ledger.add("submission", competition=adapter_name(name), ref=one["ref"], run=None, message=one["message"])
-        _note_score(one)
-    return listed
+        entries = kaggle.call("submissions", slug=kaggle.slug)
+    noted = {row.ref for row in ledger.rows()}
+    for entry in reversed(entries):
+        if entry["ref"] not in noted:
+            ledger.add("submission", competition=adapter_name(name), ref=entry["ref"], run=None, message=entry["message"])
+        _note_score(entry)
+    return entries
 
 
-def adapter_name(name: str) -> str:
-    """What the ledger calls a competition: its adapter's name, or the slug where it has none."""
-    from kit import competition as competitions
-
-    try:
-        return competitions.load(name).name
-    except Usage:
-        return name
-
-
-def follow(kaggle: Kaggle, ref: int, quiet: bool) -> dict[str, Any]:
+def follow(kaggle: Kaggle, ref: int) -> dict[str, Any]:
     """Wait until a submission is scored. Raises Unreachable with the reason where Kaggle finds it wrong."""
-    waiting, pause, began = Waiting(quiet), FIRST, time.monotonic()
-    while time.monotonic() - began < HOUR:
-        one = next((one for one in kaggle.call("submissions", slug=kaggle.slug) if one["ref"] == ref), None)
-        if one is not None and one["status"] != "PENDING":
-            _note_score(one)
-            if one["status"] == "ERROR":
-                raise Unreachable(f"Kaggle took the file and could not score it: {scrub(one['reason']) or 'no reason given'}")
-            return one
-        waiting.wait("Kaggle is scoring it", pause)
-        pause = min(pause * 1.5, LONGEST)
+    for wait in kaggle.poll(PACE):
+        entry = next((entry for entry in kaggle.call("submissions", slug=kaggle.slug) if entry["ref"] == ref), None)
+        if entry is not None and entry["status"] != "PENDING":
+            _note_score(entry)
+            if entry["status"] == "ERROR":
+                reason = scrub(entry["reason"]) or "no reason given"
+                raise Unreachable(f"Kaggle took the file and could not score it: {reason}")
+            return entry
+        wait("Kaggle is scoring the submission")
     raise Stopped(f"submission {ref} is still not scored; `kit submit {kaggle.slug}` asks again later.")
 
 
@@ -119,56 +106,63 @@ def _zip(file: Path, folder: Path) -> Path:
     return packed
 
 
-def _send(kaggle: Kaggle, file: Path, message: str) -> dict[str, Any]:
-    """Upload and submit. Where the answer is lost, the list of submissions tells whether it counted."""
-    before = {one["ref"] for one in kaggle.call("submissions", slug=kaggle.slug)}
+def _upload(kaggle: Kaggle, file: Path, message: str) -> dict[str, Any]:
+    """Upload a file as a submission; returns Kaggle's entry."""
     size = file.stat().st_size
     try:
-        answer = kaggle.call(
-            "submit", seconds=size / SLOWEST, again=False, slug=kaggle.slug, file=str(file.resolve()), message=message
-        )
-        lost: Unreachable | None = None
+        return create(kaggle, "submit", message, seconds=size / SLOWEST, file=str(file.resolve()))
     except Refused as fault:
         raise _too_large(fault, file, size) from None
+
+
+def create(kaggle: Kaggle, call: str, message: str, seconds: float = 0, **arguments: Any) -> dict[str, Any]:
+    """Make a submission by a call of the client; returns Kaggle's entry.
+
+    Where the answer is lost, or names no submission, the list of submissions shows whether there is one. Raises Refused
+    where Kaggle says no, Unreachable where nothing was submitted.
+    """
+    before = {entry["ref"] for entry in kaggle.call("submissions", slug=kaggle.slug)}
+    lost = None
+    try:
+        answer = kaggle.call(call, seconds=seconds, again=False, slug=kaggle.slug, message=message, **arguments)
+    except Refused:
+        raise
     except Unreachable as fault:
         answer, lost = {"ref": 0, "message": ""}, fault
     if answer["ref"]:
         return {"ref": answer["ref"], "status": "PENDING", "message": message, "public": None, "private": None, "reason": ""}
-    for one in kaggle.call("submissions", slug=kaggle.slug):
-        if one["ref"] not in before and one["message"] == message:
-            return one
-    if lost:
-        raise lost
-    raise Unreachable(f"the upload failed (Kaggle's client: {scrub(answer['message'])!r}); nothing was submitted. Try again.")
+    for entry in kaggle.call("submissions", slug=kaggle.slug):
+        if entry["ref"] not in before and entry["message"] == message:
+            return entry
+    raise lost or Unreachable(f"nothing was submitted (Kaggle's client: {scrub(answer['message'])!r}). Try again.")
 
 
 def _too_large(fault: Refused, file: Path, size: int) -> Unreachable:
     """The refusal, with the way out where the file is too large for this competition."""
-    said = str(fault).lower()
-    if fault.status == 413 or (fault.status == 400 and ("large" in said or "size" in said)):
+    reason = str(fault).lower()
+    if fault.status == 413 or (fault.status == 400 and ("large" in reason or "size" in reason)):
         return Unreachable(f"{fault}\n{file} has {size / 1e6:,.1f} MB: add --zip to send it packed.")
     return fault
 
 
-def _note(name: str, run: Run | None, file: Path, one: dict[str, Any], message: str) -> None:
+def _note(name: str, run: Run | None, file: Path, ref: int, message: str) -> None:
+    """Note a submission in the ledger, and the run that it comes from, if the ledger does not have it yet."""
     if run and ledger.place(run.path) not in {row.run.get("run") for row in ledger.rows()}:
         ledger.add_run(run)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    run_place = ledger.place(run.path) if run else None
     ledger.add(
         "submission",
         competition=adapter_name(name),
-        ref=one["ref"],
-        run=run_place,
+        ref=ref,
+        run=ledger.place(run.path) if run else None,
         message=message,
         file=str(file),
-        sha256=digest,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
     )
 
 
-def _note_score(one: dict[str, Any]) -> None:
+def _note_score(entry: dict[str, Any]) -> None:
     """Note what Kaggle says of a submission, if it is news."""
-    facts = {key: one[key] for key in ("status", "public", "private", "reason")}
-    old = [entry for entry in ledger.entries()[0] if entry["kind"] == "score" and entry["ref"] == one["ref"]]
-    if one["status"] != "PENDING" and (not old or any(old[-1].get(key) != value for key, value in facts.items())):
-        ledger.add("score", ref=one["ref"], **facts)
+    facts = {key: entry[key] for key in ("status", "public", "private", "reason")}
+    before = [noted for noted in ledger.entries()[0] if noted["kind"] == "score" and noted["ref"] == entry["ref"]]
+    if entry["status"] != "PENDING" and (not before or any(before[-1].get(key) != value for key, value in facts.items())):
+        ledger.add("score", ref=entry["ref"], **facts)

@@ -23,8 +23,7 @@ NAME = "ada/kit-digits-run"
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less time between two looks."""
     monkeypatch.setattr(clients, "PAUSE", 0.01)
-    monkeypatch.setattr(dataset, "FIRST", 0.01)
-    monkeypatch.setattr(dataset, "LONGEST", 0.02)
+    monkeypatch.setattr(dataset, "PACE", clients.Pace(first=0.01, longest=0.02, limit=3600))
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def test_the_same_content_is_uploaded_once_and_another_is_a_new_version(there: L
 def test_a_push_that_was_cut_off_while_it_waited_goes_on(there: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     there.dataset_states = ["BLOBS_RECEIVED"] * 3 + ["READY"]
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "HOUR", -1.0)
+        patch.setattr(dataset, "PACE", clients.Pace(first=0.01, longest=0.02, limit=-1))
         with pytest.raises(Stopped, match="goes on waiting"):
             push.push("digits", quiet=True)
     assert there.count("SaveKernel") == 0

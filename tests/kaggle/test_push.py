@@ -18,8 +18,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less time between two looks."""
     monkeypatch.setattr(clients, "PAUSE", 0.01)
     for module in (push, submit):
-        monkeypatch.setattr(module, "FIRST", 0.01)
-        monkeypatch.setattr(module, "LONGEST", 0.02)
+        monkeypatch.setattr(module, "PACE", clients.Pace(first=0.01, longest=0.02, limit=3600))
 
 
 @pytest.fixture

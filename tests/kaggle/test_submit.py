@@ -26,8 +26,7 @@ from kit.storage import environment, ledger
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less time between two looks."""
     monkeypatch.setattr(clients, "PAUSE", 0.01)
-    monkeypatch.setattr(submits, "FIRST", 0.01)
-    monkeypatch.setattr(submits, "LONGEST", 0.02)
+    monkeypatch.setattr(submits, "PACE", clients.Pace(first=0.01, longest=0.02, limit=3600))
 
 
 @pytest.fixture
@@ -107,7 +106,7 @@ def test_hundreds_of_wrong_files_never_reach_the_client_and_right_ones_always_do
         kinds.add(wrong(rows, rng))
         Path("file.csv").write_text("".join(",".join(row) + "\n" for row in rows))
         with pytest.raises(BadData, match="not sent"):
-            submit("digits", "file.csv", "x", digits, quiet=True)
+            submit("digits", "file.csv", "x", data=digits, quiet=True)
         stopped += 1
     assert (stopped, len(kinds), sent) == (300, 11, [])
     for number in range(30):
@@ -115,7 +114,7 @@ def test_hundreds_of_wrong_files_never_reach_the_client_and_right_ones_always_do
         rng.shuffle(rows)
         Path("file.csv").write_text("".join(",".join(row) + "\n" for row in [right[0], *rows]))
         with pytest.raises(Arrived):
-            submit("digits", "file.csv", "x", digits, quiet=True)
+            submit("digits", "file.csv", "x", data=digits, quiet=True)
         assert len(sent) == number + 1
 
 
@@ -124,7 +123,7 @@ def test_a_failed_upload_that_the_client_calls_success_is_a_failure(
 ) -> None:
     digits_there.faults = {"PUT": [400]}
     assert main(["submit", "digits", str(small_run.path), "-m", "x", "--quiet"]) == 69
-    assert "the upload failed" in capsys.readouterr().err
+    assert "nothing was submitted" in capsys.readouterr().err
     assert digits_there.count("CreateSubmission") == 0 and ledger.rows() == []
 
 
@@ -194,7 +193,7 @@ def test_a_file_over_the_limit_is_offered_the_zip(
 def test_a_score_that_does_not_come_is_asked_for_later(
     digits_there: Loopback, small_run: kit.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submits, "HOUR", 0.2)
+    monkeypatch.setattr(submits, "PACE", clients.Pace(first=0.01, longest=0.02, limit=0.2))
     digits_there.pending = 10**9
     with pytest.raises(Stopped, match="kit submit digits"):
         submit("digits", small_run.path, "x", wait=True, quiet=True)
