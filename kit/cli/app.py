@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+import kit
 from kit.cli import commands, kaggle_commands
 from kit.config import KNOBS, flag, switch
 from kit.errors import KitError, Usage, did_you_mean
@@ -99,8 +100,6 @@ def _add_knobs(command: argparse.ArgumentParser, names: Iterable[str] = KNOBS) -
 
 
 def _version() -> str:
-    import kit
-
     return kit.__version__
 
 

@@ -1,4 +1,8 @@
-"""Local: the command line of what needs no Kaggle: runs and what is made of them, adapters, this machine."""
+"""Local: the command line of what needs no Kaggle: runs and what is made of them, adapters, this machine.
+
+`kit --help` and `kit list` load this file, so what a command needs beyond the parser is imported when it is called: torch
+and Lightning alone take seconds, adapters (with numpy) twice as long as the parser.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import kit
 from kit import resources
-from kit.config import KNOBS, flag
-from kit.errors import Usage
+from kit.cli import doctor
+from kit.config import KNOBS, flag, time_limit
+from kit.console import table
+from kit.errors import BadData, Usage
+from kit.reporting.summary import summary
+from kit.storage.run_folder import Run
 
 Adder = Callable[[str, str], argparse.ArgumentParser]
 
@@ -109,7 +118,6 @@ def _add_blend(add_command: Adder) -> None:
 
 def _list(arguments: argparse.Namespace) -> int:
     from kit import competition as competitions
-    from kit.console import table
 
     rows = []
     for name in competitions.names():
@@ -129,13 +137,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import kit
-
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     only = _numbers(arguments.only_fold)
     run = kit.run(
-        arguments.name, arguments.data, arguments.preset, arguments.run_name, arguments.out, only,
-        arguments.fresh, arguments.quiet, **knobs,
+        arguments.name, arguments.data, arguments.preset, run_name=arguments.run_name, out=arguments.out, only_fold=only,
+        fresh=arguments.fresh, quiet=arguments.quiet, **knobs,
     )  # fmt: skip
     _print_run(run, arguments.json)
     return 0
@@ -144,12 +150,13 @@ def _run(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> int:
     from kit.pipeline import tuning
     from kit.pipeline.plan import planned
-    from kit.storage.run_folder import Run
 
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
     target = Run(plan.folder(arguments.run_name, arguments.out, "tune-"))
-    found = tuning.tune(plan, arguments.trials, arguments.tuned, target, arguments.fresh, arguments.quiet)
+    found = tuning.tune(
+        plan, arguments.trials, arguments.tuned, target, fresh=arguments.fresh, quiet=arguments.quiet,
+    )  # fmt: skip
     if arguments.json:
         gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
         print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
@@ -175,20 +182,14 @@ def _print_run(run: Any, as_json: bool) -> None:
             json.dumps({"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores})
         )
         return
-    from kit.reporting.summary import summary
-
     print(summary(run))
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    import kit
-
     if arguments.text:
         return _predict_texts(kit.load(arguments.run), arguments)
-    from kit.config import time_limit
-
     limit = time_limit(arguments.time_budget)
-    answers, path = kit.predict(arguments.run, arguments.data, arguments.views, arguments.out, limit)
+    answers, path = kit.predict(arguments.run, arguments.data, views=arguments.views, out=arguments.out, time_budget=limit)
     print(
         json.dumps({"submission": str(path), "rows": len(answers)})
         if arguments.json
@@ -198,7 +199,6 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
-    from kit.console import table
     from kit.pipeline.prediction import predict_texts
 
     answers = predict_texts(run, arguments.text)
@@ -212,21 +212,21 @@ def _predict_texts(run: Any, arguments: argparse.Namespace) -> int:
 
 
 def _blend(arguments: argparse.Namespace) -> int:
-    import kit
     from kit.inference.blend import blend
 
     if len(arguments.oof) != len(arguments.test):
         raise Usage(f"{len(arguments.oof)} --oof and {len(arguments.test)} --test: predictions from elsewhere come in pairs.")
     pairs = [(Path(oof), Path(test)) for oof, test in zip(arguments.oof, arguments.test, strict=True)]
     sources = [kit.load(one) for one in arguments.runs]
-    run = blend(sources, pairs, arguments.run_name, arguments.out, arguments.data, arguments.fresh, arguments.quiet)
+    run = blend(
+        sources, pairs, name=arguments.run_name, out=arguments.out, data=arguments.data,
+        fresh=arguments.fresh, quiet=arguments.quiet,
+    )  # fmt: skip
     _print_run(run, arguments.json)
     return 0
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    import kit
-
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
     faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
     if arguments.json:
@@ -241,7 +241,6 @@ def _check(arguments: argparse.Namespace) -> int:
         from kit import competition as competitions, config as configs
         from kit.pipeline import adapter_check
         from kit.reporting import data_audit
-    from kit.errors import BadData
 
     adapter = competitions.load(arguments.name)
     knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
@@ -283,8 +282,6 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    import kit
-
     run = kit.load(arguments.run)
     with resources.importing():
         from kit.inference import export
@@ -301,7 +298,6 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    import kit
     from kit.reporting import html_report
 
     path = html_report.write(kit.load(arguments.run), arguments.data)
@@ -310,8 +306,6 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from kit.cli import doctor
-
     found = list(doctor.examine())
     marks = {"ok": "✓", "note": "·", "bad": "✗"}
     print(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kit import resources
+from kit.config import Config
 from kit.storage import environment
 
 LITTLE = 2 << 30  # bytes of free disk
@@ -36,7 +37,6 @@ def _compute() -> Iterator[tuple[str, str]]:
         import torch
         import torchvision  # noqa: F401  (a build that does not match torch fails here)
 
-        from kit.config import Config
         from kit.models import devices
 
         yield "ok", f"computes on {devices.describe(devices.choose(Config()))}"

@@ -12,9 +12,13 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import requests
+from tqdm import tqdm
+
 from kit.console import say
 from kit.errors import BadData, DiskError, Unreachable
 from kit.kaggle.api import SECONDS, Kaggle, slug_of
+from kit.kaggle.unpack import unpacked
 from kit.storage import archives, files
 
 MANY = 100  # files; more are fetched as one archive
@@ -38,14 +42,14 @@ def download(name: str, out: str | Path | None, unpack: bool, seconds: float = S
     folder = Path(out) if out else folder_of(slug)
     with Kaggle(slug, seconds, quiet) as kaggle:
         listed = listing(kaggle)
-        wanted = [one for one in listed or [] if not _there(folder, one)]
-        _need_room(folder, sum(one["size"] for one in wanted))
-        fetched = [fetch(kaggle, folder, name, quiet) for name in ([one["name"] for one in wanted] if listed else [None])]
-    found = [path for path in (_there(folder, one) for one in listed) if path] if listed else fetched
-    for path in found if unpack else []:
+        missing = [file for file in listed or [] if not _there(folder, file)]
+        _need_room(folder, sum(file["size"] for file in missing))
+        fetched = [fetch(kaggle, folder, name) for name in ([file["name"] for file in missing] if listed else [None])]
+    paths = [path for path in (_there(folder, file) for file in listed) if path] if listed else fetched
+    for path in paths if unpack else []:
         if path.name.lower().endswith(archives.ARCHIVES):
             unpacked(path, folder, quiet)
-    return found
+    return paths
 
 
 def listing(kaggle: Kaggle) -> list[dict[str, Any]] | None:
@@ -58,7 +62,7 @@ def listing(kaggle: Kaggle) -> list[dict[str, Any]] | None:
     return files_listed
 
 
-def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:
+def fetch(kaggle: Kaggle, folder: Path, name: str | None) -> Path:
     """One file (None: all in one archive) by its link. A partial file of the same version is gone on with."""
     cuts = 0
     while True:
@@ -71,9 +75,9 @@ def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:
             _need_room(folder, link["size"] - _size(part))
         before, began = _size(part), time.monotonic()
         try:
-            _stream(link, part, path.name, kaggle.seconds, quiet)
+            _stream(link, part, path.name, seconds=kaggle.seconds, quiet=kaggle.quiet)
         except OSError as fault:
-            if not hasattr(fault, "request"):  # requests' errors are OSErrors too
+            if not isinstance(fault, requests.RequestException):  # these are OSErrors too
                 raise files.disk_error(part, fault) from None
             cuts = 0 if _size(part) > before else cuts + 1
             if cuts > CUTS or (cuts and time.monotonic() - began > 0.9 * kaggle.seconds):
@@ -92,13 +96,11 @@ def fetch(kaggle: Kaggle, folder: Path, name: str | None, quiet: bool) -> Path:
 
 def save(url: str, folder: Path, name: str, seconds: float, quiet: bool) -> Path:
     """One file from a link, whole or not there. Raises BadData for a name that points outside the folder."""
-    import requests
-
     path = folder / _safe(name, "", "")
     part = path.with_name(f".part-{path.name}")
     part.unlink(missing_ok=True)
     try:
-        _stream({"url": url, "size": None, "version": ""}, part, path.name, seconds, quiet)
+        _stream({"url": url, "size": None, "version": ""}, part, path.name, seconds=seconds, quiet=quiet)
     except requests.RequestException as fault:
         raise Unreachable(f"{name}: the download broke off ({type(fault).__name__}). Try again.") from None
     except OSError as fault:
@@ -109,8 +111,6 @@ def save(url: str, folder: Path, name: str, seconds: float, quiet: bool) -> Path
 
 def _stream(link: dict[str, Any], part: Path, shown: str, seconds: float, quiet: bool) -> None:
     """Append what is missing. Raises requests' exceptions for a cut, OSError for the disk."""
-    import requests
-
     part.parent.mkdir(parents=True, exist_ok=True)
     start = _size(part)
     if link["size"] is not None and start == link["size"]:
@@ -132,8 +132,6 @@ def _stream(link: dict[str, Any], part: Path, shown: str, seconds: float, quiet:
 
 
 def _bar(shown: str, size: int | None, start: int, quiet: bool) -> Any:
-    from tqdm import tqdm
-
     off = quiet or not sys.stderr.isatty()
     if off and not quiet:
         say(f"{shown}  {(size or 0) / 1e6:,.1f} MB" + (f", going on from {start / 1e6:,.1f}" if start else ""))
@@ -185,51 +183,3 @@ def _need_room(folder: Path, size: int) -> None:
             f"{folder}: {size / 1e9:,.2f} GB are to be fetched and {free / 1e9:,.2f} GB are free.\n"
             "Free some space or use --out."
         )
-
-
-def unpacked(archive: Path, folder: Path, quiet: bool = False) -> Path:
-    """Unpack an archive beside it, all or nothing; entries that point outside, links and bombs are refused (BadData).
-
-    `train.zip` with `train/1.png` or with `1.png` both become `train/1.png`; a lone `train.csv` in `train.csv.zip` becomes
-    `train.csv`; the archive of the whole competition fills the folder itself.
-    """
-    store = archives.open_store(archive)
-    names = store.names
-    stem = archive.name
-    for suffix in sorted(archives.ARCHIVES, key=len, reverse=True):
-        stem = stem.removesuffix(suffix)
-    tops = {PurePosixPath(name).parts[0] for name in names}
-    alone = stem == folder.name or tops == {stem}
-    goal = folder if alone else folder / stem
-    staged = folder / f".tmp-unpack-{stem}"
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
-        if store.random:
-            for name in names:
-                _put(staged, name, store.read(name))
-        else:
-            store.each(names, lambda name, data: _put(staged, name, data))
-        _move(staged, goal)
-    except OSError as fault:
-        raise files.disk_error(staged, fault) from None
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    if not quiet:
-        say(f"{archive} → {folder / stem}  ({len(names):,} files)")
-    return goal
-
-
-def _move(staged: Path, goal: Path) -> None:
-    """What was unpacked takes the place of what was there."""
-    for top in sorted(staged.iterdir()):
-        target = goal / top.name
-        if target.is_dir():
-            shutil.rmtree(target)
-        goal.mkdir(parents=True, exist_ok=True)
-        top.replace(target)
-
-
-def _put(staged: Path, name: str, data: bytes) -> None:
-    path = staged / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)

@@ -1,9 +1,11 @@
-"""Stores: the files of a folder, zip, tar or 7z, read in place. Nothing is unpacked, so nothing can land outside."""
+"""Archives: the files of a folder, zip, tar or 7z, read in place. Nothing is unpacked, so nothing can land outside.
+
+The package for 7z is an extra, so `kit.storage.seven_zip` is imported only for such an archive.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
 import tarfile
 import threading
@@ -13,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from kit.errors import BadData, Usage
 from kit.storage import files
@@ -176,101 +177,6 @@ class Tar(Store):
             raise self.broken(fault) from fault
 
 
-class SevenZip(Store):
-    """A 7z archive (extra `archives`): solid, so one pass; each file is handed on when it is whole."""
-
-    random = False
-
-    def __init__(self, path: Path):
-        super().__init__(path)
-        if importlib.util.find_spec("py7zr") is None:
-            raise Usage(
-                f"{path}: reading 7z needs the extra `archives` (pip install 'kaggle-baseline-kit[archives]');"
-                f" or unpack it beside (`7z x {path.name}`)."
-            )
-
-    @cached_property
-    def names(self) -> list[str]:
-        import py7zr
-
-        try:
-            with py7zr.SevenZipFile(self.path) as archive:
-                if archive.needs_password():
-                    raise files.encrypted(self.path)
-                entries = [
-                    (f.filename, f.uncompressed, bool(f.is_symlink or f.is_junction), f.is_directory) for f in archive.files
-                ]
-        except BadData:
-            raise
-        except py7zr.exceptions.PasswordRequired as fault:  # the names are encrypted, too
-            raise files.encrypted(self.path) from fault
-        except Exception as fault:  # py7zr raises whatever the bytes happen to mean
-            raise self.broken(fault) from fault
-        packed = self.path.stat().st_size
-        for name, size, link, _ in entries:
-            self.check(name, size or 0, packed, link)
-        self.check("all together", sum(size or 0 for _, size, _, _ in entries), packed)
-        return [name for name, _, _, folder in entries if not folder]
-
-    def read(self, name: str) -> bytes:
-        if name not in self.names:
-            raise KeyError(name)
-        found: list[bytes] = []
-        self.each([name], lambda _, data: found.append(data))
-        return found[0] if found else b""
-
-    def each(self, names: Iterable[str], handle: Handle) -> None:
-        import py7zr
-
-        wanted = sorted(set(names) & set(self.names))
-        try:
-            with py7zr.SevenZipFile(self.path) as archive:
-                archive.extract(targets=wanted, factory=_factory(handle))
-        except BadData:
-            raise
-        except Exception as fault:
-            raise self.broken(fault) from fault
-
-
-def _factory(handle: Handle) -> Any:
-    """What py7zr asks for a place to write to: memory, handed on and freed when a file is whole."""
-    from py7zr.io import Py7zIO, WriterFactory
-
-    lock = threading.Lock()  # py7zr unpacks the solid blocks of one archive in threads
-
-    class Sink(Py7zIO):
-        def __init__(self, name: str):
-            self.name, self.buffer, self.open = name, io.BytesIO(), True
-
-        def write(self, s: bytes | bytearray) -> int:
-            return self.buffer.write(s)
-
-        def read(self, size: int | None = None) -> bytes:
-            return self.buffer.read(size)
-
-        def seek(self, offset: int, whence: int = 0) -> int:
-            return self.buffer.seek(offset, whence)
-
-        def flush(self) -> None:
-            pass
-
-        def size(self) -> int:
-            return self.buffer.getbuffer().nbytes
-
-        def close(self) -> None:
-            if self.open:
-                self.open = False
-                with lock:
-                    handle(self.name, self.buffer.getvalue())
-                self.buffer = io.BytesIO()
-
-    class Factory(WriterFactory):
-        def create(self, filename: str) -> Py7zIO:
-            return Sink(filename)
-
-    return Factory()
-
-
 def find(root: Path, name: str) -> Path | None:
     """The folder or archive called `name` below `root`; "" is `root` itself."""
     if not name:
@@ -282,8 +188,21 @@ def find(root: Path, name: str) -> Path | None:
 
 
 def open_store(path: Path) -> Store:
-    """The store that a folder or an archive's name asks for."""
+    """The store of a folder or an archive, by its name. Raises Usage for a 7z archive where the extra `archives` is missing."""
     if path.is_dir():
         return Folder(path)
-    kinds = {".zip": Zip, ".7z": SevenZip}
-    return kinds.get(path.suffix.lower(), Tar)(path)
+    suffix = path.suffix.lower()
+    if suffix == ".7z":
+        return _seven_zip(path)
+    return Zip(path) if suffix == ".zip" else Tar(path)
+
+
+def _seven_zip(path: Path) -> Store:
+    if importlib.util.find_spec("py7zr") is None:
+        raise Usage(
+            f"{path}: reading 7z needs the extra `archives` (pip install 'kaggle-baseline-kit[archives]');"
+            f" or unpack it beside (`7z x {path.name}`)."
+        )
+    from kit.storage.seven_zip import SevenZip
+
+    return SevenZip(path)

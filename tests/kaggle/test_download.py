@@ -16,7 +16,8 @@ from loopback import KEY, TOKEN, Loopback
 from kit.cli.app import main
 from kit.errors import BadData, DiskError, Unreachable, Usage
 from kit.kaggle import api as clients, download as downloads
-from kit.kaggle.download import download, unpacked
+from kit.kaggle.download import download
+from kit.kaggle.unpack import unpacked
 
 BIG = bytes(range(256)) * 8000
 
