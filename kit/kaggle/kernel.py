@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-import json
-import pprint
 import re
 import shutil
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +11,13 @@ from typing import Any
 
 from kit import competition as competitions, config as configs
 from kit.errors import BadData, Usage, did_you_mean, listed
-from kit.kaggle import bundle, credentials, dataset as datasets
+from kit.kaggle import bundle, credentials, dataset as datasets, kernel_source
 from kit.storage import environment, files, run_folder
 from kit.storage.run_folder import Run, read_json, write_json
 
-ROOT = Path(__file__).resolve().parents[2]
 OWNER = "OWNER"  # stands in the metadata until the credentials tell
-LARGEST = 1_000_000  # bytes of a code file
+METADATA = "kernel-metadata.json"
 MACHINE = "NvidiaTeslaT4"  # two of them: Kaggle's default GPU
-STAMP = (1980, 1, 1, 0, 0, 0)  # of every packed file: the same source gives the same kernel
 FIELDS: dict[str, Any] = {
     "id": "",
     "title": "",
@@ -56,7 +47,7 @@ class Built:
     @property
     def metadata(self) -> dict[str, Any]:
         """`kernel-metadata.json`, whose title and slug agree. Raises Usage where there is none, or they do not."""
-        path = self.folder / "kernel-metadata.json"
+        path = self.folder / METADATA
         if not path.exists():
             raise Usage(f"{self.folder}: no kernel here. Make one with `kit kernel build`.")
         facts = read_json(path)
@@ -118,10 +109,10 @@ def build(
     facts = _metadata(adapter, notebook)
     built = Built(out or folder_of(name))
     settings["attached"] = _attach(built, parts, facts, f"Kit {adapter.name} {run.path.name if run else 'weights'}")
-    text = _code(facts, settings, _packed(adapter))
-    files.write(built.folder / facts["code_file"], _notebook(text) if notebook else text)
+    text = kernel_source.code(facts, settings, kernel_source.packed(adapter))
+    files.write(built.folder / facts["code_file"], kernel_source.notebook(text) if notebook else text)
     write_json(built.folder / "settings.json", settings)
-    write_json(built.folder / "kernel-metadata.json", facts)
+    write_json(built.folder / METADATA, facts)
     return built
 
 
@@ -133,8 +124,8 @@ def _attach(built: Built, parts: Mapping[str, Path], facts: dict[str, Any], titl
         return ""
     identity = bundle.lay_out(parts, folder)
     title = title[:50].strip()
-    one = datasets.describe(folder, facts["id"].partition("/")[0], title, slugify(title))
-    facts["dataset_sources"] = [*facts["dataset_sources"], one]
+    dataset = datasets.describe(folder, facts["id"].partition("/")[0], title, slugify(title))
+    facts["dataset_sources"] = [*facts["dataset_sources"], dataset]
     return identity
 
 
@@ -173,8 +164,8 @@ def _metadata(adapter: competitions.Adapter, notebook: bool) -> dict[str, Any]:
     """Every field, from `kernels/NAME/kernel-metadata.json` where it says one, else as a kernel needs it."""
     slug = adapter.competition.slug
     facts = FIELDS | {"title": f"Kit {slug}"[:50], "competition_sources": [slug]}
-    for place in (Path("kernels"), ROOT / "kernels"):
-        path = place / adapter.name / "kernel-metadata.json"
+    for place in (Path("kernels"), kernel_source.ROOT / "kernels"):
+        path = place / adapter.name / METADATA
         if path.exists():
             stated = read_json(path)
             for field in stated:
@@ -182,12 +173,12 @@ def _metadata(adapter: competitions.Adapter, notebook: bool) -> dict[str, Any]:
                     raise Usage(f"{path}: unknown field {field!r}.{did_you_mean(field, FIELDS)}")
             facts |= stated
             break
-    owner, _, own = facts["id"].rpartition("/")
-    own = own or slugify(facts["title"])
+    owner, _, slug = facts["id"].rpartition("/")
+    slug = slug or slugify(facts["title"])
     owner = owner if owner not in ("", OWNER) else credentials.username() or OWNER
-    kind = {"kernel_type": "notebook", "code_file": f"{own}.ipynb"} if notebook else {"code_file": f"{own}.py"}
-    facts |= {"id": f"{owner}/{own}", "kernel_type": "script", **kind}
-    check_title(facts, Path("kernels") / adapter.name / "kernel-metadata.json")
+    kind = {"kernel_type": "notebook", "code_file": f"{slug}.ipynb"} if notebook else {"code_file": f"{slug}.py"}
+    facts |= {"id": f"{owner}/{slug}", "kernel_type": "script", **kind}
+    check_title(facts, Path("kernels") / adapter.name / METADATA)
     return facts
 
 
@@ -206,59 +197,3 @@ def check_title(facts: Mapping[str, Any], path: Path) -> None:
         )
     if not 5 <= len(facts["title"]) <= 50:
         raise Usage(f"{path}: the title {facts['title']!r} must have 5 to 50 characters.")
-
-
-def _packed(adapter: competitions.Adapter) -> tuple[bytes, int]:
-    """The kit's source and every adapter in a compressed zip, the same bytes for the same source; and how many files."""
-    named = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "kit").rglob("*.py"))}
-    for path in [*competitions.names().values(), Path(adapter.source)]:
-        if path.suffix == ".py":
-            named[f"competitions/{path.name}"] = path
-    if (ROOT / "LICENSE").exists():
-        named["LICENSE"] = ROOT / "LICENSE"
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:  # stored, and compressed as a whole: two thirds of the size
-        for name in sorted(named):
-            archive.writestr(zipfile.ZipInfo(name, STAMP), named[name].read_bytes())
-    return zlib.compress(buffer.getvalue(), 9), len(named)
-
-
-def _code(facts: Mapping[str, Any], settings: Mapping[str, Any], packed: tuple[bytes, int]) -> str:
-    """The template, filled in."""
-    data, count = packed
-    verb = "Trains" if settings["mode"] == "train" else f"Predicts by the checkpoints of the run {Path(settings['run']).name}"
-    shown = {key: value for key, value in settings.items() if key != "run"}  # a folder of this machine
-    values = {
-        "title": facts["title"],
-        "what": f"{verb} on the files of {facts['competition_sources'][0]} and writes submission.csv.",
-        "name": settings["name"],
-        "version": environment.version("kaggle-baseline-kit") or "",
-        "commit": settings["commit"],
-        "count": str(count),
-        "checksum": hashlib.sha256(data).hexdigest(),
-        "script": facts["code_file"],
-        "settings": pprint.pformat(shown, sort_dicts=False, width=120),
-        "packed": "\n".join(re.findall(".{1,120}", base64.b85encode(data).decode())),
-    }
-    text = (ROOT / "kernels" / "template.py").read_text(encoding="utf-8")
-    text = re.sub(r"{{(\w+)}}", lambda found: values[found[1]], text)
-    if len(text) > LARGEST:
-        raise BadData(f"the code file would have {len(text):,} bytes; Kaggle takes {LARGEST:,}.")
-    return text
-
-
-def _notebook(text: str) -> str:
-    """The cells between the `# %%` of a script, as a notebook."""
-    cells: list[dict[str, Any]] = []
-    for part in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
-        head, _, body = part.partition("\n")
-        body = body.strip("\n")
-        if "[markdown]" in head:
-            lines = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
-            cells.append({"cell_type": "markdown", "metadata": {}, "source": lines})
-        else:
-            cells.append({"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": body})
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell{number}"
-    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"

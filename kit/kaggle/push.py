@@ -52,13 +52,13 @@ def _sign(built: Built, kaggle: Kaggle) -> None:
     owner = kaggle.call("owner")
     if not owner:
         raise Usage(f"{built.folder / 'kernel-metadata.json'}: write your Kaggle user name for {OWNER}.")
-    for path in (built.folder / "kernel-metadata.json", built.folder / "dataset" / "dataset-metadata.json"):
+    for path in (built.folder / kernel.METADATA, built.folder / "dataset" / dataset.METADATA):
         if path.exists():
-            known = read_json(path)
-            known["id"] = known["id"].replace(f"{OWNER}/", f"{owner}/")
-            if "dataset_sources" in known:
-                known["dataset_sources"] = [one.replace(f"{OWNER}/", f"{owner}/") for one in known["dataset_sources"]]
-            write_json(path, known)
+            facts = read_json(path)
+            facts["id"] = facts["id"].replace(f"{OWNER}/", f"{owner}/")
+            if "dataset_sources" in facts:
+                facts["dataset_sources"] = [name.replace(f"{OWNER}/", f"{owner}/") for name in facts["dataset_sources"]]
+            write_json(path, facts)
 
 
 def status(

@@ -7,66 +7,29 @@ working folder, a batch environment, no home, no credentials, no network, and no
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kit import competition as competitions
 from kit.competition import validation
 from kit.console import clock
 from kit.errors import BadData, listed
-from kit.kaggle import hidden_test, kernel
-from kit.storage import frames, run_folder
-from kit.storage.run_folder import Run
+from kit.kaggle import dataset, hidden_test, kernel, sandbox
+from kit.storage import frames
+from kit.storage.run_folder import Run, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LAYOUTS = ("new", "old")
 HOURS, HOURS_CODE = 12.0, 9.0  # a session's limit, and the usual one in code competitions
 MEMORY = 29e9
 DISK = 20e9
-KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
 CLOSE = 0.02  # how far a prediction may move with the rows it shares a batch with (bf16)
-# Python runs this before the kernel, and in every Python that the kernel starts. An audit hook cannot be removed.
-GUARD = """
-import os, sys
-LOG, CLOSED = os.environ["REHEARSAL_LOG"], tuple(os.environ["REHEARSAL_CLOSED"].split(os.pathsep))
-NETWORK = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getaddrinfo": 0, "socket.gethostbyname": 0}
-CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.utime"}
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
-def note(text):
-    handle = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(handle, (text + "\\n").encode())
-    os.close(handle)
-
-def closed(path):
-    return isinstance(path, (str, bytes)) and os.path.abspath(os.fsdecode(path)).startswith(CLOSED)
-
-def guard(event, arguments):
-    if event in NETWORK:
-        address = arguments[NETWORK[event]]
-        if event.startswith("socket.get") or isinstance(address, tuple):
-            note(f"network: {event} {address}")
-            raise OSError(101, "the network is off")
-    elif event == "open" and arguments[2] and arguments[2] & WRITES and closed(arguments[0]):
-        raise OSError(30, "read-only file system", arguments[0])
-    elif event in CHANGES and any(map(closed, arguments[1:2] if event == "os.symlink" else arguments[:2])):
-        raise OSError(30, "read-only file system", arguments[0])
-
-sys.addaudithook(guard)
-"""
-CELLS = """
-import json, sys
-for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
-    if cell["cell_type"] == "code":
-        exec(compile("".join(cell["source"]), cell.get("id", "cell"), "exec"), globals())
-"""
 
 
 @dataclass
@@ -98,12 +61,12 @@ def rehearse(
     built = kernel.Built(folder or kernel.folder_of(name))
     settings = built.settings
     root = adapter.competition.find(data or _data_of(settings))
-    local = _local(settings)
-    done = [_show(built, adapter, layout, root, python, local) for layout in layouts]
+    stage = Stage(built, adapter, python, _local(settings))
+    done = [stage.show(layout, root) for layout in layouts]
     if rerun or adapter.competition.code:
         with tempfile.TemporaryDirectory(prefix="kit-hidden-") as place:
-            known = hidden_test.lay_out(adapter.competition, root, Path(place) / "data")
-            done.append(_show(built, adapter, layouts[-1], Path(place) / "data", python, local, known))
+            originals = hidden_test.lay_out(adapter.competition, root, Path(place) / "data")
+            done.append(stage.show(layouts[-1], Path(place) / "data", originals))
     return done
 
 
@@ -119,43 +82,86 @@ def _local(settings: dict[str, Any]) -> Run | None:
     return Run(Path(settings["run"])) if settings["run"] and Run(Path(settings["run"])).complete else None
 
 
-def _show(
-    built: kernel.Built,
-    adapter: competitions.Adapter,
-    layout: str,
-    root: Path,
-    python: str,
-    local: Run | None,
-    known: Any = None,
-) -> Showing:
-    one = Showing(f"{layout} layout" + (", hidden test set" if known is not None else ""))
-    with tempfile.TemporaryDirectory(prefix="kit-rehearsal-") as name:
-        stage = Path(name)
-        mounts = _mount(stage / "input", built, adapter.competition.slug, layout, root)
-        before = list(_listing(mounts))
-        code = _run(stage, built, python, one, rerun=known is not None)
-        log = (stage / "log.txt").read_text(encoding="utf-8", errors="replace")
-        if code:
-            last = "\n".join(log.strip().splitlines()[-3:])
-            one.faults.append(f"the kernel ended with {code}: {last}")
-        one.faults += sorted(set((stage / "guard.txt").read_text().splitlines())) if (stage / "guard.txt").exists() else []
-        if list(_listing(mounts)) != before:
-            one.faults.append("the input was changed: on Kaggle it is read-only")
-        size = sum(path.stat().st_size for path in (stage / "working").rglob("*") if path.is_file())
-        if size > DISK:
-            one.faults.append(f"/kaggle/working holds {size / 1e9:.1f} GB; Kaggle keeps {DISK / 1e9:.0f}")
-        if not code:
-            _check(one, stage / "working", adapter, root, local, known)
-    return one
+@dataclass(frozen=True)
+class Stage:
+    """What every showing of a kernel shares."""
+
+    built: kernel.Built
+    adapter: competitions.Adapter
+    python: str
+    local: Run | None
+
+    def show(self, layout: str, root: Path, originals: pd.Series | None = None) -> Showing:
+        """Run the kernel on the files in `root`; `originals`: the id of the known row that each hidden row is a copy of."""
+        showing = Showing(f"{layout} layout" + (", hidden test set" if originals is not None else ""))
+        with tempfile.TemporaryDirectory(prefix="kit-rehearsal-") as name:
+            stage = Path(name)
+            mounts = _mount(stage / "input", self.built, self.adapter.competition.slug, layout, root)
+            before = list(_listing(mounts))
+            ended = sandbox.run(stage, self.built.code, self.python, rerun=originals is not None)
+            showing.seconds, showing.memory = ended.seconds, ended.memory
+            if ended.code:
+                last = "\n".join(sandbox.log_of(stage).strip().splitlines()[-3:])
+                showing.faults.append(f"the kernel ended with {ended.code}: {last}")
+            showing.faults += sandbox.violations(stage)
+            if list(_listing(mounts)) != before:
+                showing.faults.append("the input was changed: on Kaggle it is read-only")
+            size = sum(path.stat().st_size for path in (stage / "working").rglob("*") if path.is_file())
+            if size > DISK:
+                showing.faults.append(f"/kaggle/working holds {size / 1e9:.1f} GB; Kaggle keeps {DISK / 1e9:.0f}")
+            if not ended.code:
+                self.check(showing, stage / "working", root, originals)
+        return showing
+
+    def check(self, showing: Showing, working: Path, root: Path, originals: pd.Series | None) -> None:
+        """Is there a submission, would Kaggle take it, and are its predictions the local run's?"""
+        made = working / "submission.csv"
+        if not made.exists():
+            showing.faults.append("no submission.csv in /kaggle/working")
+            return
+        faults = validation.validate(self.adapter.source, made, root)
+        showing.faults += [f"submission.csv: {fault}" for fault in faults[:3]]
+        showing.rows = len(made.read_bytes().splitlines()) - 1
+        if self.local is None:
+            showing.notes.append("no local run to compare with")
+            return
+        predicted = next((path for name in ("predict", "run") if (path := working / name / "test.csv").exists()), None)
+        if predicted is None:
+            showing.faults.append("no test.csv in /kaggle/working")
+        elif originals is None:
+            compare_same_rows(showing, self.local, predicted, made)
+        else:
+            compare_hidden_rows(showing, self.local, predicted, originals)
+
+
+def compare_same_rows(showing: Showing, local: Run, predicted: Path, made: Path) -> None:
+    """The predictions and the submission must be the local run's, byte for byte."""
+    same = predicted.read_bytes() == (local.path / "test.csv").read_bytes()
+    if same and made.read_bytes() == local.submission.read_bytes():
+        showing.notes.append("predictions and submission are the local run's, byte for byte")
+    else:
+        apart = 0.0 if same else _apart_by(frames.read_predictions(predicted), local.test)
+        showing.faults.append(f"predictions differ from the local run's by up to {apart:.2g}")
+
+
+def compare_hidden_rows(showing: Showing, local: Run, predicted: Path, originals: pd.Series) -> None:
+    """The prediction for each hidden row must be that for the known row of which it is a copy."""
+    answers = frames.read_predictions(predicted)
+    apart = _apart_by(answers, local.test.loc[originals.loc[answers.index]].set_axis(answers.index))
+    text = f"each hidden row is answered as its known twin (largest difference {apart:.2g})"
+    if apart <= CLOSE:
+        showing.notes.append(text)
+    else:
+        showing.faults.append(f"not {text}")
 
 
 def _mount(place: Path, built: kernel.Built, slug: str, layout: str, root: Path) -> list[Path]:
     """The input as Kaggle lays it out: links, as its mounts are; returns the folders behind them."""
     links = {place / "competitions" / slug if layout == "new" else place / slug: root.resolve()}
     if built.dataset:
-        dataset = run_folder.read_json(built.dataset / "dataset-metadata.json")["id"]
+        name = read_json(built.dataset / dataset.METADATA)["id"]
         # a dataset may be renamed after the kernel was built: the kernel must not go by its name
-        where = place / "datasets" / dataset if layout == "new" else place / "renamed-dataset"
+        where = place / "datasets" / name if layout == "new" else place / "renamed-dataset"
         links[where] = built.dataset.resolve()
     for link, goal in links.items():
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -171,81 +177,7 @@ def _listing(mounts: list[Path]) -> Iterator[tuple[str, int, int]]:
                 yield str(path), facts.st_size, facts.st_mtime_ns
 
 
-def _run(stage: Path, built: kernel.Built, python: str, one: Showing, rerun: bool) -> int:
-    """Run the kernel in a fresh process; notes its time and memory; returns its exit code."""
-    for name in ("working", "temp", "guard"):
-        (stage / name).mkdir()
-    (stage / "guard" / "sitecustomize.py").write_text(GUARD)
-    code = built.code.resolve()
-    (stage / "guard" / "cells.py").write_text(CELLS)
-    mounts = [str(path.resolve()) for path in (stage / "input").rglob("*") if path.is_symlink()]
-    environment = {key: os.environ[key] for key in KEPT if key in os.environ} | {
-        "KAGGLE_KERNEL_RUN_TYPE": "Batch",
-        "KIT_MOUNT": str(stage / "input"),
-        "HOME": os.devnull,  # no folder, and nobody can make it one
-        "TMPDIR": str(stage / "temp"),
-        "PYTHONPATH": str(stage / "guard"),
-        "REHEARSAL_LOG": str(stage / "guard.txt"),
-        "REHEARSAL_CLOSED": os.pathsep.join([str(stage / "input"), *mounts]),
-        **({"KAGGLE_IS_COMPETITION_RERUN": "1"} if rerun else {}),
-    }
-    words = [*_apart(), python, *([str(stage / "guard" / "cells.py")] if code.suffix == ".ipynb" else []), str(code)]
-    began = time.monotonic()
-    with (stage / "log.txt").open("wb") as log:
-        process = subprocess.Popen(words, cwd=stage / "working", env=environment, stdout=log, stderr=subprocess.STDOUT)
-        status, one.memory = _wait(process)
-    one.seconds = time.monotonic() - began
-    return status
-
-
-def _apart() -> list[str]:
-    """What takes the network from a process for good, where the system lets anyone do that; the guard counts tries."""
-    words = ["unshare", "--map-root-user", "--net"]
-    works = shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
-    return words if works else []
-
-
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """The exit code, and the most memory in bytes that the process held."""
-    if not hasattr(os, "wait4"):
-        return process.wait(), 0.0
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _check(one: Showing, working: Path, adapter: competitions.Adapter, root: Path, local: Run | None, known: Any) -> None:
-    """Is there a submission, would Kaggle take it, and are its predictions the local run's?"""
-    made = working / "submission.csv"
-    if not made.exists():
-        one.faults.append("no submission.csv in /kaggle/working")
-        return
-    faults = validation.validate(adapter.source, made, root)
-    one.faults += [f"submission.csv: {fault}" for fault in faults[:3]]
-    one.rows = len(made.read_bytes().splitlines()) - 1
-    if local is None:
-        one.notes.append("no local run to compare with")
-        return
-    predicted = next((path for path in (working / "predict" / "test.csv", working / "run" / "test.csv") if path.exists()), None)
-    if predicted is None:
-        one.faults.append("no test.csv in /kaggle/working")
-        return
-    answers, expected = frames.read_predictions(predicted), local.test
-    if known is None:
-        same = predicted.read_bytes() == (local.path / "test.csv").read_bytes()
-        equal = made.read_bytes() == local.submission.read_bytes()
-        apart = 0.0 if same else _apart_by(answers, expected)
-        if same and equal:
-            one.notes.append("predictions and submission are the local run's, byte for byte")
-        else:
-            one.faults.append(f"predictions differ from the local run's by up to {apart:.2g}")
-    else:
-        apart = _apart_by(answers, expected.loc[known.loc[answers.index]].set_axis(answers.index))
-        text = f"each hidden row is answered as its known twin (largest difference {apart:.2g})"
-        (one.notes if apart <= CLOSE else one.faults).append(text if apart <= CLOSE else f"not {text}")
-
-
-def _apart_by(answers: Any, expected: Any) -> float:
+def _apart_by(answers: pd.DataFrame, expected: pd.DataFrame) -> float:
     """The largest difference, as a share of the range of the expected values."""
     if set(answers.index) != set(expected.index):
         raise BadData(f"the predictions have other ids than expected: {listed(answers.index.difference(expected.index), 3)}.")

@@ -1,0 +1,79 @@
+"""Kernel source: the code file of a kernel, which holds the kit's source; as a script or as a notebook."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import pprint
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kit import competition as competitions
+from kit.errors import BadData
+from kit.storage import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGEST = 1_000_000  # bytes of a code file
+STAMP = (1980, 1, 1, 0, 0, 0)  # of every packed file: the same source gives the same kernel
+
+
+def packed(adapter: competitions.Adapter) -> tuple[bytes, int]:
+    """The kit's source and every adapter in a compressed zip, the same bytes for the same source; and how many files."""
+    named = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "kit").rglob("*.py"))}
+    for path in [*competitions.names().values(), Path(adapter.source)]:
+        if path.suffix == ".py":
+            named[f"competitions/{path.name}"] = path
+    if (ROOT / "LICENSE").exists():
+        named["LICENSE"] = ROOT / "LICENSE"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # stored, and compressed as a whole: two thirds of the size
+        for name in sorted(named):
+            archive.writestr(zipfile.ZipInfo(name, STAMP), named[name].read_bytes())
+    return zlib.compress(buffer.getvalue(), 9), len(named)
+
+
+def code(facts: Mapping[str, Any], settings: Mapping[str, Any], source: tuple[bytes, int]) -> str:
+    """The template, filled in."""
+    data, count = source
+    verb = "Trains" if settings["mode"] == "train" else f"Predicts by the checkpoints of the run {Path(settings['run']).name}"
+    shown = {key: value for key, value in settings.items() if key != "run"}  # a folder of this machine
+    values = {
+        "title": facts["title"],
+        "what": f"{verb} on the files of {facts['competition_sources'][0]} and writes submission.csv.",
+        "name": settings["name"],
+        "version": environment.version("kaggle-baseline-kit") or "",
+        "commit": settings["commit"],
+        "count": str(count),
+        "checksum": hashlib.sha256(data).hexdigest(),
+        "script": facts["code_file"],
+        "settings": pprint.pformat(shown, sort_dicts=False, width=120),
+        "packed": "\n".join(re.findall(".{1,120}", base64.b85encode(data).decode())),
+    }
+    text = (ROOT / "kernels" / "template.py").read_text(encoding="utf-8")
+    text = re.sub(r"{{(\w+)}}", lambda match: values[match[1]], text)
+    if len(text) > LARGEST:
+        raise BadData(f"the code file would have {len(text):,} bytes; Kaggle takes {LARGEST:,}.")
+    return text
+
+
+def notebook(text: str) -> str:
+    """The cells between the `# %%` of a script, as a notebook."""
+    cells: list[dict[str, Any]] = []
+    for part in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        body = body.strip("\n")
+        if "[markdown]" in head:
+            lines = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
+            cells.append({"cell_type": "markdown", "metadata": {}, "source": lines})
+        else:
+            cells.append({"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": body})
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell{number}"
+    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
