@@ -125,7 +125,7 @@ class Kaggle:
             ) from None
         except (OSError, ValueError):  # the child died: it was killed, or the client broke it
             self.__exit__()
-            return {"fault": {"kind": "other", "reason": "its client ended without a word"}}
+            return {"fault": {"kind": "other", "reason": "its client ended without an answer"}}
 
     def _start(self) -> subprocess.Popen[str]:
         words, needed = client_process.command()
@@ -148,7 +148,7 @@ class Kaggle:
         return process
 
     def _refusal(self, fault: dict[str, Any]) -> Unreachable:
-        """A fault in words: what Kaggle said, and how to mend it."""
+        """The error for a fault: Kaggle's reason, and how to mend it."""
         status, reason = fault.get("status"), scrub(fault["reason"])
         if fault["kind"] == "credentials" or status == 401:
             return Refused(refused(), 401)
@@ -160,7 +160,7 @@ class Kaggle:
         if status == 404:
             return Refused(f"Kaggle does not know {self.slug!r} (404: {reason}).{self._meant()}", status)
         if status == 429:
-            return Refused("Kaggle is asked too often (429) and did not relent. Try again in some minutes.", status)
+            return Refused(f"Kaggle is asked too often (429), also after {TRIES} tries. Try again in some minutes.", status)
         if status and status < 500:
             return Refused(f"Kaggle says no ({status}: {reason or 'no reason given'}).", status)
         if status:

@@ -1,4 +1,4 @@
-"""Attached: a run (and weights) as a dataset beside a kernel, and found again wherever Kaggle mounts it."""
+"""Bundle: a run (and weights) as a dataset beside a kernel, which the kernel finds wherever Kaggle mounts it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def lay_out(parts: Mapping[str, Path], folder: Path) -> str:
     content's, so that the kernel finds its files under whatever name the dataset is mounted.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    known = {}
+    manifest = {}
     for name, path in _sources(parts):
         flat = name.replace("/", "--")
         data = _portable(path) if path.name == "run.json" else path.read_bytes()
         files.write(folder / flat, data)
-        known[flat] = {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    identity = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
-    write_json(folder / MANIFEST, {"identity": identity, "files": known})
+        manifest[flat] = {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    identity = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+    write_json(folder / MANIFEST, {"identity": identity, "files": manifest})
     return identity
 
 
@@ -52,9 +52,9 @@ def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
         if path.is_file():
             yield f"{part}/{path.name}", path
             continue
-        folders = sorted(one for one in path.iterdir() if (one / "fold.json").exists())
+        folders = sorted(place for place in path.iterdir() if (place / "fold.json").exists())
         wanted = [path / name for name in OF_A_RUN] + [folder / name for folder in folders for name in OF_A_FOLD]
-        yield from ((f"{part}/{one.relative_to(path).as_posix()}", one) for one in wanted if one.exists())
+        yield from ((f"{part}/{file.relative_to(path).as_posix()}", file) for file in wanted if file.exists())
 
 
 def _portable(path: Path) -> bytes:

@@ -30,17 +30,17 @@ def api() -> Any:
     """The authenticated client. Raises what it raises: SystemExit without credentials, HTTPError for a bad token."""
     import kaggle
 
-    found = kaggle.api
-    if not found.config_values.get(found.CONFIG_NAME_AUTH_METHOD):  # 2.2 swallows why it is not
-        found.authenticate()
-    return found
+    client = kaggle.api
+    if not client.config_values.get(client.CONFIG_NAME_AUTH_METHOD):  # 2.2 swallows why it is not
+        client.authenticate()
+    return client
 
 
 @call
 def files(slug: str, page: str = "") -> dict[str, Any]:
     """A page of a competition's files, and the token of the next."""
     answer = api().competition_list_files(slug, page_token=page, page_size=PAGE)
-    named = [{"name": one.name, "size": one.total_bytes} for one in answer.files or []]
+    named = [{"name": file.name, "size": file.total_bytes} for file in answer.files or []]
     return {"files": named, "next": answer.next_page_token}
 
 
@@ -69,7 +69,7 @@ def link(slug: str, name: str | None) -> dict[str, Any]:
 def search(words: str) -> list[str]:
     """The slugs of competitions that Kaggle finds by these words."""
     answer = api().competitions_list(search=words)
-    return [str(one.ref).rstrip("/").rsplit("/", 1)[-1] for one in getattr(answer, "competitions", answer) or []]
+    return [str(entry.ref).rstrip("/").rsplit("/", 1)[-1] for entry in getattr(answer, "competitions", answer) or []]
 
 
 @call
@@ -100,24 +100,24 @@ def submissions(slug: str) -> list[dict[str, Any]]:
     answer = api().competition_submissions(slug, page_size=SUBMISSIONS)
     return [
         {
-            "ref": one.ref,
-            "date": one.date.isoformat() if one.date else None,
-            "message": one.description or "",
-            "file": one.file_name or "",
-            "status": getattr(one.status, "name", str(one.status)),
-            "public": one.public_score or None,
-            "private": one.private_score or None,
-            "reason": one.error_description or "",
+            "ref": entry.ref,
+            "date": entry.date.isoformat() if entry.date else None,
+            "message": entry.description or "",
+            "file": entry.file_name or "",
+            "status": getattr(entry.status, "name", str(entry.status)),
+            "public": entry.public_score or None,
+            "private": entry.private_score or None,
+            "reason": entry.error_description or "",
         }
-        for one in answer or []
+        for entry in answer or []
     ]
 
 
 @call
 def owner() -> str | None:
     """The name of the user that the credentials belong to."""
-    found = api()
-    return found.config_values.get(found.CONFIG_NAME_USER)
+    client = api()
+    return client.config_values.get(client.CONFIG_NAME_USER)
 
 
 @call
@@ -156,7 +156,7 @@ def output(kernel: str, page: str = "") -> dict[str, Any]:
     request.page_token = page
     with api().build_kaggle_client() as kaggle:
         answer = kaggle.kernels.kernels_api_client.list_kernel_session_output(request)
-    named = [{"name": one.file_name, "url": one.url} for one in answer.files or []]
+    named = [{"name": file.file_name, "url": file.url} for file in answer.files or []]
     return {"files": named, "log": answer.log or "", "next": answer.next_page_token}
 
 
@@ -182,7 +182,7 @@ def dataset(name: str) -> dict[str, Any]:
 def dataset_files(name: str, page: str = "") -> dict[str, Any]:
     """A page of the names of a dataset's files, and the token of the next."""
     answer = api().dataset_list_files(name, page_token=page or None, page_size=PAGE)
-    return {"files": [one.name for one in answer.dataset_files or []], "next": answer.next_page_token or ""}
+    return {"files": [file.name for file in answer.dataset_files or []], "next": answer.next_page_token or ""}
 
 
 @call
@@ -231,10 +231,10 @@ def fault(error: BaseException) -> dict[str, Any]:
 
 def _reason(response: Any) -> str:
     try:
-        said = response.json().get("message")
+        message = response.json().get("message")
     except (ValueError, AttributeError, RuntimeError):  # no JSON; a body that was not kept
-        said = None
-    return str(said or response.reason or "")
+        message = None
+    return str(message or response.reason or "")
 
 
 def _wait(response: Any) -> float | None:

@@ -163,10 +163,11 @@ def _safe(name: str | None, url: str, slug: str) -> str:
     return f"{name}.zip" if last == f"{parts[-1]}.zip" else name
 
 
-def _there(folder: Path, one: dict[str, Any]) -> Path | None:
-    """The file, if it is there whole: as long as listed, or packed (its own checksums tell then)."""
-    path, packed = folder / _safe(one["name"], "", ""), folder / f"{_safe(one['name'], '', '')}.zip"
-    if path.is_file() and (not one["size"] or path.stat().st_size == one["size"]):
+def _there(folder: Path, listed: dict[str, Any]) -> Path | None:
+    """The file, if it is there whole: as long as listed, or packed (then its own checksums show it)."""
+    name = _safe(listed["name"], "", "")
+    path, packed = folder / name, folder / f"{name}.zip"
+    if path.is_file() and (not listed["size"] or path.stat().st_size == listed["size"]):
         return path
     if packed.is_file():
         with suppress(BadData):
@@ -176,7 +177,7 @@ def _there(folder: Path, one: dict[str, Any]) -> Path | None:
 
 
 def _need_room(folder: Path, size: int) -> None:
-    place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(place).free
     if size + SPARE > free:
         raise DiskError(

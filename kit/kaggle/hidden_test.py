@@ -1,18 +1,15 @@
-"""Hidden: a larger test set in another order with other ids, made of the known one, as a code competition's rerun mounts."""
+"""Hidden test set: larger, in another order and with other ids, made of the known one, as a code competition's rerun mounts."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from kit.competition import Competition
 from kit.errors import Usage
 from kit.storage import files, frames
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GROWTH = 1.5
 
@@ -23,8 +20,6 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
     Each known row is there once, and a part of them a second time. Raises Usage for a competition that reads its test
     set in a way of its own.
     """
-    import pandas as pd
-
     if facts.read_test:
         raise Usage(f"{facts.slug}: reads its test set in its own way; a hidden one cannot be made up.")
     rng = np.random.default_rng(seed)
@@ -34,7 +29,7 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
     old = list(sample.index[rows])
     numbered = bool(facts.test) and facts.id not in _header(facts, root)
     new = [str(i + 1) for i in range(count)] if numbered else _other_ids(old)
-    known = pd.Series(old, index=pd.Index(new, name=facts.id))
+    originals = pd.Series(old, index=pd.Index(new, name=facts.id))
     out.mkdir(parents=True)
     hidden_sample = sample.iloc[rows].reset_index(drop=True)
     hidden_sample.insert(0, facts.id, new)
@@ -43,14 +38,14 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
     if facts.test:
         table = _table(facts, root)
         ids = [str(i + 1) for i in range(len(table))] if numbered else list(table[facts.id])
-        place = {one: i for i, one in enumerate(ids)}
-        cells = table.iloc[[place[one] for one in old]].reset_index(drop=True)
+        row_of = {name: row for row, name in enumerate(ids)}
+        cells = table.iloc[[row_of[name] for name in old]].reset_index(drop=True)
         if not numbered:
             cells[facts.id] = new
         files.write(out / facts.test, facts.inputs.csv_text(cells))
-    facts.inputs.lay_out_again(root, out, known, cells)
+    facts.inputs.lay_out_again(root, out, originals, cells)
     _link_others(facts, root, out)
-    return known
+    return originals
 
 
 def _link_others(facts: Competition, root: Path, out: Path) -> None:
@@ -73,7 +68,7 @@ def _table(facts: Competition, root: Path) -> pd.DataFrame:
 
 def _other_ids(old: list[str]) -> list[str]:
     """As many ids that look like the old ones and are none of them."""
-    if all(one.isascii() and one.isdigit() for one in old):
-        first = max(int(one) for one in old) + 1
+    if all(name.isascii() and name.isdigit() for name in old):
+        first = max(map(int, old)) + 1
         return [str(first + i) for i in range(len(old))]
-    return [f"hidden{i:06d}{Path(one).suffix}" for i, one in enumerate(old)]
+    return [f"hidden{i:06d}{Path(name).suffix}" for i, name in enumerate(old)]

@@ -43,6 +43,12 @@ class Showing:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def text(self) -> str:
+        """A line with what was measured, and a line for each fault and note."""
+        sign = "✗" if self.faults else "✓"
+        first = f"{sign} {self.about}: {self.rows:,} rows, {clock(self.seconds)}, {self.memory / 1e9:.1f} GB"
+        return first + "".join(f"\n    {line}" for line in (*self.faults, *self.notes))
+
 
 def rehearse(
     name: str,
@@ -61,12 +67,12 @@ def rehearse(
     built = kernel.Built(folder or kernel.folder_of(name))
     settings = built.settings
     root = adapter.competition.find(data or _data_of(settings))
-    stage = Stage(built, adapter, python, _local(settings))
-    done = [stage.show(layout, root) for layout in layouts]
+    rehearsal = Rehearsal(built, adapter, python, _local(settings))
+    done = [rehearsal.show(layout, root) for layout in layouts]
     if rerun or adapter.competition.code:
         with tempfile.TemporaryDirectory(prefix="kit-hidden-") as place:
             originals = hidden_test.lay_out(adapter.competition, root, Path(place) / "data")
-            done.append(stage.show(layouts[-1], Path(place) / "data", originals))
+            done.append(rehearsal.show(layouts[-1], Path(place) / "data", originals))
     return done
 
 
@@ -83,8 +89,8 @@ def _local(settings: dict[str, Any]) -> Run | None:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What every showing of a kernel shares."""
+class Rehearsal:
+    """A built kernel, and what all of its showings share: the adapter, the Python that runs it, the run to compare with."""
 
     built: kernel.Built
     adapter: competitions.Adapter
@@ -188,21 +194,15 @@ def _apart_by(answers: pd.DataFrame, expected: pd.DataFrame) -> float:
 def verdict(showings: list[Showing], code: bool, asked: int = 0) -> list[str]:
     """What was measured, and what Kaggle's limits allow by it. `asked`: rows that the hidden test set may have."""
     hours = HOURS_CODE if code else HOURS
-    lines = []
-    for one in showings:
-        lines.append(
-            f"{'✗' if one.faults else '✓'} {one.about}: {one.rows:,} rows, {clock(one.seconds)}, {one.memory / 1e9:.1f} GB"
-            + "".join(f"\n    {fault}" for fault in one.faults)
-            + "".join(f"\n    {note}" for note in one.notes)
-        )
-    slowest = max(one.seconds for one in showings)
-    most = max(one.memory for one in showings)
+    lines = [showing.text() for showing in showings]
+    slowest = max(showing.seconds for showing in showings)
+    most = max(showing.memory for showing in showings)
     shares = slowest / 3600 / hours, most / MEMORY
     lines.append(
         f"of Kaggle's limits: {shares[0]:.1%} of {hours:.0f} h, {shares[1]:.1%} of {MEMORY / 1e9:.0f} GB"
         " (this machine's speed, not Kaggle's 4 cores and 2 T4)"
     )
-    small, large = min(showings, key=lambda one: one.rows), max(showings, key=lambda one: one.rows)
+    small, large = min(showings, key=lambda showing: showing.rows), max(showings, key=lambda showing: showing.rows)
     if large.rows > small.rows and large.seconds > small.seconds:
         each = (large.seconds - small.seconds) / (large.rows - small.rows)
         lines.append(f"{1000 * each:.2f} ms a row more: {hours:.0f} h are enough for about {hours * 3600 / each:,.0f} rows")
