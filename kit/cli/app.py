@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 import kit
-from kit.cli import commands, kaggle_commands
-from kit.config import KNOBS, flag, switch
+from kit.cli import commands, kaggle_commands, knob_flags
+from kit.cli.knob_flags import Shown
 from kit.errors import KitError, Usage, did_you_mean
 
 Command = Callable[[argparse.Namespace], int]
@@ -57,7 +57,7 @@ def _fail(message: str, code: int, argv: list[str]) -> int:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments; raises Usage for an unknown flag or command."""
-    parser = _parser()
+    parser = _parser(knob_flags.shown(argv))
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = [flag for flag in _flags(parser, arguments.command) if flag.startswith("--")]
@@ -70,7 +70,7 @@ def _flags(parser: Parser, command: str) -> list[str]:
     return [flag for action in subparsers.choices[command]._actions for flag in action.option_strings]
 
 
-def _parser() -> Parser:
+def _parser(knobs: Shown) -> Parser:
     parser = Parser(
         prog="kit", description="From a competition's files to an honest score and a submission.", allow_abbrev=False
     )
@@ -84,19 +84,9 @@ def _parser() -> Parser:
     def add(name: str, help: str) -> argparse.ArgumentParser:
         return subparsers.add_parser(name, help=help, description=help, parents=[common], allow_abbrev=False)
 
-    commands.add(add, _add_knobs)
-    kaggle_commands.add(add, _add_knobs)
+    commands.add(add, knobs)
+    kaggle_commands.add(add)
     return parser
-
-
-def _add_knobs(command: argparse.ArgumentParser, names: Iterable[str] = KNOBS) -> None:
-    knobs = command.add_argument_group("knobs (the environment's KIT_EPOCHS and so on set them too)")
-    for one in (KNOBS[name] for name in names):
-        choices = one.metadata["choices"]
-        shown = f"{one.metadata['help']}{' (' + ', '.join(choices) + ')' if choices else ''}; default {one.default}"
-        flags = [flag(one.name), "--label"] if one.name == "target" else [flag(one.name)]
-        bare: dict[str, Any] = {"nargs": "?", "const": "1"} if switch(one) else {}
-        knobs.add_argument(*flags, dest=one.name, default=argparse.SUPPRESS, metavar="…", help=shown, **bare)
 
 
 def _version() -> str:

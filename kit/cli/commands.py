@@ -16,8 +16,9 @@ from typing import Any
 
 import kit
 from kit import resources
-from kit.cli import doctor
-from kit.config import KNOBS, flag, time_limit
+from kit.cli import doctor, knob_flags
+from kit.cli.knob_flags import Shown
+from kit.config import flag, time_limit
 from kit.console import table
 from kit.errors import BadData, Usage
 from kit.reporting.summary import summary
@@ -26,23 +27,23 @@ from kit.storage.run_folder import Run
 Adder = Callable[[str, str], argparse.ArgumentParser]
 
 
-def add(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+def add(add_command: Adder, knobs: Shown) -> None:
     """Describe the commands to the parser."""
     add_command("list", "the competitions: what they are and where their data was found")
-    _add_run(add_command, add_knobs)
-    _add_tune(add_command, add_knobs)
+    _add_run(add_command, knobs)
+    _add_tune(add_command, knobs)
     _add_predict(add_command)
     _add_blend(add_command)
     validate = add_command("validate", "every fault of a submission file, with row and id")
     validate.add_argument("name", metavar="NAME")
     validate.add_argument("file", metavar="FILE")
     validate.add_argument("--data", help="the folder with the competition's files")
-    add_knobs(validate, ("text", "target"))
+    knob_flags.add_some(validate, ("text", "target"))
     check = add_command("check", "an adapter against its own facts, and an audit of its data")
     check.add_argument("name", metavar="NAME")
     check.add_argument("--data", help="the folder with the competition's files")
     check.add_argument("--preset", default="fast", help="fast (default) or best")
-    add_knobs(check)
+    knob_flags.add(check, knobs)
     new = add_command("new", "a first adapter for a competition, inferred from its files")
     new.add_argument("name", metavar="NAME", help="what to call it: competitions/NAME.py")
     new.add_argument("--from", dest="folder", required=True, metavar="DIR", help="the folder with the competition's files")
@@ -60,7 +61,7 @@ def add(add_command: Adder, add_knobs: Callable[..., None]) -> None:
     add_command("doctor", "what this machine offers and what is missing")
 
 
-def _add_run(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+def _add_run(add_command: Adder, knobs: Shown) -> None:
     run = add_command("run", "read, train all folds, score, predict, write the submission; the same command resumes")
     run.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
     run.add_argument("--data", help="the folder with the competition's files")
@@ -69,10 +70,10 @@ def _add_run(add_command: Adder, add_knobs: Callable[..., None]) -> None:
     run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
     run.add_argument("--fresh", action="store_true", help="start over")
     run.add_argument("--preset", default="fast", help="fast (default) or best")
-    add_knobs(run)
+    knob_flags.add(run, knobs)
 
 
-def _add_tune(add_command: Adder, add_knobs: Callable[..., None]) -> None:
+def _add_tune(add_command: Adder, knobs: Shown) -> None:
     tune = add_command("tune", "try values of some knobs on one fold, and weigh the best on another; the same command resumes")
     tune.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
     tune.add_argument("--data", help="the folder with the competition's files")
@@ -90,7 +91,7 @@ def _add_tune(add_command: Adder, add_knobs: Callable[..., None]) -> None:
     tune.add_argument("--out", help="the tuning's folder (default: runs/NAME/RUN)")
     tune.add_argument("--fresh", action="store_true", help="start over")
     tune.add_argument("--preset", default="fast", help="fast (default) or best")
-    add_knobs(tune)
+    knob_flags.add(tune, knobs)
 
 
 def _add_predict(add_command: Adder) -> None:
@@ -137,7 +138,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    knobs = knob_flags.given(arguments)
     only = _numbers(arguments.only_fold)
     run = kit.run(
         arguments.name, arguments.data, arguments.preset, run_name=arguments.run_name, out=arguments.out, only_fold=only,
@@ -151,7 +152,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     from kit.pipeline import tuning
     from kit.pipeline.plan import planned
 
-    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    knobs = knob_flags.given(arguments)
     plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
     target = Run(plan.folder(arguments.run_name, arguments.out, "tune-"))
     found = tuning.tune(
@@ -227,7 +228,7 @@ def _blend(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    knobs = knob_flags.given(arguments)
     faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
     if arguments.json:
         print(json.dumps(faults))
@@ -243,7 +244,7 @@ def _check(arguments: argparse.Namespace) -> int:
         from kit.reporting import data_audit
 
     adapter = competitions.load(arguments.name)
-    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    knobs = knob_flags.given(arguments)
     config, _ = configs.resolve(adapter.preset(arguments.preset, configs.given(knobs)), arguments.preset, knobs)
     adapter = adapter.shaped(config)
     results = list(adapter_check.adapter(adapter))

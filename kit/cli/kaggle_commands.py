@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kit.config import KNOBS, time_limit
+from kit.cli import knob_flags
+from kit.config import time_limit
 from kit.console import say, table
 from kit.errors import Usage, did_you_mean
 from kit.storage import run_folder
@@ -21,7 +22,7 @@ from kit.storage import run_folder
 Adder = Callable[[str, str], argparse.ArgumentParser]
 
 
-def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]) -> None:
+def add(add_command: Adder) -> None:
     """Describe the commands to the parser."""
     download = add_command("download", "fetch a competition's files from Kaggle; the same command resumes")
     download.add_argument("name", metavar="NAME", help="a competition (`kit list`) or its slug on Kaggle")
@@ -37,7 +38,7 @@ def add(add_command: Adder, add_knobs: Callable[[argparse.ArgumentParser], None]
     ledger = add_command("ledger", "every run and submission: CV beside the leaderboard, as a table and a picture")
     ledger.add_argument("name", metavar="NAME", nargs="?", help="one competition (default: all)")
     kernel = _add_kernel(add_command)
-    add_knobs(kernel)
+    knob_flags.add(kernel, knob_flags.ALL)
     for one in (download, submit, kernel):
         one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
 
@@ -177,7 +178,7 @@ def kernel(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from kit.kaggle import kernel
 
-    knobs = {name: value for name, value in vars(arguments).items() if name in KNOBS}
+    knobs = knob_flags.given(arguments)
     views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
     limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
     built = kernel.build(

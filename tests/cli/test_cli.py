@@ -301,3 +301,39 @@ def test_a_hand_edited_script_does_the_same(
     assert "360 rows" in capsys.readouterr().out
     made = frames.read_csv(path.read_bytes(), "made")
     assert list(made.columns) == ["ImageId", "Label"] and len(made) == 360
+
+
+@pytest.mark.parametrize(
+    ("words", "shown", "hidden"),
+    [
+        (["rowsum"], ["--width", "--lr", "--folds"], ["--trees", "--augment", "--ngrams"]),
+        (["rowsum", "--model", "boosting"], ["--trees", "--folds"], ["--lr", "--width"]),
+        (["imdb"], ["--ngrams", "--vectors"], ["--epochs", "--size"]),
+        ([], ["--trees", "--ngrams", "--augment", "--lr", "--tokens"], []),
+        (["nowhere"], ["--trees", "--lr"], []),
+    ],
+)
+def test_help_shows_the_knobs_that_the_chosen_model_heeds(
+    words: list[str], shown: list[str], hidden: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", *words, "--help"])
+    told = capsys.readouterr().out
+    options = told[told.index("options:") :]
+    assert all(f"  {flag} " in options for flag in shown)
+    assert not any(f"  {flag} " in options for flag in hidden)
+    assert ("are not shown" in " ".join(told.split())) == bool(hidden)
+
+
+def test_a_knob_of_an_adapters_own_is_a_flag_in_help_and_on_the_command_line(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own.py").write_text(f"import kit\n{DIGITS}\nknobs = {{'alpha': kit.knob(0.25, 'what it does', low=0)}}\n")
+    with pytest.raises(SystemExit):
+        main(["run", "own.py", "--help"])
+    told = capsys.readouterr().out
+    assert "This adapter's own:\n  --alpha …" in told and "what it does; here 0.25" in " ".join(told.split())
+    assert main(["run", "own.py", "--data", str(digits), "--alpha", "-1"]) == 2
+    assert "--alpha -1.0: the value must be at least 0" in capsys.readouterr().err
+    assert main(["run", "own.py", "--data", str(digits), "--alhpa", "1"]) == 2
+    assert "Did you mean '--alpha'" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def test_a_fit_ends_in_its_time_and_predicts_soundly(model: str, tmp_path: Path,
     monkeypatch.setattr(Incidence, "times", slow)
     began = time.monotonic()
     run = fitted(model, tmp_path, time_budget=4)
-    assert 1.5 < time.monotonic() - began < 8  # undisturbed they would take minutes
+    assert 1.0 < time.monotonic() - began < 8  # undisturbed they would take minutes
     shape = {key: value for key, value in ENDLESS[model].items() if key in ("text", "target")}
     assert run.complete and not validation.validate("csv", run.submission, run.info["root"], shape)
     assert all(0 < one < 1 for one in epochs(run)), epochs(run)
