@@ -1,0 +1,158 @@
+"""The documentation: short, without dead links, with commands, flags and scripts that exist and Python that runs."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kit
+from kit.cli import app
+from kit.competition import load
+from kit.competition.synthetic import fabricate
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+MOST_LINES, MOST_CHARACTERS = 150, 120
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN = "# not run: "
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The fenced blocks of a page: their language and their text."""
+    return FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def code(page: Path) -> Iterator[str]:
+    """The lines of fenced blocks that are not Python, and the code in the prose.
+
+    A command that is shown with the error it ends in is left out.
+    """
+    for language, text in blocks(page):
+        if language != "python":
+            lines = text.replace("\\\n", " ").splitlines()
+            for line, answer in zip(lines, [*lines[1:], ""], strict=True):
+                if not answer.startswith("kit: unknown"):
+                    yield line.split(" # ")[0].removeprefix("$ ")
+    yield from (span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", prose(page)))
+
+
+def flags() -> dict[str, set[str]]:
+    """The flags of each command."""
+    parser = app._parser()
+    return {command: set(app._flags(parser, command)) for command in app.COMMANDS}
+
+
+def wrong_flags(text: str, known: dict[str, set[str]]) -> set[str]:
+    """The commands and flags in a piece of code that the kit (or the script that it names) does not have."""
+    words = text.split()
+    script = re.search(r"\bscripts/[\w/.]+\.(py|sh)\b", text)
+    if script:
+        path = ROOT / script[0]
+        source = path.read_text(encoding="utf-8") if path.is_file() else ""
+        knobs = known["run"]  # some scripts hand the knobs of `kit run` on
+        return {flag for flag in FLAG.findall(text) if flag not in source and flag not in knobs} if source else {script[0]}
+    if len(words) > 1 and words[0] in ("kit", ".venv/bin/kit"):
+        if words[1].startswith("-"):
+            return set(FLAG.findall(text)) - {"--help", "--version"}
+        return set(FLAG.findall(text)) - known[words[1]] if words[1] in known else {words[1]}
+    return set(FLAG.findall(text)) - set().union(*known.values()) if text.startswith("--") else set()
+
+
+def python_blocks(adapters: bool) -> list[object]:
+    """The Python blocks of all pages that are to be executed: those that are an adapter's file, or the others."""
+    texts = [(page, text) for page in PAGES for language, text in blocks(page) if language == "python"]
+    run = [(page, text) for page, text in texts if not text.startswith(NOT_RUN) and ("competition = " in text) == adapters]
+    return [pytest.param(text, id=f"{page.name}-{index}") for index, (page, text) in enumerate(run)]
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < MOST_LINES
+
+
+def test_a_cell_of_the_benchmarks_is_short() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    cells = [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.strip("|").split("|")]
+    assert len(cells) > 100
+    assert [cell for cell in cells if len(cell) > MOST_CHARACTERS] == []
+
+
+def test_the_index_links_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {name for name in pages if f"]({name})" not in index} == set()
+
+
+@every_page
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            dead.append(link)
+    assert dead == []
+
+
+@every_page
+def test_commands_flags_and_scripts_exist(page: Path) -> None:
+    known = flags()
+    assert {text: wrong for text in code(page) if (wrong := wrong_flags(text, known))} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("kit run digits --epochs 3", set()),
+        ("kit rum digits", {"rum"}),
+        ("kit report RUN --epochs 3", {"--epochs"}),
+        ("--epoch", {"--epoch"}),
+        ("python scripts/no.py", {"scripts/no.py"}),
+        ("python scripts/bench/tables.py --tusk x", {"--tusk"}),
+    ],
+)
+def test_a_wrong_command_flag_or_script_is_noticed(text: str, wrong: set[str]) -> None:
+    assert wrong_flags(text, flags()) == wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", python_blocks(adapters=True))
+def test_an_adapter_in_the_documentation_is_checked_and_trains(text: str, tmp_path: Path) -> None:
+    (tmp_path / "competitions").mkdir()
+    (tmp_path / "competitions" / "documented.py").write_text(text, encoding="utf-8")
+    assert app.main(["check", "documented"]) == 0
+    fabricate(load("documented").competition, tmp_path / "data", train=24, test=10)
+    run = kit.run("documented", "data", quiet=True, folds=2, epochs=1, batch=8, width=4, workers=0)
+    assert not kit.validate("documented", run.submission, "data")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", python_blocks(adapters=False))
+def test_other_python_in_the_documentation_runs(text: str, small_run: kit.Run, digits: Path, tmp_path: Path) -> None:
+    """In a process of its own: a stock Trainer warns (no validation loop, few workers), and warnings are errors here."""
+    shutil.copytree(small_run.path, tmp_path / "runs" / "digits" / "fast")
+    shutil.copytree(digits, tmp_path / "data" / "digits")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_python_block_that_is_not_run_says_why() -> None:
+    reasons = [text.splitlines()[0] for page in PAGES for language, text in blocks(page) if language == "python"]
+    assert all(len(line) > len(NOT_RUN) for line in reasons if line.startswith("# not run"))
+    assert (len(python_blocks(adapters=True)), len(python_blocks(adapters=False))) >= (8, 3)
