@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with fold, epoch, speed and time left on a terminal, plain lines elsewhere."""
+"""Progress on stderr: on a terminal a bar with fold, epoch, speed and time left, elsewhere plain lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REFRESH = 0.2  # seconds between refreshes of the bar: each costs as much as a s
 
 
 class Progress:
-    """Follows a whole run: `total` training rows over all folds and epochs (0: not known yet, see `expect`)."""
+    """The progress of a whole run: `total` is the training rows of all folds and epochs; 0 until `expect` sets it."""
 
     def __init__(self, total: int = 0, quiet: bool = False):
         self.quiet, self.total, self.done = quiet, total, 0
@@ -24,7 +24,7 @@ class Progress:
             self.expect(total)
 
     def expect(self, total: int) -> None:
-        """So many rows are to be trained: the bar appears."""
+        """Set the number of training rows of all folds and epochs, and show the bar."""
         self.close()
         self.total = total
         self.began = self.last = time.monotonic()
@@ -34,12 +34,12 @@ class Progress:
             self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=False, bar_format=BAR)
 
     def fold(self, label: str, skipped: int = 0) -> None:
-        """A fold begins; `skipped` rows of it were trained before (a resumed run)."""
+        """A fold begins; `skipped` of its rows were trained before the run was resumed."""
         self.label = label
         self._count(skipped)
 
     def skip(self, rows: int) -> None:
-        """These rows will not be trained: a fold ended early."""
+        """Leave these rows out of the count, as a fold ended early."""
         self._count(rows)
 
     def batch(self, rows: int, epoch: int, epochs: int) -> None:
@@ -61,7 +61,7 @@ class Progress:
             say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
 
     def say(self, text: str) -> None:
-        """A line that does not disturb the bar."""
+        """Print a line on stderr without breaking the bar."""
         if self.quiet:
             return
         if self.bar is not None:
@@ -82,13 +82,13 @@ class Progress:
 
 
 class Waiting:
-    """Says what is waited for: a spinner with the time on a terminal, a line at each change elsewhere."""
+    """Shows what the command waits for: on a terminal a spinner with the time, elsewhere a line at each change."""
 
     def __init__(self, quiet: bool = False):
         self.quiet, self.began, self.said = quiet, time.monotonic(), ""
 
     def wait(self, text: str, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Wait for this number of seconds and show the text."""
         until = time.monotonic() + seconds
         turning = not self.quiet and sys.stderr.isatty()
         if not self.quiet and not turning and text != self.said:
@@ -104,7 +104,7 @@ class Waiting:
 
 
 def say(text: str) -> None:
-    """A line on stderr, where everything but results goes."""
+    """Print a line on stderr. Only results go to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 

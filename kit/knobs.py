@@ -91,7 +91,7 @@ class TrainingKnobs:
         parse=auto_or(int),
     )
     lr: float = knob(4e-3, "peak learning rate; auto: choose it by a range test", low=0, parse=auto_or(float))
-    optimizer: str = knob("adamw", "optimizer", ("adamw", "sgd", "muon"))
+    optimizer: str = knob("adamw", "algorithm of the optimizer", ("adamw", "sgd", "muon"))
     schedule: str = knob("one-cycle", "learning rate schedule", SCHEDULES)
     warmup: float = knob(0.25, "fraction of the schedule in which the learning rate rises", low=0, high=1)
     weight_decay: float = knob(0.05, "weight decay, for weights with two or more dimensions only", low=0)
@@ -192,7 +192,7 @@ class MachineKnobs:
         50.0, "largest size in gigabytes of the decoded images kept on disk; larger data is decoded again in each epoch", low=0
     )
     snapshot: float = knob(15.0, "seconds between snapshots; a killed run resumes from the last snapshot", low=0)
-    trainer: str = knob("", "what the kit has no knob for, handed to Lightning's Trainer: KEY=VALUE, several with commas")
+    trainer: str = knob("", "options of Lightning's Trainer that have no knob: KEY=VALUE (several separated by commas)")
     profile: int = knob(0, "1: print where the training time was spent", low=0, high=1)
     logger: str = knob(
         "", "services that also receive the metrics of each epoch: tensorboard, mlflow, wandb, comet (separated by commas)"

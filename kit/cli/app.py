@@ -1,4 +1,4 @@
-"""The command line: parse, call a command, say in a few lines what went wrong. Results on stdout, all else on stderr."""
+"""The command line: parse, call a command, report errors in a few lines. Results go to stdout, all else to stderr."""
 
 from __future__ import annotations
 
@@ -37,14 +37,18 @@ def main(argv: list[str] | None = None) -> int:
     except KitError as fault:
         return _fail(str(fault), fault.code, argv)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on from what is saved.", 130, argv)
+        return _fail("interrupted. The same command continues from the last saved state.", 130, argv)
     except BrokenPipeError:  # `kit list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        return _fail("out of memory. Use a smaller --batch or --size, or --limit for a trial.", 1, argv)
+        return _fail("out of memory. Use a smaller --batch or --size, or --limit for a trial run.", 1, argv)
     except Exception as fault:
-        return _fail(f"a fault in the kit: {type(fault).__name__}: {fault}\n--debug shows where; please report it.", 1, argv)
+        return _fail(
+            f"this is an error in the kit: {type(fault).__name__}: {fault}\nPlease report it. --debug shows the traceback.",
+            1,
+            argv,
+        )
 
 
 def _fail(message: str, code: int, argv: list[str]) -> int:
@@ -72,17 +76,21 @@ def _flags(parser: Parser, command: str) -> list[str]:
 
 def _parser(knobs: Shown) -> Parser:
     parser = Parser(
-        prog="kit", description="From a competition's files to an honest score and a submission.", allow_abbrev=False
+        prog="kit",
+        description="Train a baseline on a Kaggle competition, score it out of fold, and write a submission.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     common = Parser(add_help=False)
-    common.add_argument("--quiet", action="store_true", help="no progress")
-    common.add_argument("--json", action="store_true", help="the result as JSON")
-    common.add_argument("--debug", action="store_true", help="tracebacks")
+    common.add_argument("--quiet", action="store_true", help="do not print progress")
+    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    common.add_argument("--debug", action="store_true", help="print the traceback of an error")
 
     def add(name: str, help: str) -> argparse.ArgumentParser:
-        return subparsers.add_parser(name, help=help, description=help, parents=[common], allow_abbrev=False)
+        return subparsers.add_parser(
+            name, help=help, description=f"{help[0].upper()}{help[1:]}.", parents=[common], allow_abbrev=False
+        )
 
     commands.add(add, knobs)
     kaggle_commands.add(add)

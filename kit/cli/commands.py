@@ -29,92 +29,111 @@ Adder = Callable[[str, str], argparse.ArgumentParser]
 
 def add(add_command: Adder, knobs: Shown) -> None:
     """Describe the commands to the parser."""
-    add_command("list", "the competitions: what they are and where their data was found")
+    add_command("list", "list the competitions, and where their data was found")
     _add_run(add_command, knobs)
     _add_tune(add_command, knobs)
     _add_predict(add_command)
     _add_blend(add_command)
-    validate = add_command("validate", "every fault of a submission file, with row and id")
-    validate.add_argument("name", metavar="NAME")
-    validate.add_argument("file", metavar="FILE")
-    validate.add_argument("--data", help="the folder with the competition's files")
+    validate = add_command("validate", "list all errors of a submission file, with line and id")
+    validate.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
+    validate.add_argument("file", metavar="FILE", help="submission file to check")
+    validate.add_argument("--data", help="folder with the competition's files")
     knob_flags.add_some(validate, ("text", "target"))
-    check = add_command("check", "an adapter against its own facts, and an audit of its data")
-    check.add_argument("name", metavar="NAME")
-    check.add_argument("--data", help="the folder with the competition's files")
-    check.add_argument("--preset", default="fast", help="fast (default) or best")
+    check = add_command("check", "test an adapter against its own facts, and audit its data")
+    check.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
+    check.add_argument("--data", help="folder with the competition's files")
+    check.add_argument("--preset", default="fast", help="preset of the adapter: fast (default) or best")
     knob_flags.add(check, knobs)
-    new = add_command("new", "a first adapter for a competition, inferred from its files")
-    new.add_argument("name", metavar="NAME", help="what to call it: competitions/NAME.py")
-    new.add_argument("--from", dest="folder", required=True, metavar="DIR", help="the folder with the competition's files")
-    new.add_argument("--target", default="", metavar="COLUMN", help="the column of answers, where the sample does not tell")
-    export = add_command(
-        "export", "a complete run's models as one file that others load, tried on real rows, with a model card"
+    new = add_command("new", "write a first adapter for a competition from its files")
+    new.add_argument("name", metavar="NAME", help="name of the adapter; the file is competitions/NAME.py")
+    new.add_argument("--from", dest="folder", required=True, metavar="DIR", help="folder with the competition's files")
+    new.add_argument(
+        "--target", default="", metavar="COLUMN", help="column of the answers, if the sample submission does not show it"
     )
-    export.add_argument("run", metavar="RUN", help="a run's folder")
-    export.add_argument("--format", default="onnx", metavar="…", help="onnx (default), torchscript, torch-export, safetensors")
-    export.add_argument("--data", help="the folder with its data, if it moved (for the rows that are compared)")
-    export.add_argument("--out", help="where to write (default: RUN/export)")
-    report = add_command("report", "a run as one HTML page: scores, curves, mistakes, calibration, worst rows, times")
-    report.add_argument("run", metavar="RUN", help="a run's folder")
-    report.add_argument("--data", help="the folder with its data, if it moved (for the worst rows' pictures or texts)")
-    add_command("doctor", "what this machine offers and what is missing")
+    export = add_command(
+        "export", "write the models of a complete run as one file, compare it with the run on real rows, and describe it"
+    )
+    export.add_argument("run", metavar="RUN", help="folder of a run")
+    export.add_argument(
+        "--format", default="onnx", metavar="…", help="file format: onnx (default), torchscript, torch-export or safetensors"
+    )
+    export.add_argument("--data", help="folder with the data of the run, if it was moved; its rows are used for the comparison")
+    export.add_argument("--out", help="folder to write to (default: RUN/export)")
+    report = add_command(
+        "report", "write an HTML page on a run: scores, learning curves, confusion matrix, calibration, largest errors, times"
+    )
+    report.add_argument("run", metavar="RUN", help="folder of a run")
+    report.add_argument("--data", help="folder with the data of the run, if it was moved; the page shows its images or texts")
+    add_command("doctor", "show what this machine offers and what is missing")
 
 
 def _add_run(add_command: Adder, knobs: Shown) -> None:
-    run = add_command("run", "read, train all folds, score, predict, write the submission; the same command resumes")
-    run.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
-    run.add_argument("--data", help="the folder with the competition's files")
-    run.add_argument("--name", dest="run_name", metavar="RUN", help="name of the run (default: preset and changed knobs)")
-    run.add_argument("--out", help="the run's folder (default: runs/NAME/RUN)")
-    run.add_argument("--only-fold", metavar="N,N", help="train these folds only (from 0)")
-    run.add_argument("--fresh", action="store_true", help="start over")
-    run.add_argument("--preset", default="fast", help="fast (default) or best")
+    run = add_command("run", "train all folds, score, predict the test set and write the submission; the same command resumes")
+    run.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
+    run.add_argument("--data", help="folder with the competition's files")
+    run.add_argument(
+        "--name", dest="run_name", metavar="RUN", help="name of the run (default: the preset and the changed knobs)"
+    )
+    run.add_argument("--out", help="folder of the run (default: runs/NAME/RUN)")
+    run.add_argument("--only-fold", metavar="N,N", help="train only these folds; the first fold is 0")
+    run.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
+    run.add_argument("--preset", default="fast", help="preset of the adapter: fast (default) or best")
     knob_flags.add(run, knobs)
 
 
 def _add_tune(add_command: Adder, knobs: Shown) -> None:
-    tune = add_command("tune", "try values of some knobs on one fold, and weigh the best on another; the same command resumes")
-    tune.add_argument("name", metavar="NAME", help="a competition (`kit list`) or an adapter's file")
-    tune.add_argument("--data", help="the folder with the competition's files")
-    tune.add_argument("--trials", type=int, default=20, help="fits, the preset's the first (default: 20)")
+    tune = add_command(
+        "tune", "try values of some knobs on one fold, and test the best on another fold; the same command resumes"
+    )
+    tune.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
+    tune.add_argument("--data", help="folder with the competition's files")
+    tune.add_argument("--trials", type=int, default=20, help="number of trials; the first is the preset itself (default: 20)")
     tune.add_argument(
         "--knobs",
         dest="tuned",
         default="",
         metavar="KNOBS",
-        help="which: lr,dropout=0:0.5,augment=light|heavy (default: by model)",
+        help="knobs and their ranges, such as lr,dropout=0:0.5,augment=light|heavy (default: the usual ones of the model)",
     )
     tune.add_argument(
-        "--name", dest="run_name", metavar="RUN", help="name of the tuning (default: tune-, preset, changed knobs)"
+        "--name", dest="run_name", metavar="RUN", help="name of the search (default: tune-, the preset and the changed knobs)"
     )
-    tune.add_argument("--out", help="the tuning's folder (default: runs/NAME/RUN)")
-    tune.add_argument("--fresh", action="store_true", help="start over")
-    tune.add_argument("--preset", default="fast", help="fast (default) or best")
+    tune.add_argument("--out", help="folder of the search (default: runs/NAME/RUN)")
+    tune.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
+    tune.add_argument("--preset", default="fast", help="preset of the adapter: fast (default) or best")
     knob_flags.add(tune, knobs)
 
 
 def _add_predict(add_command: Adder) -> None:
-    predict = add_command("predict", "predict a test set by a complete run's checkpoints")
-    predict.add_argument("run", metavar="RUN", help="a run's folder")
-    predict.add_argument("--data", help="the folder with the test set (default: the run's)")
-    predict.add_argument("--views", type=int, help="views to average (default: the run's)")
-    predict.add_argument("--time-budget", metavar="TIME", help="be done in 20m, say, by the folds and views that fit")
-    predict.add_argument("--out", help="where to write (default: RUN/predict)")
-    predict.add_argument("--text", action="append", metavar="…", help="a text to predict instead; may be given again")
+    predict = add_command("predict", "predict a test set with the models of a complete run")
+    predict.add_argument("run", metavar="RUN", help="folder of a run")
+    predict.add_argument("--data", help="folder with the test set (default: the data of the run)")
+    predict.add_argument("--views", type=int, help="number of views to average (default: as in the run)")
+    predict.add_argument(
+        "--time-budget", metavar="TIME", help="time limit, such as 20m; only the folds and views that fit are used"
+    )
+    predict.add_argument("--out", help="folder to write to (default: RUN/predict)")
+    predict.add_argument(
+        "--text", action="append", metavar="…", help="predict this text instead of a test set; may be repeated"
+    )
 
 
 def _add_blend(add_command: Adder) -> None:
     blend = add_command(
-        "blend", "several runs as one, weights chosen on out-of-fold predictions; the best of them where none pays"
+        "blend",
+        "combine several runs with weights chosen on out-of-fold predictions; keep the best single run if that is not better",
     )
-    blend.add_argument("runs", nargs="+", metavar="RUN", help="a complete run's folder")
+    blend.add_argument("runs", nargs="+", metavar="RUN", help="folder of a complete run")
     blend.add_argument("--name", dest="run_name", default="blend", metavar="RUN", help="name of the new run (default: blend)")
-    blend.add_argument("--out", help="the new run's folder (default: runs/NAME/RUN)")
-    blend.add_argument("--oof", action="append", default=[], metavar="FILE", help="out-of-fold predictions from elsewhere")
-    blend.add_argument("--test", action="append", default=[], metavar="FILE", help="the test predictions that belong to them")
-    blend.add_argument("--data", help="the folder with the competition's files (default: the runs')")
-    blend.add_argument("--fresh", action="store_true", help="start over")
+    blend.add_argument("--out", help="folder of the new run (default: runs/NAME/RUN)")
+    blend.add_argument(
+        "--oof", action="append", default=[], metavar="FILE", help="file of out-of-fold predictions of another program"
+    )
+    blend.add_argument(
+        "--test", action="append", default=[], metavar="FILE", help="file of the test predictions that belong to the --oof file"
+    )
+    blend.add_argument("--data", help="folder with the competition's files (default: the data of the runs)")
+    blend.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -173,7 +192,7 @@ def _numbers(text: str | None) -> list[int] | None:
     try:
         return [int(part) for part in text.split(",")] if text else None
     except ValueError:
-        raise Usage(f"--only-fold {text!r}: numbers such as 0,2 are wanted.") from None
+        raise Usage(f"--only-fold {text!r}: the value must be fold numbers such as 0,2.") from None
 
 
 def _print_run(run: Any, as_json: bool) -> None:
@@ -216,7 +235,7 @@ def _blend(arguments: argparse.Namespace) -> int:
     from kit.inference.blend import blend
 
     if len(arguments.oof) != len(arguments.test):
-        raise Usage(f"{len(arguments.oof)} --oof and {len(arguments.test)} --test: predictions from elsewhere come in pairs.")
+        raise Usage(f"{len(arguments.oof)} --oof and {len(arguments.test)} --test: each --oof file needs its --test file.")
     pairs = [(Path(oof), Path(test)) for oof, test in zip(arguments.oof, arguments.test, strict=True)]
     sources = [kit.load(one) for one in arguments.runs]
     run = blend(
@@ -233,7 +252,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(faults))
     else:
-        print("\n".join(f"{arguments.file}: {fault}" for fault in faults) or f"{arguments.file}: good")
+        print("\n".join(f"{arguments.file}: {fault}" for fault in faults) or f"{arguments.file}: no errors")
     return 65 if faults else 0
 
 
@@ -255,7 +274,7 @@ def _check(arguments: argparse.Namespace) -> int:
     try:
         root = adapter.competition.find(arguments.data) if not _lays_out(adapter, arguments) else None
     except BadData as fault:
-        print(f"data not audited: {fault}")
+        print(f"The data was not audited: {fault}")
         return 65 if failed else 0
     folder = Path("runs") / adapter.name / "check"
     for line, warns in data_audit.audit(adapter.shaped(config, root), root, folder, config) if root else []:
@@ -264,7 +283,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _lays_out(adapter: Any, arguments: argparse.Namespace) -> bool:
-    """Would looking for the data write it? `kit check` writes contact sheets, nothing else."""
+    """Would a search for the data write the files of an embedded competition? `kit check` only writes contact sheets."""
     facts = adapter.competition
     return bool(facts.embedded and not arguments.data and not any(facts.is_at(p) for p in facts.places()))
 
@@ -278,7 +297,7 @@ def _new(arguments: argparse.Namespace) -> int:
         print(json.dumps({"adapter": str(path), "lines": lines}))
         return 0
     print("\n".join([str(path), *lines]))
-    print(f"\nLook at it, then: kit check {arguments.name} --data {arguments.folder}")
+    print(f"\nRead the file, then run: kit check {arguments.name} --data {arguments.folder}")
     return 0
 
 
@@ -292,9 +311,9 @@ def _export(arguments: argparse.Namespace) -> int:
         print(json.dumps({"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}))
         return 0
     print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
-    print(f"largest difference from the run's models on {done.rows} test rows  {done.difference:.1e}")
+    print(f"largest difference from the models of the run on {done.rows} test rows  {done.difference:.1e}")
     if done.stored:
-        print(f"… from the predictions in test.csv  {done.stored}")
+        print(f"largest difference from the predictions in test.csv  {done.stored}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Doctor: what this machine offers, what is missing, and where data would be found."""
+"""Doctor: what this machine offers, what is missing, and where data is searched for."""
 
 from __future__ import annotations
 
@@ -25,9 +25,18 @@ def examine() -> Iterator[tuple[str, str]]:
     yield from _compute()
     free = shutil.disk_usage(Path.cwd()).free
     yield ("ok" if free > LITTLE else "bad"), f"{free / (1 << 30):.1f} GB free in {Path.cwd()}"
-    yield ("ok", "runs/ can be written") if os.access(Path.cwd(), os.W_OK) else ("bad", f"{Path.cwd()} is read-only: use --out")
+    yield (
+        ("ok", "runs/ is writable")
+        if os.access(Path.cwd(), os.W_OK)
+        else ("bad", f"{Path.cwd()} is read-only. Use --out to write elsewhere")
+    )
     where = os.environ.get("KIT_DATA")
-    yield "ok", f"data: $KIT_DATA is {where}" if where else "data: $KIT_DATA is not set; looked for in /kaggle/input and data/"
+    yield (
+        "ok",
+        f"data is searched for in $KIT_DATA ({where}) first"
+        if where
+        else "$KIT_DATA is not set; data is searched for in /kaggle/input and data/",
+    )
 
 
 def _compute() -> Iterator[tuple[str, str]]:
@@ -43,4 +52,7 @@ def _compute() -> Iterator[tuple[str, str]]:
         for index in range(torch.cuda.device_count()):
             yield "ok", f"GPU {index}: {torch.cuda.get_device_name(index)}"
     except (ImportError, RuntimeError) as fault:
-        yield "bad", f"torch and torchvision do not match ({fault}): pip install --upgrade torch torchvision timm"
+        yield (
+            "bad",
+            f"torch and torchvision do not match ({fault}). Reinstall them: pip install --upgrade torch torchvision timm",
+        )

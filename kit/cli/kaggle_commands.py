@@ -24,47 +24,72 @@ Adder = Callable[[str, str], argparse.ArgumentParser]
 
 def add(add_command: Adder) -> None:
     """Describe the commands to the parser."""
-    download = add_command("download", "fetch a competition's files from Kaggle; the same command resumes")
-    download.add_argument("name", metavar="NAME", help="a competition (`kit list`) or its slug on Kaggle")
-    download.add_argument("--out", help="where to (default: data/SLUG, or $KIT_DATA/SLUG)")
-    download.add_argument("--unpack", action="store_true", help="unpack the archives too (`kit run` reads them packed)")
-    submit = add_command("submit", "validate a submission and send it; without FILE: ask for the scores of what was sent")
-    submit.add_argument("name", metavar="NAME")
-    submit.add_argument("what", metavar="FILE|RUN", nargs="?", help="a CSV file or a run's folder")
-    submit.add_argument("-m", "--message", default="", help="what to call it on Kaggle")
-    submit.add_argument("--data", help="the folder with the competition's files")
-    submit.add_argument("--wait", action="store_true", help="wait for the score")
-    submit.add_argument("--zip", action="store_true", help="send it packed, where it is too large")
-    ledger = add_command("ledger", "every run and submission: CV beside the leaderboard, as a table and a picture")
-    ledger.add_argument("name", metavar="NAME", nargs="?", help="one competition (default: all)")
+    download = add_command("download", "download the files of a competition from Kaggle; the same command resumes")
+    download.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or its slug on Kaggle")
+    download.add_argument("--out", help="folder to write to (default: data/SLUG, or $KIT_DATA/SLUG)")
+    download.add_argument("--unpack", action="store_true", help="also unpack the archives; `kit run` can read them packed")
+    submit = add_command("submit", "validate a submission and send it; without FILE, show the scores of earlier submissions")
+    submit.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or its slug on Kaggle")
+    submit.add_argument("what", metavar="FILE|RUN", nargs="?", help="submission file (CSV) or folder of a run")
+    submit.add_argument("-m", "--message", default="", help="description of the submission on Kaggle")
+    submit.add_argument("--data", help="folder with the competition's files")
+    submit.add_argument("--wait", action="store_true", help="wait until Kaggle has computed the score")
+    submit.add_argument("--zip", action="store_true", help="send the file as a zip archive; use this if it is too large")
+    ledger = add_command(
+        "ledger", "show all runs and submissions: cross-validation score and leaderboard score, as a table and a chart"
+    )
+    ledger.add_argument("name", metavar="NAME", nargs="?", help="name of a competition (default: all competitions)")
     kernel = _add_kernel(add_command)
     knob_flags.add(kernel, knob_flags.ALL)
     for one in (download, submit, kernel):
-        one.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for an answer (60)")
+        one.add_argument(
+            "--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit for an answer of Kaggle (default: 60)"
+        )
 
 
 def _add_kernel(add_command: Adder) -> argparse.ArgumentParser:
-    kernel = add_command("kernel", "a Kaggle kernel that runs without internet, rehearsed before it is pushed")
-    kernel.add_argument("action", metavar="build|rehearse|push|status")
-    kernel.add_argument("name", metavar="NAME")
-    kernel.add_argument("--data", help="the folder with the competition's files")
-    kernel.add_argument("--out", help="the kernel's folder (default: runs/NAME/kernel)")
-    build = kernel.add_argument_group("build (and the knobs of `kit run`, for a kernel that trains; or --views, --time-budget)")
-    build.add_argument("--run", metavar="RUN", help="predict by the checkpoints of this run; with --train: train as it did")
-    build.add_argument("--train", dest="mode", action="store_const", const="train", help="train there (default without --run)")
-    build.add_argument("--infer", dest="mode", action="store_const", const="infer", help="only predict (default with --run)")
-    build.add_argument("--notebook", action="store_true", help="a notebook with table, curves and pictures, not a script")
+    kernel = add_command(
+        "kernel", "build a Kaggle kernel that runs without internet, rehearse it here, push it, and show its status"
+    )
+    kernel.add_argument("action", metavar="build|rehearse|push|status", help="what to do with the kernel")
+    kernel.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`)")
+    kernel.add_argument("--data", help="folder with the competition's files")
+    kernel.add_argument("--out", help="folder of the kernel (default: runs/NAME/kernel)")
+    build = kernel.add_argument_group(
+        "build (a kernel that trains also takes the knobs of `kit run`; a kernel that predicts takes --views and --time-budget)"
+    )
+    build.add_argument("--run", metavar="RUN", help="predict with the models of this run; with --train, train as this run did")
+    build.add_argument(
+        "--train", dest="mode", action="store_const", const="train", help="train on Kaggle (default without --run)"
+    )
+    build.add_argument(
+        "--infer", dest="mode", action="store_const", const="infer", help="only predict on Kaggle (default with --run)"
+    )
+    build.add_argument(
+        "--notebook", action="store_true", help="write a notebook with score table, curves and images instead of a script"
+    )
     rehearse = kernel.add_argument_group("rehearse")
     rehearse.add_argument(
-        "--mount", default="", metavar="new|old|both", help="Kaggle's input layouts (default: both to predict)"
+        "--mount",
+        default="",
+        metavar="new|old|both",
+        help="layout of Kaggle's input folder (default: both if the kernel predicts, new if it trains)",
     )
-    rehearse.add_argument("--hidden", action="store_true", help="as the rerun of a code competition, on a made-up test set")
-    rehearse.add_argument("--rows", type=int, default=0, help="rows that the hidden test set may have: how long will it take?")
-    rehearse.add_argument("--python", default=sys.executable, help="another Python to run it in (scripts/kaggle_image.sh)")
+    rehearse.add_argument(
+        "--hidden", action="store_true", help="also rehearse the rerun of a code competition, on a made-up test set"
+    )
+    rehearse.add_argument(
+        "--rows", type=int, default=0, help="number of rows of the hidden test set, to estimate the time of the rerun"
+    )
+    rehearse.add_argument(
+        "--python", default=sys.executable, help="Python interpreter to run the kernel in (see scripts/kaggle_image.sh)"
+    )
     push = kernel.add_argument_group("push, status")
-    push.add_argument("--wait", action="store_true", help="follow it to its end and fetch its output")
-    push.add_argument("--submit", metavar="TEXT", help="once it is complete and valid, submit that version under this name")
-    kernel.add_argument("--preset", default="fast", help="fast (default) or best; of a kernel that trains as no run did")
+    push.add_argument("--wait", action="store_true", help="wait until the kernel ends and download its output")
+    push.add_argument("--submit", metavar="TEXT", help="submit the version with this description when it is complete and valid")
+    kernel.add_argument(
+        "--preset", default="fast", help="preset of the adapter for a kernel that trains without --run: fast (default) or best"
+    )
     return kernel
 
 
@@ -103,7 +128,7 @@ def _show(submissions: list[dict[str, Any]], as_json: bool) -> None:
         return
     names = ("ref", "status", "public", "private", "message", "reason")
     rows = [[str(one.get(name) or "") for name in names] for one in submissions]
-    print(table(list(names), rows) if rows else "no submissions yet")
+    print(table(list(names), rows) if rows else "There are no submissions yet.")
 
 
 def ledger(arguments: argparse.Namespace) -> int:
@@ -112,11 +137,11 @@ def ledger(arguments: argparse.Namespace) -> int:
 
     broken = ledger.entries()[1]
     if broken:
-        say(f"{ledger.PLACE}: {broken} unreadable {'line is' if broken == 1 else 'lines are'} passed over")
+        say(f"{ledger.PLACE}: {broken} unreadable {'line was' if broken == 1 else 'lines were'} ignored")
     wanted = adapter_name(arguments.name) if arguments.name else None
     every = ledger.rows(wanted)
     if wanted and not every:
-        raise Usage(f"{ledger.PLACE} has no run or submission of {wanted} yet.")
+        raise Usage(f"{ledger.PLACE} does not contain a run or submission of {wanted} yet.")
     found = []
     for name in dict.fromkeys(row.competition for row in every):
         own = [row for row in every if row.competition == name]
@@ -128,12 +153,12 @@ def ledger(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found))
     elif not found:
-        print(f"{ledger.PLACE} is empty: `kit run` and `kit submit` write it", file=sys.stderr)
+        print(f"{ledger.PLACE} is empty. `kit run` and `kit submit` add entries.", file=sys.stderr)
     return 0
 
 
 def _tell(name: str, own: list[Any]) -> dict[str, Any]:
-    """What a competition's rows of the ledger say together; draws their picture where any is scored."""
+    """Facts from the ledger's rows of a competition; draws a chart if a submission has a score."""
     from kit.reporting import drawing, figures
     from kit.storage import ledger
 
@@ -154,14 +179,14 @@ def _tell(name: str, own: list[Any]) -> dict[str, Any]:
 
 
 def _advice(facts: dict[str, Any], scored: int) -> str:
-    """What the scores say together: do CV and leaderboard agree, and what to select."""
+    """Whether CV and leaderboard agree, and which submissions to select."""
     value = facts["rank_correlation"]
     lines = []
     if value is not None:
-        trust = "" if value > 0.5 else ": they disagree. Look for a leak, or a test set unlike the training set"
+        trust = "" if value > 0.5 else ". They disagree: look for a leak, or for a test set that differs from the training set"
         lines.append(f"rank correlation of CV and public score  {value:.2f}  ({scored} submissions){trust}")
     elif scored:
-        lines.append("rank correlation of CV and public score  needs three different scored submissions")
+        lines.append("rank correlation of CV and public score  needs three scored submissions that differ")
     lines += [f"select  {one['run']} ({one['ref']}): {one['why']}" for one in facts["select"]]
     if facts["picture"]:
         lines.append(f"picture  {facts['picture']}")
@@ -171,7 +196,7 @@ def _advice(facts: dict[str, Any], scored: int) -> str:
 def kernel(arguments: argparse.Namespace) -> int:
     action = ACTIONS.get(arguments.action)
     if action is None:
-        raise Usage(f"kit kernel {arguments.action!r}: one of {', '.join(ACTIONS)}.{did_you_mean(arguments.action, ACTIONS)}")
+        raise Usage(f"kit kernel {arguments.action!r}: use {', '.join(ACTIONS)}.{did_you_mean(arguments.action, ACTIONS)}")
     return action(arguments)
 
 
@@ -191,8 +216,8 @@ def _build(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
     if built.dataset:
-        print(f"{built.dataset}  its dataset, which `kit kernel push` uploads")
-    print(f"next: kit kernel rehearse {arguments.name}")
+        print(f"{built.dataset}  the dataset of the kernel, which `kit kernel push` uploads")
+    print(f"Next, run: kit kernel rehearse {arguments.name}")
     return 0
 
 
@@ -213,7 +238,11 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
         bad = sum(bool(one.faults) for one in done)
-        print(f"{bad} of {len(done)} rehearsals failed: not good to push" if bad else f"good to push: {folder}")
+        print(
+            f"{bad} of {len(done)} rehearsals failed. Do not push this kernel."
+            if bad
+            else f"All rehearsals passed. The kernel can be pushed: {folder}"
+        )
     return 65 if any(one.faults for one in done) else 0
 
 

@@ -34,7 +34,8 @@ class Shown:
         """What a knob does, its choices, and its value unless it is given."""
         about, value = self.fields[name].metadata, shown_value(name, self.preset[name])
         choices = f" ({', '.join(about['choices'])})" if about["choices"] else ""
-        return f"{about['help']}{choices}; {'here' if self.whose else 'default'} {value or 'none'}".replace("%", "%%")
+        known = f" ({'here' if self.whose else 'default'}: {value})" if value else ""
+        return f"{about['help']}{choices}{known}".replace("%", "%%")
 
 
 ALL = Shown(KNOBS, families.grouped(frozenset(KNOBS)), Config().json())

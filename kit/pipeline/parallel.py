@@ -180,7 +180,10 @@ def main(words: Sequence[str]) -> int:
         print(f"kit: {fault}", file=sys.stderr)
         return fault.code
     except Exception as fault:
-        print(f"kit: a fault in the kit: {type(fault).__name__}: {fault}\n--jobs 1 --debug shows where.", file=sys.stderr)
+        print(
+            f"kit: this is an error in the kit: {type(fault).__name__}: {fault}\n--jobs 1 --debug shows the traceback.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -71,7 +71,7 @@ def test_usage_errors_suggest_what_was_meant(capsys: pytest.CaptureFixture[str],
         (["run", "digits", "--data", digits / "train.csv"], "that is a file; name the folder that holds it, unpacked"),
         (["run", "digits", "--data", digits, "--model", "resnet34x"], "'resnet34"),
         (["run", "digits", "--data", digits, "--folds", "2", "--only-fold", "9"], "this run has the folds 0, 1."),
-        (["run", "digits", "--data", digits, "--only-fold", "a"], "numbers such as 0,2"),
+        (["run", "digits", "--data", digits, "--only-fold", "a"], "the value must be fold numbers such as 0,2"),
         (["predict", "nowhere"], "there is no run.json"),
         (["predict", small_run.path, "--views", "99"], "there are 9 views"),
         (["predict", small_run.path, "--views", "0"], "--views 0: the value must be at least 1"),
@@ -248,7 +248,7 @@ def test_validate_lists_every_fault(
     capsys: pytest.CaptureFixture[str], digits: Path, small_run: kit.Run, tmp_path: Path
 ) -> None:
     assert main(["validate", "digits", str(small_run.submission), "--data", str(digits)]) == 0
-    assert capsys.readouterr().out.strip().endswith("good")
+    assert capsys.readouterr().out.strip().endswith("no errors")
     lines = small_run.submission.read_text().splitlines()
     wrong = [lines[0], "1,3.0", "0002,4", *lines[3:], lines[5]]
     (tmp_path / "wrong.csv").write_text("\n".join(wrong) + "\n")

@@ -234,7 +234,7 @@ def test_what_cannot_be_exported_is_said_in_words(
 def test_export_prints_where_it_is_and_how_near(small_run: kit.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["export", str(small_run.path), "--format", "torchscript", "--out", str(tmp_path)]
     assert main(words) == 0
-    assert "largest difference from the run's models on 64 test rows" in capsys.readouterr().out
+    assert "largest difference from the models of the run on 64 test rows" in capsys.readouterr().out
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"] == str(tmp_path / "model.torchscript")
 

@@ -56,7 +56,7 @@ def test_a_notebook_trains_to_the_bytes_of_the_run(
     assert main(["kernel", "build", "digits", "--run", str(small_run.path), "--train", "--notebook"]) == 0
     assert main(["kernel", "rehearse", "digits", "--data", str(digits)]) == 0
     said = capsys.readouterr().out
-    assert "byte for byte" in said and "good to push: runs/digits/kernel" in said
+    assert "byte for byte" in said and "The kernel can be pushed: runs/digits/kernel" in said
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_the_table_the_advice_and_the_picture(capsys: pytest.CaptureFixture[str]
 def test_a_competition_without_entries_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ledger"]) == 0
     assert main(["ledger", "digits"]) == 2
-    assert "no run or submission of digits" in capsys.readouterr().err
+    assert "does not contain a run or submission of digits" in capsys.readouterr().err
 
 
 def test_a_ledger_that_cannot_be_written_is_a_disk_error(monkeypatch: pytest.MonkeyPatch) -> None:
