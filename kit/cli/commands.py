@@ -1,4 +1,4 @@
-"""Local: the command line of what needs no Kaggle: runs and what is made of them, adapters, this machine.
+"""Commands that do not need Kaggle: runs, predictions, blends, adapters, reports, exports, this machine.
 
 `kit --help` and `kit list` load this file, so what a command needs beyond the parser is imported when it is called: torch
 and Lightning alone take seconds, adapters (with numpy) twice as long as the parser.

@@ -1,4 +1,4 @@
-"""Remote: the command line of what talks to Kaggle, or is about it: download, submit, ledger, kernel.
+"""Commands on Kaggle: download, submit, ledger, kernel.
 
 `kit --help` and `kit list` load this file, so what a command needs beyond the parser is imported when it is called:
 adapters (with numpy) and requests alone take three times as long to import as the parser.
