@@ -20,7 +20,7 @@ ROOMS = [
 MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in PACKAGE.rglob("*.py")}
 MOST_FILES = 18
 LIGHT = ("door", "ground", "storage", "inputs", "competition", "cli", "kaggle")
-HEAVY = ["torch", "pandas", "pytorch_lightning", "timm", "albumentations", "cv2", "sklearn"]
+HEAVY = ["torch", "pandas", "pytorch_lightning", "timm", "albumentations", "cv2", "sklearn", "matplotlib", "jinja2"]
 PUBLIC = [
     "Asked",
     "BadData",
@@ -193,6 +193,14 @@ def test_importing_the_kit_loads_nothing_heavy_and_not_even_numpy() -> None:
     code = f"import sys, kit; print(sorted(set({[*HEAVY, 'numpy', 'scipy', 'PIL']!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_file_of_a_package_that_is_not_python_is_installed() -> None:
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    folders = {ROOT / package.replace(".", "/"): patterns for package, patterns in stated.items()}
+    found = {path for folder, patterns in folders.items() for pattern in patterns for path in folder.glob(pattern)}
+    there = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert there and there <= found
 
 
 def test_every_package_is_installed() -> None:

@@ -159,16 +159,16 @@ def ledger(arguments: argparse.Namespace) -> int:
 
 def _tell(name: str, own: list[Any]) -> dict[str, Any]:
     """Facts from the ledger's rows of a competition; draws a chart if a submission has a score."""
-    from kit.reporting import drawing, figures
+    from kit.reporting import canvas, standings
     from kit.storage import ledger
 
     scored = ledger.both(own)
     metric = next((row.run["metric"] for row in own if row.run), "score")
     picture = Path("runs") / name / "ledger.png"
     if scored:
-        points = [figures.Standing(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
-        drawn = figures.standings(points, "out-of-fold score ± standard error", "public score", f"{name}: {metric}")
-        drawing.write_png(picture, drawn)
+        points = [standings.Standing(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
+        drawn = standings.standings(points, "out-of-fold score ± standard error", "public score", f"{name}: {metric}")
+        canvas.write_png(picture, drawn)
     return {
         "competition": name,
         "metric": metric,

@@ -165,6 +165,11 @@ class Inputs(ABC):
         Raises BadData naming file, row and id.
         """
 
+    def show(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> list[np.ndarray | str]:
+        """What people see of each row of a frame: its picture, uint8 [h, w, c], or a text. Raises BadData as `load` does."""
+        rows = self.load(root, frame, split, size).rows
+        return [np.asarray(picture) for picture in rows] if kind_of(rows) == "images" else rows.shown()
+
     def twins(self, look: Any) -> np.ndarray:
         """A number per row of `Loaded.look`, int64 [n]; rows that repeat each other share one."""
         return duplicates.groups(look) if isinstance(look, np.ndarray) else look.twins()

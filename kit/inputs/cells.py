@@ -5,6 +5,7 @@ pandas is imported inside functions: see `kit.inputs.base`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN = 12  # columns of a row that are shown
 BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "?", "-"})  # cells of a number or a date that say nothing
 MOSTLY = 0.9  # a column is what so many of its cells are that say something
 FEW = 0.5  # share of distinct rows up to which a table repeats itself by chance
@@ -29,6 +31,7 @@ class Cells:
     """
 
     inputs_kind = "table"
+    unit = "rows"
 
     def __init__(self, frame: pd.DataFrame, stated: dict[str, str] | None = None):
         typed = {name: dtype for name, dtype in frame.dtypes.items() if dtype.name != "object"}
@@ -93,6 +96,16 @@ class Cells:
     def dates(self, name: str, order: str) -> np.ndarray:
         """A column as datetime64[s] [n]; NaT where a cell is no date. A year that comes first is followed by month and day."""
         return self._by_value(name, order, lambda values: _dates(values, order))
+
+    def shown(self) -> list[str]:
+        """Each row as people read it: the first columns with their names."""
+        names = self.names[:SHOWN]
+        rows = self.frame.iloc[:, : len(names)].to_numpy()
+        return ["  ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True)) for row in rows]
+
+    def remarks(self, name: str, ids: pd.Index) -> Iterator[tuple[str, bool]]:
+        """Lines about these rows; what there is to say of columns is said where the table is read."""
+        yield from ()
 
     def twins(self) -> np.ndarray:
         """A number per row, int64 [n]; rows whose cells are all the same share one.

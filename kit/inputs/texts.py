@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.data import ngrams
+from kit.errors import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Texts:
@@ -17,6 +21,7 @@ class Texts:
     """
 
     inputs_kind = "text"
+    unit = "texts"
 
     def __init__(self, texts: list[str]):
         self.texts = texts
@@ -45,6 +50,22 @@ class Texts:
     def plain(self) -> list[str]:
         """The texts without what makes no two texts different: case, line breaks, white space."""
         return [" ".join(text.lower().replace("<br />", " ").split()) for text in self.texts]
+
+    def shown(self) -> list[str]:
+        """Each row as people read it."""
+        return list(self.texts)
+
+    def remarks(self, name: str, ids: pd.Index) -> Iterator[tuple[str, bool]]:
+        """Lines about these texts, each with whether it deserves attention. `name`: of the split; `ids` [n]."""
+        lengths = [len(text) for text in self.texts]
+        yield f"{name} texts of {np.median(lengths):,.0f} characters (median), the longest {max(lengths):,}", False
+        empty = [row_id for row_id, text in zip(ids, self.texts, strict=True) if not text.strip()]
+        if empty:
+            yield f"{len(empty)} {name} texts are empty: ids {listed(empty)}", True
+
+    def __add__(self, other: Texts) -> Texts:
+        """These texts and the other's after them."""
+        return Texts([*self.texts, *other.texts])
 
     def twins(self) -> np.ndarray:
         """A number per text, int64 [n]; texts that differ in case and white space at most share one."""

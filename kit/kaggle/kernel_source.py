@@ -25,7 +25,8 @@ STAMP = (1980, 1, 1, 0, 0, 0)  # of every packed file: the same source gives the
 
 def packed(adapter: competitions.Adapter) -> tuple[bytes, int]:
     """The kit's source and every adapter in a compressed zip, the same bytes for the same source; and how many files."""
-    named = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "kit").rglob("*.py"))}
+    source = [path for pattern in ("*.py", "*.j2") for path in (ROOT / "kit").rglob(pattern)]
+    named = {path.relative_to(ROOT).as_posix(): path for path in source}
     for path in [*competitions.names().values(), Path(adapter.source)]:
         if path.suffix == ".py":
             named[f"competitions/{path.name}"] = path

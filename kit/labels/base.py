@@ -6,7 +6,7 @@ torch, torchmetrics and pandas are imported inside functions: `kit list` loads e
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,6 +16,7 @@ import numpy as np
 from kit import metrics
 from kit.config import Config
 from kit.errors import Usage
+from kit.labels.showing import Showing
 from kit.metrics import Metric
 from kit.storage import frames
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
-class Labels(ABC):
+class Labels(Showing):
     """Answers ↔ numbers. In all shapes, `n` is the number of rows and `c` the number of prediction columns.
 
     Predictions are probabilities or values in the targets' units, float32 [n, c]; never logits.

@@ -13,7 +13,9 @@ import numpy as np
 
 from kit import metrics
 from kit.errors import BadData, listed
+from kit.labels import evaluation
 from kit.labels.base import Labels, Loss
+from kit.labels.evaluation import ClassAnswers, Confidence, Detection
 from kit.labels.parsing import codes, distinct, number_fault, numbers, unknown
 from kit.metrics import Metric
 
@@ -109,6 +111,22 @@ class OneOf(Labels):
     def tracked(self) -> dict[str, Any]:
         return tracked_classes(len(self.classes))
 
+    def spell(self, predictions: np.ndarray) -> list[str]:
+        return [self.classes[i] for i in self.harden(predictions)]
+
+    def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """The log loss of each row."""
+        return evaluation.log_loss(self.certain(y), predictions)
+
+    def class_answers(self, y: np.ndarray, predictions: np.ndarray) -> ClassAnswers:
+        return evaluation.likeliest(self.classes, self.certain(y), predictions)
+
+    def detections(self, y: np.ndarray, predictions: np.ndarray) -> list[Detection]:
+        return evaluation.by_class(self.class_answers(y, predictions), predictions)
+
+    def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
+        return evaluation.confidence_of_likeliest(self.class_answers(y, predictions), predictions)
+
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         names = self.classes or ("cat", "dog")
         return {self.column: [names[i % len(names)] for i in rng.permutation(n)]}
@@ -175,6 +193,22 @@ class Grade(Labels):
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().sigmoid()
+
+    def spell(self, predictions: np.ndarray) -> list[str]:
+        return [str(grade) for grade in self.harden(predictions)]
+
+    def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """The distance of each row's grade from the true one."""
+        return np.abs(predictions.astype(np.float64).sum(axis=1) - y)
+
+    def class_answers(self, y: np.ndarray, predictions: np.ndarray) -> ClassAnswers:
+        return ClassAnswers([str(grade) for grade in range(self.top + 1)], y, self.harden(predictions).clip(0, self.top))
+
+    def detections(self, y: np.ndarray, predictions: np.ndarray) -> list[Detection]:
+        return evaluation.by_class(self.class_answers(y, predictions))
+
+    def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
+        return Confidence("every column", predictions.ravel(), self.certain(y).ravel() > 0.5)
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         return {self.column: [str(i % (self.top + 1)) for i in rng.permutation(n)]}

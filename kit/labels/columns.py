@@ -1,4 +1,4 @@
-"""Columns: labels with a probability for each name; and what they share with Tags.
+"""Columns: labels with a probability for each name.
 
 torch and torchmetrics are imported inside functions: see `kit.labels.base`.
 """
@@ -11,49 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit import metrics
-from kit.data.folds import rarest_label
 from kit.errors import BadData, listed
-from kit.labels.base import Labels, Loss
+from kit.labels import evaluation
+from kit.labels.base import Loss
 from kit.labels.classes import tracked_classes
+from kit.labels.evaluation import ClassAnswers, Confidence, Detection
+from kit.labels.indicators import Indicators
 from kit.labels.parsing import codes, distinct, number_fault, numbers
 from kit.metrics import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
-
-
-class Indicators(Labels):
-    """What Columns and Tags share: independent sigmoids over indicators of 0 and 1, float32 [n, c]."""
-
-    def certain(self, y: np.ndarray) -> np.ndarray:
-        return y.astype(np.float32)
-
-    def strata(self, y: np.ndarray) -> np.ndarray:
-        return rarest_label(y) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
-
-    def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-        from torch.nn.functional import binary_cross_entropy_with_logits
-
-        return binary_cross_entropy_with_logits(logits, y.to(logits.dtype) * (1 - smoothing) + smoothing / 2)
-
-    def activation(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits.float().sigmoid()
-
-    def tracked(self) -> dict[str, Any]:
-        from torchmetrics import classification as tm
-
-        if len(self.columns) == 1:
-            return {"accuracy": tm.BinaryAccuracy(), "f1": tm.BinaryF1Score(), "auroc": tm.BinaryAUROC()}
-        count: dict[str, Any] = {"num_labels": len(self.columns), "validate_args": False}
-        return {
-            "accuracy": tm.MultilabelAccuracy(**count),
-            "f1": tm.MultilabelF1Score(**count),
-            "auroc": tm.MultilabelAUROC(**count),
-        }
-
-    def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
-        return y.round().long()  # a soft answer counts as the nearer of 0 and 1
 
 
 @dataclass(frozen=True)
@@ -180,6 +149,26 @@ class Columns(Indicators):
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1) if self.exclusive else super().activation(logits)
+
+    def spell(self, predictions: np.ndarray) -> list[str]:
+        """The likeliest name where they exclude each other; else those over one half."""
+        return [self.names[i] for i in predictions.argmax(axis=1)] if self.exclusive else super().spell(predictions)
+
+    def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return evaluation.log_loss(y, predictions) if self.exclusive else super().errors(y, predictions)
+
+    def class_answers(self, y: np.ndarray, predictions: np.ndarray) -> ClassAnswers | None:
+        return evaluation.likeliest(self.names, y, predictions) if self.exclusive else super().class_answers(y, predictions)
+
+    def detections(self, y: np.ndarray, predictions: np.ndarray) -> list[Detection]:
+        if self.exclusive:
+            return evaluation.by_class(evaluation.likeliest(self.names, y, predictions), predictions)
+        return super().detections(y, predictions)
+
+    def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
+        if self.exclusive:
+            return evaluation.confidence_of_likeliest(evaluation.likeliest(self.names, y, predictions), predictions)
+        return super().confidence(y, predictions)
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         if self.column:

@@ -15,6 +15,7 @@ from kit.config import Config
 from kit.errors import BadData, listed
 from kit.labels.base import Labels, Loss
 from kit.labels.classes import ordered_doubt
+from kit.labels.evaluation import NumberAnswers
 from kit.labels.parsing import number_fault, numbers
 from kit.metrics import Metric
 
@@ -42,6 +43,8 @@ class Numbers(Labels):
     log: bool = False
     loss: Loss | None = None
     kind: ClassVar[str] = "numbers"
+    quantity = "values in the targets' own units"
+    class_column = ""
     bounded: ClassVar[bool] = False
     continuous: ClassVar[bool] = True
 
@@ -179,6 +182,34 @@ class Numbers(Labels):
         if self.whole:
             scores["exact"] = float((gap == 0).all(axis=1).mean())
         return scores
+
+    @property
+    def exported(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def deviation(self) -> str:
+        return "deviations of the (logarithms of the) targets" if self.log else "deviations of the targets"
+
+    def export_notes(self) -> list[str]:
+        left = ["rounding"] * self.whole + ["the declared bounds"] * bool(self.low)
+        notes = ["Learned as logarithms, given as the numbers themselves."] if self.log else []
+        return [*notes, f"Left to the submission: {' and '.join(left)}."] if left else notes
+
+    def spell(self, predictions: np.ndarray) -> list[str]:
+        rows = self.harden(predictions)
+        return ["  ".join(f"{name} {value:.5g}" for name, value in zip(self.names, row, strict=True)) for row in rows]
+
+    def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """The largest error of each row, in standard deviations of the targets."""
+        truth = y[:, : len(self.names)].astype(np.float64)
+        spread = truth.std(axis=0)
+        gap = np.abs(predictions[:, : len(self.names)] - truth)
+        return (gap / np.where(spread > 0, spread, 1)).max(axis=1)
+
+    def number_answers(self, y: np.ndarray, predictions: np.ndarray) -> NumberAnswers:
+        truth, predicted = self.truth(y), self.harden(predictions)
+        return NumberAnswers(self.names, truth.astype(np.float64), predicted.astype(np.float64))
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         shape = (n, len(self.names))

@@ -12,6 +12,7 @@ from kit.config import Config
 from kit.errors import BadData
 from kit.labels import ctc
 from kit.labels.base import Labels
+from kit.labels.evaluation import Confidence, Transcripts
 from kit.labels.numbers import Numbers
 from kit.storage import frames
 
@@ -165,6 +166,23 @@ class Reading(Numbers):
         result = parts[0].copy()
         result[:] = vote(frames.stacked(parts), np.array(weights or [1.0] * len(parts)), len(self.names)).astype(np.float32)
         return result
+
+    def spell(self, predictions: np.ndarray) -> list[str]:
+        """The text that was read, and its numbers."""
+        texts = self.texts(predictions[:, -self.longest :])
+        return [f"{text or 'unreadable'}: {said}" for text, said in zip(texts, super().spell(predictions), strict=True)]
+
+    def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """The largest error of each row's numbers in standard deviations, and the confidence that its text lacks."""
+        return super().errors(y, predictions) + (1 - predictions[:, len(self.names)].astype(np.float64))
+
+    def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
+        correct = (predictions[:, -self.longest :] == y[:, -self.longest :]).all(axis=1)
+        return Confidence("the text that was read", predictions[:, len(self.names)], correct)
+
+    def transcripts(self, predictions: np.ndarray) -> Transcripts:
+        numbers = self.decode(predictions, list(self.names))
+        return Transcripts(self.texts(predictions[:, -self.longest :]), predictions[:, len(self.names)], numbers)
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         raise BadData(f"{self.column}: texts that give these numbers are not invented here; see Competition.invent.")

@@ -11,7 +11,7 @@ import numpy as np
 from kit import metrics
 from kit.errors import BadData, listed
 from kit.labels.base import Loss
-from kit.labels.columns import Indicators
+from kit.labels.indicators import Indicators
 from kit.metrics import Metric
 
 if TYPE_CHECKING:

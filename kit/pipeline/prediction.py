@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,8 +65,8 @@ def answered(
         until = began + time_budget * (1 - budgets.SPARE)
         answers = budgets.predict(whole, loaded.rows, sample.index, views=views or config.views, limit=time_budget, until=until)
     answers.loc[sample.index.isin(list(loaded.broken))] = np.array(source.info["prior"], np.float32)
-    if whole.labels.reads and folder is not None:
-        doubt = readings.write(folder, cast(all_labels.Reading, whole.labels), answers, loaded.rows)
+    if folder is not None:
+        doubt = readings.write(folder, whole.labels, answers, loaded.rows)
         if doubt:
             say(doubt)
     return answers, sample

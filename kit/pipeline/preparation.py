@@ -26,7 +26,7 @@ from kit.labels import to_json
 from kit.models import prediction, registry
 from kit.pipeline import initial_weights
 from kit.pipeline.plan import family_of
-from kit.reporting import lr_curve
+from kit.reporting import canvas, figures
 from kit.storage import frames
 from kit.storage.run_folder import Run
 from kit.training import lr_finder, trainer_options
@@ -163,7 +163,7 @@ def tuned(work: Work) -> Config:
         preset = work.adapter.preset(work.run.info["preset"], configs.by_hand(work.run.info["origins"]))
         config, said, curve = lr_finder.tuned(fold_of(work, 0, work.config), len(work.asked), preset)
         if curve is not None:
-            lr_curve.picture(work.run.path / "lr.svg", curve, config.lr)
+            canvas.write_svg(work.run.path / "lr.svg", figures.range_test(curve, config.lr))
             said[-1] += f" ({work.run.path / 'lr.svg'})"
         for line in said:
             work.progress.say(line)

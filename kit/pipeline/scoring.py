@@ -12,10 +12,9 @@ import torch
 from kit.competition import submission
 from kit.inference import ablation, members
 from kit.inputs.text import Texts
-from kit.labels import Numbers, Reading
 from kit.labels.tracking import tracked
 from kit.pipeline.preparation import Work
-from kit.reporting import drawing, figures, ngram_words, readings
+from kit.reporting import canvas, figures, ngram_words, readings
 from kit.storage import frames
 from kit.storage.run_folder import read_json, write_json
 
@@ -49,15 +48,13 @@ def finish(work: Work) -> dict[str, Any]:
 def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
     """For numbers: predicted against true, out of fold; for texts that were read, what and how surely."""
     labels = work.tables.labels
-    if not isinstance(labels, Numbers):
-        return
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
-    truth, answer = labels.truth(y), labels.harden(oof.to_numpy(np.float32))
-    drawing.write_png(work.run.path / "numbers.png", figures.agreement(truth, answer, labels.names))
-    if isinstance(labels, Reading):
-        doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
-        if doubt:
-            work.progress.say(doubt)
+    numbers = labels.number_answers(y, oof.to_numpy(np.float32))
+    if numbers is not None:
+        canvas.write_png(work.run.path / "numbers.png", figures.agreement(numbers.truth, numbers.predicted, numbers.names))
+    doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
+    if doubt:
+        work.progress.say(doubt)
 
 
 def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Previews: what a model will see of some training pictures, augmented or viewed, so that people look before they train."""
+"""Augmentation preview: what a model sees of some training pictures, augmented or as test-time views, to look at first."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,16 +11,18 @@ import torch
 from kit.competition import Tables
 from kit.config import Config
 from kit.data import augmentation, tta
-from kit.labels import Numbers
 from kit.models.images.image_module import ImageModule
 from kit.reporting import contact_sheet
 from kit.training.loaders import Batches
 from kit.training.workers import WorkerBatches
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ROWS, COLUMNS = 8, 9  # pictures; augmentations of each, or views
 
 
-def augmented(images: Any, tables: Tables, config: Config, mirror: bool) -> np.ndarray:
+def augmented(images: Any, tables: Tables, config: Config, mirror: bool) -> Figure:
     """A row a picture: as it is, then as eight epochs show it to the model."""
     rows = _varied(tables, len(images))
     strips = [np.asarray(images[rows])]
@@ -30,13 +32,13 @@ def augmented(images: Any, tables: Tables, config: Config, mirror: bool) -> np.n
     return contact_sheet.sheet(strips, _names(tables, rows), heads)
 
 
-def viewed(images: Any, tables: Tables, config: Config, mirror: bool) -> np.ndarray:
+def viewed(images: Any, tables: Tables, config: Config, mirror: bool) -> Figure:
     """A row a picture: the first views of the preset's kind, which `--views` averages."""
     rows = _varied(tables, len(images))
     batch = torch.from_numpy(np.asarray(images[rows])).permute(0, 3, 1, 2)
-    every = tta.available(images.shape[1], mirror, config.view_kind)[:COLUMNS]
-    strips = [_numpy(view.do(batch)) for view in every]
-    return contact_sheet.sheet(strips, _names(tables, rows), [f"{i + 1} {view.name}" for i, view in enumerate(every)])
+    views = tta.available(images.shape[1], mirror, config.view_kind)[:COLUMNS]
+    strips = [_numpy(view.do(batch)) for view in views]
+    return contact_sheet.sheet(strips, _names(tables, rows), [f"{i + 1} {view.name}" for i, view in enumerate(views)])
 
 
 def _varied(tables: Tables, count: int) -> np.ndarray:
@@ -44,19 +46,14 @@ def _varied(tables: Tables, count: int) -> np.ndarray:
     strata = tables.labels.strata(tables.labels.encode(tables.train))[:count]
     turn = np.zeros(len(strata), int)  # how often a row's stratum came before
     for stratum in np.unique(strata):
-        own = np.flatnonzero(strata == stratum)
-        turn[own] = np.arange(len(own))
+        members = np.flatnonzero(strata == stratum)
+        turn[members] = np.arange(len(members))
     return np.sort(np.argsort(turn, kind="stable")[:ROWS])
 
 
 def _names(tables: Tables, rows: np.ndarray) -> list[str]:
-    y = tables.labels.certain(tables.labels.encode(tables.train.iloc[rows]))
-    answers = tables.labels.decode(y, list(tables.sample.columns))
-    if len(answers) == 1:
-        return [str(one) for one in next(iter(answers.values()))]
-    numbers = isinstance(tables.labels, Numbers)
-    every = [{name: values[i] for name, values in answers.items()} for i in range(len(rows))]
-    return [" ".join(f"{name} {v:g}" if numbers else name for name, v in one.items() if numbers or v > 0.5) for one in every]
+    """The answers of these training rows."""
+    return tables.labels.spell(tables.labels.certain(tables.labels.encode(tables.train.iloc[rows])))
 
 
 def _epoch(images: Any, rows: np.ndarray, config: Config, epoch: int, mirror: bool) -> torch.Tensor:

@@ -1,27 +1,27 @@
-"""Charts: the drawings that the kit knows, made from numbers; a page shows them, or they are files of their own."""
+"""Figures: every chart of the kit, drawn by matplotlib from numbers; see `canvas` for how one is written."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.reporting.axes import BOTTOM, LEFT, RIGHT, SIZE, Frame, aired, opened
-from kit.reporting.drawing import LETTERS, Box, Cloud, Dot, Drawing, Place, Shape, Stroke, Words, beside
+from kit.reporting.canvas import DESK, INK, SIZE, TONES, blank, panel, styled, tell
 
-DESK = (720.0, 516.0)  # of one that stands alone: 960×720 pixels with its title
-LETTER = 0.58 * LETTERS  # the width of a letter, about
-POINTS = 240  # of a line; more than a screen's pixels say nothing
-DOTS, FEW = 3000, 600  # of a scatter; up to which they need not shine through as much
-NUMBERED = 16  # classes up to which a matrix shows its counts
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SQUARE = (360.0, 300.0)
+POINTS = 240  # of a line; more than a screen's pixels show nothing more
+DOTS, FEW = 1500, 600  # of a scatter; up to which they need not shine through as much
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart. `faint`: one of several alike; `name` is written at its end."""
+    """A line of a chart. `faint`: one of several alike; `name` stands in the legend."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -30,199 +30,131 @@ class Line:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A named point, with half the length of its error bar along x."""
-
-    name: str
-    x: float
-    error: float
-    y: float
-
-
+@styled()
 def lines(
-    series: Sequence[Line], across: str, title: str, up: str = "", size: Place = SIZE, log: bool = False,
+    series: Sequence[Line], across: str, title: str, up: str = "", size: tuple[float, float] = SIZE, log: bool = False,
     mark: tuple[float, str] | None = None,
-) -> Drawing:  # fmt: skip
-    """Lines over a common axis, each named at its end. `mark`: an x that a line down shows, and its name."""
-    x = [value for one in series for value in one.x]
-    y = [value for one in series for value in one.y if math.isfinite(value)]
-    named = [one for one in series if one.name]
-    right = RIGHT + LETTER * max((len(one.name) for one in named), default=0)
-    frame = Frame((min(x), max(x)), (min(y), max(y)), size, right, up, log)
-    drawn: list[Shape] = []
-    for one in series:
-        kept = np.unique(np.linspace(0, len(one.x) - 1, min(len(one.x), POINTS)).round().astype(int))
-        places = [frame.at(one.x[i], one.y[i]) for i in kept if math.isfinite(one.y[i])]
-        drawn.append(Stroke(places, one.tone, *((1.3, 0.38) if one.faint else ())))
+) -> Figure:  # fmt: skip
+    """Lines over a common axis. `mark`: an x that a dashed line shows, and its name. Of size DESK, the title is above."""
+    figure, axes = panel(title, across, up, size)
+    for line in series:
+        kept = np.unique(np.linspace(0, len(line.x) - 1, min(len(line.x), POINTS)).round().astype(int))
+        weight: dict[str, Any] = {"linewidth": 1.3, "alpha": 0.38} if line.faint else {}
+        x, y = np.asarray(line.x)[kept], np.asarray(line.y)[kept]
+        axes.plot(x, y, color=INK[line.tone], label=line.name or "_", **weight)
     if mark:
-        place, _ = frame.at(mark[0], frame.y[0])
-        drawn.append(Stroke([(place, frame.top), (place, frame.height - BOTTOM)], "two", dashed=True))
-        drawn.append(Words(mark[1], (place + 6, frame.top + 9), colour="two"))
-    last = [frame.at(one.x[-1], one.y[-1])[1] + 3.5 for one in named]
-    for one, place in zip(named, _apart(last, frame.height - BOTTOM + 3.5), strict=True):
-        drawn.append(Words(one.name, (frame.right + 5, place), colour=one.tone))
-    whole = all(float(value).is_integer() for value in x)  # epochs
-    return Drawing(*size, title, [*frame.axes(across, whole=whole), *drawn])
+        axes.axvline(mark[0], color=INK["two"], linestyle="--", label=mark[1])
+    if log:
+        _logarithmic(axes)
+    elif all(float(value).is_integer() for line in series for value in line.x):  # epochs
+        axes.locator_params("x", integer=True)
+    if axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside upper right", ncols=3, labelcolor="linecolor")
+    if size == DESK:
+        axes.set_title(title, fontsize=13)
+    return figure
 
 
-def strip(values: Sequence[float], names: Sequence[str], line: float, across: str, title: str) -> Drawing:
+def range_test(curve: np.ndarray, chosen: float) -> Figure:
+    """A learning-rate range test: `curve` holds learning rate, loss and smoothed loss, float [steps, 3]."""
+    rates, *both = curve.T
+    top = min(curve[:, 1:].max(), 1.3 * curve[0, 1:].max())
+    raw, smooth = (np.minimum(losses, top).tolist() for losses in both)
+    series = [Line(rates.tolist(), raw, faint=True), Line(rates.tolist(), smooth)]
+    title = "--lr auto: training loss by learning rate"
+    mark = (chosen, f"{chosen:g}")
+    return lines(series, across="learning rate", title=title, up="training loss", size=DESK, log=True, mark=mark)
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Plain values along x (mathematical writing is off: a class may be called `$a$`); more of them in two decades or less."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    low, high = axes.get_xlim()
+    if high / low < 100:
+        axes.locator_params("x", subs=(1, 2, 5))
+
+
+@styled()
+def strip(values: Sequence[float], names: Sequence[str], line: float, across: str, title: str) -> Figure:
     """A dot a value on one axis, and a line across: the folds' scores and the score of all rows together."""
-    low, high = min([*values, line]), max([*values, line])
-    margin = (high - low) * 0.12 or abs(high) * 0.01 or 0.01
-    frame = Frame((low - margin, high + margin), (0.0, 1.0), (SIZE[0], 96.0))
-    (place, top), (_, base) = frame.at(line, 1), frame.at(line, 0)
-    drawn: list[Shape] = [Stroke([(LEFT, base), (frame.right, base)], "rule", 1), Stroke([(place, top), (place, base)], "two")]
+    figure, axes = panel(title, across, size=(SIZE[0], 96.0))
     for i, (value, name) in enumerate(zip(values, names, strict=True)):
-        drawn.append(Dot(frame.at(value, 0.35 + 0.3 * (i % 2)), 5.0, told=f"{name}: {value:.5f}"))
-    return Drawing(frame.width, frame.height, title, [*frame.axes(across, y_ticks=False), *drawn])
+        (dot,) = axes.plot(value, 0.35 + 0.3 * (i % 2), "o", markersize=10, color=INK["one"], alpha=0.75, markeredgewidth=0)
+        tell(dot, f"{name}: {value:.5f}")
+    axes.axvline(line, color=INK["two"])
+    axes.set(yticks=[], ylim=(0, 1))
+    axes.margins(x=0.12)
+    axes.spines.left.set_visible(False)
+    axes.locator_params("x", nbins=5)
+    return figure
 
 
-def reliability(said: np.ndarray, found: np.ndarray, share: np.ndarray, title: str) -> Drawing:
-    """Probability said against frequency found, a dot a bin as large as its share of rows; the diagonal is honest."""
-    frame = Frame((0.0, 1.0), (0.0, 1.0), (SIZE[0], 300.0))
-    places = [frame.at(a, b) for a, b in zip(said, found, strict=True)]
-    drawn: list[Shape] = [_diagonal(frame), Stroke(places, width=1.3, opacity=0.38)]
-    for place, a, b, part in zip(places, said, found, share, strict=True):
-        told = f"said {a:.3f}, found {b:.3f}, {part:.1%} of the rows"
-        drawn.append(Dot(place, float(3 + 9 * math.sqrt(part)), told=told))
-    return Drawing(frame.width, frame.height, title, [*frame.axes("probability said"), *drawn])
+@styled()
+def reliability(predicted: np.ndarray, observed: np.ndarray, share: np.ndarray, title: str) -> Figure:
+    """Predicted probability against observed frequency, a dot a bin as large as its share of rows."""
+    figure, axes = panel(title, "predicted probability", "observed frequency", SQUARE)
+    _diagonal(axes, (0.0, 1.0))
+    axes.plot(predicted, observed, color=INK["one"], linewidth=1.3, alpha=0.38)
+    for a, b, part in zip(predicted, observed, share, strict=True):
+        (dot,) = axes.plot(a, b, "o", markersize=6 + 18 * np.sqrt(part), color=INK["one"], alpha=0.75, markeredgewidth=0)
+        tell(dot, f"predicted {a:.3f}, observed {b:.3f}, {part:.1%} of the rows")
+    return figure
 
 
-def scatter(truth: np.ndarray, predicted: np.ndarray, title: str) -> Drawing:
-    """Predicted against true values, at most DOTS of them, evenly chosen."""
+@styled()
+def scatter(truth: np.ndarray, predicted: np.ndarray, title: str) -> Figure:
+    """Predicted against true values [n], at most DOTS of them, evenly chosen."""
+    figure, axes = panel(title, size=SQUARE)
+    _scatter(axes, truth, predicted)
+    return figure
+
+
+@styled()
+def agreement(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> Figure:
+    """A scatter for each number, of truth and prediction [n, c], side by side, with its errors in words."""
+    figure = blank("out of fold: predicted against true", (SQUARE[0] * len(names), SQUARE[1] + 48))
+    for j, (axes, name) in enumerate(zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True)):
+        gaps = np.abs(predicted[:, j] - truth[:, j])
+        axes.set_title(f"{name}: mean error {gaps.mean():.3g}, the largest {gaps.max():.3g}")
+        _scatter(axes, truth[:, j], predicted[:, j])
+    figure.suptitle(str(figure.get_label()), x=0.01, ha="left", fontsize=13)
+    return figure
+
+
+def _scatter(axes: Axes, truth: np.ndarray, predicted: np.ndarray) -> None:
     some = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), DOTS)).astype(int))
-    low, high = min(truth[some].min(), predicted[some].min()), max(truth[some].max(), predicted[some].max())
-    frame = Frame((float(low), float(high)), (float(low), float(high)), (SIZE[0], 300.0))
-    places = [frame.at(float(a), float(b)) for a, b in zip(truth[some], predicted[some], strict=True)]
-    dots = Cloud(places, opacity=0.7 if len(places) < FEW else 0.35)
-    return Drawing(frame.width, frame.height, title, [*frame.axes("true"), _diagonal(frame), dots])
+    x, y = truth[some], predicted[some]
+    _diagonal(axes, (float(min(x.min(), y.min())), float(max(x.max(), y.max()))))
+    alpha = 0.7 if len(some) < FEW else 0.35
+    axes.plot(x, y, "o", markersize=4, color=INK["one"], alpha=alpha, markeredgewidth=0)
+    axes.set(xlabel="true", ylabel="predicted")
 
 
-def agreement(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> Drawing:
-    """A scatter for each number [n, c], side by side, with its errors in words."""
-    gaps = np.abs(predicted - truth)
-    said = [
-        f"{name}: mean error {one.mean():.3g}, the largest {one.max():.3g}" for name, one in zip(names, gaps.T, strict=True)
-    ]
-    panels = [scatter(truth[:, j], predicted[:, j], words) for j, words in enumerate(said)]
-    return beside(panels, "out of fold: predicted (up) against true")
+def _diagonal(axes: Axes, ends: tuple[float, float]) -> None:
+    axes.plot(ends, ends, color=INK["soft"], linewidth=1, linestyle=":")
 
 
-def _diagonal(frame: Frame) -> Stroke:
-    (x0, x1), (y0, y1) = frame.x, frame.y
-    return Stroke([frame.at(x0, y0), frame.at(x1, y1)], "soft", 1, dashed=True)
-
-
-def standings(points: Sequence[Standing], across: str, up: str, title: str) -> Drawing:
-    """Named points with their error bars; a name stands where it covers neither a point nor another name."""
-    x = [one.x + sign * one.error for one in points for sign in (-1, 1)]
-    y = [one.y for one in points]
-    frame = Frame(aired(x), aired(y), DESK, up=up)
-    drawn: list[Shape] = [Stroke([frame.at(one.x - one.error, one.y), frame.at(one.x + one.error, one.y)]) for one in points]
-    places = [frame.at(one.x, one.y) for one in points]
-    drawn += [Dot(place, 4.5) for place in places]
-    taken = [(a - 5, b - 5, a + 5, b + 5) for a, b in places]
-    for one, place in zip(points, places, strict=True):
-        taken.append(_free(place, LETTER * len(one.name), taken, frame))
-        drawn.append(Words(one.name, (taken[-1][0], taken[-1][3] - 2), colour="ink"))
-    return Drawing(*DESK, title, [*frame.axes(across), *drawn])
-
-
-Spot = tuple[float, float, float, float]  # left, top, right, base
-
-
-def _free(place: Place, wide: float, taken: Sequence[Spot], frame: Frame) -> Spot:
-    """Where a name fits near its point: above or below it, to the right or the left, or further away."""
-    (x, y), high = place, LETTERS + 2
-    for step in range(1, 20):
-        for left, base in itertools.product((x + 6, x - 6 - wide), (y - 6 * step, y + 6 * step + high)):
-            found = (left, base - high, left + wide, base)
-            inside = left > LEFT and left + wide < frame.width and frame.top < base < frame.height - BOTTOM
-            if inside and not any(_meet(found, other) for other in taken):
-                return found
-    return (x + 6, y - 6 - high, x + 6 + wide, y - 6)
-
-
-def _meet(a: Spot, b: Spot) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def histogram(values: np.ndarray, across: str, title: str, bins: int = 41) -> Drawing:
+@styled()
+def histogram(values: np.ndarray, across: str, title: str, bins: int = 41) -> Figure:
     """How often values occur; what lies beyond the outer half percents counts as being there."""
-    low, high = (float(one) for one in np.quantile(values, [0.005, 0.995]))
-    counts, edges = np.histogram(np.clip(values, low, high), bins=bins, range=opened((low, high)))
-    frame = Frame((float(edges[0]), float(edges[-1])), (0.0, float(counts.max())))
-    drawn = []
-    for count, a, b in zip(counts, edges[:-1], edges[1:], strict=True):
-        (left, top), (right, base) = frame.at(float(a), float(count)), frame.at(float(b), 0)
-        drawn.append(Box((left, top), max(right - left - 1, 0.5), base - top))
-    return Drawing(*SIZE, title, [*frame.axes(across), *drawn])
+    figure, axes = panel(title, across, "rows")
+    axes.hist(np.clip(values, *np.quantile(values, [0.005, 0.995])), bins, color=INK["one"], rwidth=0.92)
+    return figure
 
 
-def matrix(counts: np.ndarray, names: Sequence[str], title: str) -> Drawing:
-    """True classes down, answers across: hits in one tone, errors, each as dark as it is frequent, in the other."""
-    n, short = len(names), [_cut(name) for name in names]
-    cell = max(10.0, min(34.0, 320.0 / n))
-    margin = 14 + LETTER * max(map(len, short))
-    turned, letters = LETTER * max(map(len, short)) > cell, min(LETTERS, cell - 1)
-    errors = counts * (1 - np.eye(n))
-    strength = np.where(np.eye(n), counts / counts.sum(axis=1, keepdims=True).clip(1), np.sqrt(errors / max(errors.max(), 1)))
-    drawn: list[Shape] = []
-    for i in range(n):
-        middle = margin + (i + 0.5) * cell
-        above = (middle + 3.5 * turned, margin - 5)
-        drawn.append(Words(short[i], (margin - 5, middle + 3.5), "end", size=letters))
-        drawn.append(Words(short[i], above, "start" if turned else "middle", size=letters, turned=turned))
-        for j in range(n):
-            at, told = (margin + j * cell, margin + i * cell), f"{names[i]} answered as {names[j]}"
-            drawn += _cell(int(counts[i, j]), at, cell, float(strength[i, j]), "one" if i == j else "two", told, n <= NUMBERED)
-    size = margin + n * cell + 4
-    return Drawing(size, size, title, drawn)
-
-
-def _cell(count: int, at: Place, size: float, strength: float, tone: str, told: str, numbered: bool) -> list[Shape]:
-    """A cell of a matrix, and its count if there is room for one."""
-    opacity = 0.05 + 0.85 * strength if count else 0.03
-    box = Box(at, size - 1, size - 1, tone, opacity, f"{told}: {count:,}")
-    middle = (at[0] + size / 2, at[1] + size / 2 + 3.2)
-    words = Words(brief(count), middle, "middle", "paper" if opacity > 0.5 else "ink", 9.5)
-    return [box, words] if numbered and count else [box]
-
-
-def bars(names: Sequence[str], parts: Sequence[Sequence[float]], words: Sequence[str], title: str) -> Drawing:
+@styled()
+def bars(names: Sequence[str], parts: Sequence[Sequence[float]], words: Sequence[str], title: str) -> Figure:
     """A bar a name, of one or two parts one after the other, with words behind it."""
-    left, row = 12 + LETTER * max(map(len, names)), 24.0
-    longest = max(sum(one) for one in parts) or 1
-    room = SIZE[0] - left - 14 - LETTER * max(map(len, words))
-    drawn: list[Shape] = []
-    for i, (name, some, said) in enumerate(zip(names, parts, words, strict=True)):
-        drawn.append(Words(name, (left - 6, i * row + 16), "end"))
-        x = left
-        for tone, value in zip(("one", "two"), some, strict=False):
-            width = max(value / longest * room, 0.5)
-            drawn.append(Box((x, i * row + 5), width, 15, tone))
-            x += width + 1
-        drawn.append(Words(said, (x + 6, i * row + 16)))
-    return Drawing(SIZE[0], len(names) * row + 6, title, drawn)
-
-
-def brief(count: int) -> str:
-    """A count in four characters at most."""
-    return str(count) if count < 10_000 else f"{count / 1000:.0f}k"
-
-
-def _apart(places: list[float], lowest: float, gap: float = 13.0) -> list[float]:
-    """Places of words moved so that none covers another and none is below the `lowest`."""
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    moved = list(places)
-    for before, after in itertools.pairwise(order):
-        moved[after] = max(moved[after], moved[before] + gap)
-    for i in reversed(order):
-        moved[i], lowest = min(moved[i], lowest), min(moved[i], lowest) - gap
-    return moved
-
-
-def _cut(name: str, most: int = 16) -> str:
-    """A name without its middle: what sets it apart stands at either end."""
-    return name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}"
+    figure, axes = panel(title, size=(SIZE[0], 24.0 * len(names) + 12))
+    left = np.zeros(len(names))
+    for tone, part in zip(TONES, np.transpose(parts), strict=False):
+        drawn = axes.barh(range(len(names)), part, 0.62, left, color=INK[tone])
+        left += part
+    axes.bar_label(drawn, words, padding=6, color=INK["soft"])
+    axes.set(xticks=[], yticks=range(len(names)), yticklabels=names, xlim=(0, (left.max() or 1) * 1.45))
+    axes.invert_yaxis()
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return figure

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit import labels as all_labels, metrics
 from kit.errors import Usage
-from kit.labels import Labels, Numbers, Reading
+from kit.labels import Labels
+from kit.labels.evaluation import ClassAnswers, Detection, NumberAnswers
 from kit.reporting import worst_rows
 from kit.reporting.worst_rows import Mistake
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 BINS = 15  # of a reliability diagram (Guo et al. 2017)
 RANKED = 200  # classes up to which each gets an area under the curve
@@ -70,8 +69,6 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
 
 def _out_of_fold(run: Run, predicted: Mapping[str, Path]) -> tuple[pd.DataFrame, np.ndarray]:
     """Out-of-fold predictions, of all rows or of the folds that are done, and each row's fold (-1: not known)."""
-    import pandas as pd
-
     whole = run.path / "oof.csv"
     oof = frames.read_predictions(whole) if whole.exists() else pd.concat(map(frames.read_predictions, predicted.values()))
     if not (run.path / "folds.csv").exists():
@@ -90,100 +87,69 @@ def truth(run: Run, labels: Labels, oof: pd.DataFrame) -> np.ndarray | None:
 
 
 def _history(folder: Path) -> pd.DataFrame | None:
-    import pandas as pd
-
     path = folder / "history.csv"
     return pd.read_csv(path) if path.exists() else None
 
 
-def numbers(found: Findings) -> tuple[tuple[str, ...], np.ndarray, np.ndarray] | None:
-    """Names, true and answered numbers (float64 [n, c], in their own units), where numbers are the answer; else None."""
-    labels = found.labels
-    if found.y is None or not isinstance(labels, Numbers):
-        return None
-    return labels.names, labels.truth(found.y).astype(np.float64), labels.harden(found.oof.to_numpy()).astype(np.float64)
+def numbers(found: Findings) -> NumberAnswers | None:
+    """True and predicted numbers, where numbers are the answer."""
+    return None if found.y is None else found.labels.number_answers(found.y, found.oof.to_numpy())
 
 
-def classes(found: Findings) -> tuple[list[str], np.ndarray, np.ndarray] | None:
-    """Names, true and answered class (int [n]) of each row, where a row has one class or grade; else None."""
-    labels, p = found.labels, found.oof.to_numpy()
-    if found.y is None or isinstance(labels, Numbers):
-        return None
-    if labels.kind == "grade":
-        return [str(grade) for grade in range(p.shape[1] + 1)], found.y, labels.harden(p)
-    if labels.exclusive:
-        return list(labels.columns), labels.certain(found.y).argmax(axis=1), p.argmax(axis=1)
-    if p.shape[1] == 1:
-        return ["0", "1"], (found.y[:, 0] > 0.5).astype(int), (p[:, 0] > 0.5).astype(int)
-    return None
+def classes(found: Findings) -> ClassAnswers | None:
+    """True and predicted class of each row, where a row has one class or grade."""
+    return None if found.y is None else found.labels.class_answers(found.y, found.oof.to_numpy())
 
 
-def confusion(count: int, true: np.ndarray, answered: np.ndarray) -> np.ndarray:
-    """Rows by true class (down) and answer (across)."""
-    return np.bincount(true * count + answered.clip(0, count - 1), minlength=count * count).reshape(count, count)
+def confusion(answers: ClassAnswers) -> np.ndarray:
+    """Rows by true class (down) and predicted class (across), int [classes, classes]."""
+    count = len(answers.names)
+    return np.bincount(answers.truth * count + answers.predicted, minlength=count * count).reshape(count, count)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of `what`: the probabilities `every` [n]; of each bin the mean `said`, the frequency `hit`, the `share` of rows."""
+    """Probabilities [m] of `what`; of each bin their mean `predicted`, the frequency `observed`, the `share` of rows."""
 
     what: str
-    every: np.ndarray
-    said: np.ndarray
-    hit: np.ndarray
+    probabilities: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
     share: np.ndarray
 
     @property
     def gap(self) -> float:
-        """The bins' mean distance between said and hit (ECE)."""
-        return float((self.share * np.abs(self.said - self.hit)).sum())
+        """The bins' mean distance between predicted and observed (expected calibration error, ECE)."""
+        return float((self.share * np.abs(self.predicted - self.observed)).sum())
 
 
 def calibration(found: Findings) -> Calibration | None:
-    """Are the probabilities as good as they say? None for numbers.
-
-    Of the likeliest class where one is the answer (Guo et al. 2017), of the text where one is read, else of all columns
-    together. None too for a blend by rank, whose values are no probabilities.
-    """
-    y, p, labels = found.y, found.oof.to_numpy(np.float64), found.labels
-    if y is None or found.run.info.get("blend", {}).get("by") == "rank":
+    """Are events as frequent as they are probable? None where there are no probabilities, as in a blend by rank."""
+    if found.y is None or found.run.info.get("blend", {}).get("by") == "rank":
         return None
-    if isinstance(labels, Reading):
-        column, longest = len(labels.names), labels.longest
-        said, hit, what = p[:, column], (p[:, -longest:] == y[:, -longest:]).all(axis=1), "the text that was read"
-    elif isinstance(labels, Numbers):
+    confidence = found.labels.confidence(found.y, found.oof.to_numpy(np.float64))
+    if confidence is None:
         return None
-    elif labels.exclusive:
-        said, hit, what = p.max(axis=1), labels.certain(y).argmax(axis=1) == p.argmax(axis=1), "the likeliest class"
-    else:
-        said, hit, what = p.ravel(), labels.certain(y).ravel(), "every column"
-    place = np.clip((said * BINS).astype(int), 0, BINS - 1)
+    place = np.clip((confidence.probability * BINS).astype(int), 0, BINS - 1)
     count = np.bincount(place, minlength=BINS)
     some = count > 0
-    means = [np.bincount(place, one, minlength=BINS)[some] / count[some] for one in (said, hit.astype(float))]
-    return Calibration(what, said, means[0], means[1], count[some] / count.sum())
+    predicted, observed = (
+        np.bincount(place, values, minlength=BINS)[some] / count[some]
+        for values in (confidence.probability, confidence.correct.astype(float))
+    )
+    return Calibration(confidence.what, confidence.probability, predicted, observed, count[some] / count.sum())
 
 
 def per_class(found: Findings) -> tuple[list[str], list[list[str]]]:
-    """A table by class, column or number: header and rows, as text."""
+    """A table by class, column or number: header and rows, as text; nothing where there is none."""
     given = numbers(found)
     if given is not None:
-        return ["number", "mean error", "RMSE", "bias", "R²"], [
-            _fit(*one) for one in zip(given[0], given[1].T, given[2].T, strict=True)
-        ]
-    if found.y is None:
-        return [], []
-    p, labels = found.oof.to_numpy(np.float64), found.labels
-    one = classes(found) if p.shape[1] > 1 or labels.kind == "grade" else None
-    if one:
-        names, true, answered = one
-        pairs = [(true == j, answered == j) for j in range(len(names))]
-    else:
-        names = list(labels.columns)
-        pairs = [(found.y[:, j] > 0.5, p[:, j] > 0.5) for j in range(len(names))]
-    ranked = labels.kind != "grade" and len(names) <= RANKED
-    rows = [_hits(name, *pairs[j], p[:, j] if ranked else None) for j, name in enumerate(names)]
-    return ["class", "rows", "precision", "recall", "F1", "AUC"], rows
+        rows = [_fit(*column) for column in zip(given.names, given.truth.T, given.predicted.T, strict=True)]
+        return ["number", "mean error", "RMSE", "bias", "R²"], rows
+    detections = [] if found.y is None else found.labels.detections(found.y, found.oof.to_numpy(np.float64))
+    ranked = len(detections) <= RANKED
+    rows = [_hits(detection, ranked) for detection in detections]
+    return (["class", "rows", "precision", "recall", "F1", "AUC"], rows) if rows else ([], [])
 
 
 def _fit(name: str, truth: np.ndarray, answer: np.ndarray) -> list[str]:
@@ -192,9 +158,11 @@ def _fit(name: str, truth: np.ndarray, answer: np.ndarray) -> list[str]:
     return [name, *figures, f"{1 - (error**2).mean() / spread**2:.4f}" if spread else ""]
 
 
-def _hits(name: str, is_it: np.ndarray, said: np.ndarray, probability: np.ndarray | None) -> list[str]:
-    hits = (is_it & said).sum()
-    precision, recall = hits / max(said.sum(), 1), hits / max(is_it.sum(), 1)
-    f1 = 2 * hits / max(is_it.sum() + said.sum(), 1)
-    area = np.nan if probability is None else metrics.auc(is_it.astype(float), probability)
-    return [name, f"{is_it.sum():,}", *(f"{v:.4f}" for v in (precision, recall, f1)), "" if area != area else f"{area:.4f}"]
+def _hits(detection: Detection, ranked: bool) -> list[str]:
+    truth, predicted, probability = detection.truth, detection.predicted, detection.probability
+    hits = (truth & predicted).sum()
+    precision, recall = hits / max(predicted.sum(), 1), hits / max(truth.sum(), 1)
+    f1 = 2 * hits / max(truth.sum() + predicted.sum(), 1)
+    area = metrics.auc(truth.astype(float), probability) if ranked and probability is not None else np.nan
+    scores = [f"{value:.4f}" for value in (precision, recall, f1)]
+    return [detection.name, f"{truth.sum():,}", *scores, "" if np.isnan(area) else f"{area:.4f}"]

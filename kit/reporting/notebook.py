@@ -1,4 +1,4 @@
-"""Show: a run's table, curves and pictures: inline in a notebook, as files and text elsewhere. Never fails a kernel."""
+"""Notebook: a run's table, curves and pictures: inline in a notebook, as files and text elsewhere. Never fails a kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.console import say, table as table_of
 from kit.inference.loaded_run import opened
-from kit.reporting import contact_sheet, drawing, figures, summary
+from kit.reporting import canvas, contact_sheet, figures, summary
 from kit.reporting.figures import Line
 from kit.storage.run_folder import Run
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANY = 18  # test rows shown
+EXCERPT = 100  # characters of a text
 
 
 def harmless(show: Callable[..., None]) -> Callable[..., None]:
-    """The submission is written by now: a picture that cannot be drawn is said, and no more."""
+    """The submission is written by now: a picture that cannot be drawn is named, and does not fail the kernel."""
 
     @functools.wraps(show)
     def tried(*words: Any) -> None:
@@ -49,11 +50,12 @@ def curves(run: Run, path: Path) -> None:
             rows = [row for row in csv.DictReader(file) if row.get("train_loss")]
         if len(rows) > 1:
             epochs = [float(i + 1) for i in range(len(rows))]
-            tone = drawing.TONES[len(series) % len(drawing.TONES)]
+            tone = canvas.TONES[len(series) % len(canvas.TONES)]
             series.append(Line(epochs, [float(row["train_loss"]) for row in rows], tone, name=history.parent.name))
     if series:
         title = f"{Path(run.info['competition']).stem}: training loss of every fold"
-        drawing.write_png(path, figures.lines(series, "epoch", title, "training loss", figures.DESK))
+        drawn = figures.lines(series, across="epoch", title=title, up="training loss", size=canvas.DESK)
+        canvas.write_png(path, drawn)
         inline(path)
 
 
@@ -65,30 +67,27 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
     asked = facts.test_tables(root)
     ids = asked.sample.index[:MANY]
     decoded = whole.labels.decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
-    if facts.inputs.kind == "table":
-        print(
-            table_of(
-                [facts.id, *decoded], [[one, *(str(values[i]) for values in decoded.values())] for i, one in enumerate(ids)]
-            )
-        )
+    rows = [{name: values[i] for name, values in decoded.items()} for i in range(len(ids))]
+    shown = facts.inputs.show(root, asked.test.loc[ids], "test", run.info["config"]["size"])
+    images = [picture for picture in shown if not isinstance(picture, str)]
+    if len(images) == len(ids):
+        contact_sheet.write(path, contact_sheet.captioned(images, [_caption(row) for row in rows]))
+        inline(path)
         return
-    said = [_caption({name: values[i] for name, values in decoded.items()}) for i in range(len(ids))]
-    rows = facts.inputs.load(root, asked.test.loc[ids], "test", run.info["config"]["size"]).rows
-    if facts.inputs.kind == "text":
-        wide = max(map(len, said))
-        print("\n".join(f"{answer:>{wide}}  {str(text)[:100]}" for answer, text in zip(said, rows, strict=True)))
-        return
-    contact_sheet.write(path, contact_sheet.captioned(list(rows[: len(ids)]), said))
-    inline(path)
+    texts = ["" if not isinstance(text, str) else " ".join(text.split())[:EXCERPT] for text in shown]
+    cells = [[row_id, *map(_short, row.values()), text] for row_id, row, text in zip(ids, rows, texts, strict=True)]
+    print(table_of([facts.id, *decoded, facts.inputs.unit], cells))
 
 
 def _caption(answers: dict[str, Any]) -> str:
     """A row's answers: by name where they are two or three."""
-    short = {
-        name: f"{one:.3g}" if isinstance(one, Real) and not isinstance(one, Integral) else str(one)
-        for name, one in answers.items()
-    }
-    return "  ".join(f"{name} {one}" for name, one in short.items()) if 1 < len(short) < 4 else " ".join(short.values())
+    short = {name: _short(answer) for name, answer in answers.items()}
+    return "  ".join(f"{name} {answer}" for name, answer in short.items()) if 1 < len(short) < 4 else " ".join(short.values())
+
+
+def _short(answer: Any) -> str:
+    """An answer in a few letters."""
+    return f"{answer:.3g}" if isinstance(answer, Real) and not isinstance(answer, Integral) else str(answer)
 
 
 def inline(path: Path) -> None:

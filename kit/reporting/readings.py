@@ -3,56 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit.errors import listed
-from kit.labels.reading import SURE, Reading
+from kit.labels import Labels
+from kit.labels.reading import SURE
 from kit.reporting import contact_sheet
 from kit.storage import frames
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WORST, MOST = 24, 96  # pictures on the sheet: the least sure, and all doubtful ones up to so many
 ACROSS = 3
 DOUBTFUL = SURE  # below it another text may be as probable
 
 
-def table(predictions: pd.DataFrame, labels: Reading) -> pd.DataFrame:
-    """Text, confidence and numbers of each row (index: id), the least sure first."""
-    import pandas as pd
-
-    values = predictions.to_numpy(np.float32)
-    numbers = pd.DataFrame(labels.decode(values, list(labels.names)), index=predictions.index)
-    count = len(labels.names)
-    numbers.insert(0, "reading", labels.texts(values[:, count + 1 :]))
-    numbers.insert(1, "confidence", values[:, count].astype(float).round(6))
-    return numbers.iloc[np.argsort(values[:, count], kind="stable")]
+def table(predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame | None:
+    """Text, confidence and numbers of each row (index: id), the least sure first; None where the labels read no text."""
+    read = labels.transcripts(predictions.to_numpy(np.float32))
+    if read is None:
+        return None
+    confidence = read.confidence.astype(float).round(6)
+    rows = pd.DataFrame({"reading": read.texts, "confidence": confidence, **read.numbers}, index=predictions.index)
+    return rows.iloc[np.argsort(read.confidence, kind="stable")]
 
 
-def write(folder: Path, labels: Reading, test: pd.DataFrame, pictures: Any, oof: pd.DataFrame | None = None) -> str:
+def write(folder: Path, labels: Labels, test: pd.DataFrame, pictures: Any, oof: pd.DataFrame | None = None) -> str:
     """Write `readings.csv` and `readings.png`; returns a line that names the doubtful test rows, if any.
 
-    `pictures`: those of the test rows, in their order. `oof`: the training rows, as read by models that never saw them.
+    Where the labels read no text, nothing is written. `pictures`: those of the test rows, uint8 [n, h, w, c], in their
+    order. `oof`: the training rows, as read by models that never saw them.
     """
-    import pandas as pd
-
     read = table(test, labels)
+    if read is None:
+        return ""
     parts = {"test": read} if oof is None else {"test": read, "train": table(oof, labels)}
-    every = pd.concat([part.assign(rows=name) for name, part in parts.items()])
-    frames.write_csv(folder / "readings.csv", every)
+    both = pd.concat([part.assign(rows=name) for name, part in parts.items() if part is not None])
+    frames.write_csv(folder / "readings.csv", both)
     doubtful = list(read.index[read["confidence"] < DOUBTFUL])
     shown = read.iloc[: max(WORST, min(len(doubtful), MOST))]
     captions = [
         f"{row_id}   {text or 'unreadable: the medians'}   {confidence:.2f}"
         for row_id, text, confidence in zip(shown.index, shown["reading"], shown["confidence"], strict=True)
     ]
-    contact_sheet.write(
-        folder / "readings.png", contact_sheet.captioned(list(pictures[test.index.get_indexer(shown.index)]), captions, ACROSS)
-    )
+    rows = list(pictures[test.index.get_indexer(shown.index)])
+    contact_sheet.write(folder / "readings.png", contact_sheet.captioned(rows, captions, ACROSS))
     if not doubtful:
         return ""
-    found = f"{len(doubtful)} test rows are read with less than {DOUBTFUL:.0%} confidence"
-    return f"{found} (ids {listed(doubtful)}): see {folder}/readings.png"
+    doubt = f"{len(doubtful)} test rows are read with less than {DOUBTFUL:.0%} confidence"
+    return f"{doubt} (ids {listed(doubtful)}): see {folder}/readings.png"

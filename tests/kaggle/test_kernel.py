@@ -24,8 +24,14 @@ def test_the_packed_source_unpacks_to_the_very_files(small_run: kit.Run) -> None
     built = kernel.build("digits", small_run)
     subprocess.run([sys.executable, built.code, "--unpack", "out"], check=True, capture_output=True)
     packed = {path.relative_to("out").as_posix(): path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
-    own = [*(ROOT / "kit").rglob("*.py"), *(ROOT / "competitions").glob("*.py"), ROOT / "LICENSE"]
+    own = [
+        *(ROOT / "kit").rglob("*.py"),
+        *(ROOT / "kit").rglob("*.j2"),
+        *(ROOT / "competitions").glob("*.py"),
+        ROOT / "LICENSE",
+    ]
     assert packed == {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in own}
+    assert {"kit/reporting/templates/report.html.j2", "kit/inference/templates/card.md.j2"} <= set(packed)
 
 
 def test_a_damaged_source_is_not_run(small_run: kit.Run) -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
+from jinja2 import UndefinedError
 
 import kit
 from kit import competition
 from kit.cli.app import main
 from kit.inference.blend import blend
-from kit.reporting import axes, findings, html_report, worst_rows
-from kit.reporting.html_markup import element, join
+from kit.reporting import canvas, confusion_matrix, findings, html_report, worst_rows
+from kit.storage import templates
 
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
 NUMBERS = """\
@@ -39,6 +40,7 @@ class Seen(HTMLParser):
         super().__init__()
         self.elements: list[str] = []
         self.fetched: list[str] = []
+        self.referred: list[str] = []
         self.handlers: list[str] = []
         self.words = ""
         self.open: list[str] = []
@@ -47,6 +49,7 @@ class Seen(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.referred += [value or "" for name, value in attrs if name == "xlink:href"]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         if tag not in ("meta", "link", "img"):
             self.open.append(tag)
@@ -64,24 +67,35 @@ def seen(path: Path) -> Seen:
     found = Seen(text)
     assert found.open == [] and found.handlers == [] and len(text) < 2 << 20
     assert "script" not in found.elements and all(one.startswith("data:") for one in found.fetched)
+    assert all(reference.startswith("#") for reference in found.referred)
     assert "url(" not in text and "@import" not in text and "Content-Security-Policy" in text
     return found
 
 
 @given(st.text(), st.text())
-def test_markup_says_what_it_was_given_and_nothing_else(content: str, attribute: str) -> None:
+def test_a_template_says_what_it_was_given_and_nothing_else(content: str, attribute: str) -> None:
+    folder = Path("templates")
+    folder.mkdir(exist_ok=True)
+    (folder / "one.html.j2").write_text('<body><p title="{{ attribute }}">{{ content }}</p>')
     printable = "".join(c for c in content if c.isprintable() or c in "\n\t ")
-    found = Seen("<body>" + element("p", content, title=attribute))
+    found = Seen(templates.render(folder, "one.html.j2", content=content, attribute=attribute))
     assert found.elements == ["body", "p"] and found.words == printable.encode("utf-8", "replace").decode()
-    assert join(element("b", content)) == element("b", content)  # nothing is escaped twice
+    assert found.handlers == []
 
 
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
-def test_ticks_are_few_and_inside(low: float, width: float) -> None:
-    high = low + width
-    found = axes.ticks(low, high)
-    assert len(found) <= 8
-    assert all(low - width * 0.01 <= one <= high + width * 0.01 for one in found)
+def test_a_value_that_a_template_lacks_is_an_error_and_not_a_gap() -> None:
+    Path("one.html.j2").write_text("{{ absent }}")
+    with pytest.raises(UndefinedError):
+        templates.render(Path.cwd(), "one.html.j2")
+
+
+@settings(max_examples=8)
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=3, unique=True))
+def test_no_class_name_becomes_markup_in_a_figure(names: list[str]) -> None:
+    counts = np.arange(len(names) ** 2).reshape(len(names), -1)
+    found = Seen(canvas.svg(confusion_matrix.matrix(counts, names, NASTY)))
+    assert set(found.elements) <= {"svg", "g", "path", "text", "title", "defs", "use"} and found.handlers == []
+    assert all(reference.startswith("#") for reference in found.referred)
 
 
 def test_a_page_shows_what_the_run_scored(small_run: kit.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,8 +108,9 @@ def test_a_page_shows_what_the_run_scored(small_run: kit.Run, tmp_path: Path, ca
         assert words in found.words
     assert found.elements.count("img") == worst_rows.WORST
     facts = findings.gather(run)
-    names, true, answered = findings.classes(facts)  # type: ignore[misc]
-    counts = findings.confusion(len(names), true, answered)
+    classes = findings.classes(facts)
+    assert classes is not None
+    counts = findings.confusion(classes)
     assert counts.sum() == len(facts.oof) == run.scores["rows"]["train"]
     assert np.trace(counts) / counts.sum() == pytest.approx(run.scores["oof"])
     known = findings.calibration(facts)
@@ -179,7 +194,7 @@ def test_what_was_read_is_shown_beside_what_was_drawn(tmp_path: Path) -> None:
     facts_found = findings.gather(run)
     first = facts_found.worst[0]
     assert first.truth.split(":")[0] in set(pd.read_csv(tmp_path / "data" / facts.train)["equation"].str.replace(" ", ""))
-    assert "Of the text that was read" in found.words and first.truth in found.words
+    assert "Probabilities of the text that was read" in found.words and first.truth in found.words
     assert found.elements.count("img") == worst_rows.WORST
     exact = [float(row[1]) for row in findings.per_class(facts_found)[1]]
     assert exact == pytest.approx([run.scores["extra"][f"mae {name}"] for name in "abc"], rel=1e-3)

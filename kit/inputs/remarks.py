@@ -1,0 +1,49 @@
+"""Remarks: what deserves a look in loaded rows before training, and both splits as one to find what repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit.errors import listed
+from kit.inputs.base import Loaded, kind_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def are_pictures(loaded: Loaded) -> bool:
+    """Are these rows pictures, and not texts or a table?"""
+    return kind_of(loaded.rows) == "images"
+
+
+def unit(loaded: Loaded) -> str:
+    """What several of these rows are called."""
+    return getattr(loaded.rows, "unit", "pictures")
+
+
+def remarks(train: Loaded, test: Loaded, ids: tuple[pd.Index, pd.Index]) -> Iterator[tuple[str, bool]]:
+    """Lines about loaded rows, each with whether it deserves attention. `ids`: of the training rows and the test rows."""
+    if are_pictures(train):
+        yield from _of_pictures(train.look, test.look, ids[0])
+        return
+    yield from train.rows.remarks("training", ids[0])
+    yield from test.rows.remarks("test", ids[1])
+
+
+def _of_pictures(train: np.ndarray, test: np.ndarray, ids: pd.Index) -> Iterator[tuple[str, bool]]:
+    yield f"pictures of {train.shape[2]}×{train.shape[1]}, {train.shape[3]} channels", False
+    flat = np.flatnonzero(train.reshape(len(train), -1).std(axis=1) == 0)
+    if len(flat):
+        yield f"{len(flat)} training pictures are of one colour: ids {listed(ids[flat])}", True
+    if train.shape[1:] != test.shape[1:]:
+        yield f"test pictures are {test.shape[2]}×{test.shape[1]}, unlike the training pictures", True
+
+
+def joined(train: Loaded, test: Loaded) -> Any:
+    """What `Inputs.twins` takes of both splits as one, training rows first; None where they cannot be compared."""
+    if not are_pictures(train):
+        return train.look + test.look
+    return np.concatenate([train.look, test.look]) if train.look.shape[1:] == test.look.shape[1:] else None
