@@ -76,7 +76,7 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
         return
     texts = ["" if not isinstance(text, str) else " ".join(text.split())[:EXCERPT] for text in shown]
     cells = [[row_id, *map(_short, row.values()), text] for row_id, row, text in zip(ids, rows, texts, strict=True)]
-    print(table_of([facts.id, *decoded, facts.inputs.unit], cells))
+    print(table_of([facts.id, *decoded, "row"], cells))
 
 
 def _caption(answers: dict[str, Any]) -> str:
