@@ -332,7 +332,7 @@ def test_a_knob_of_an_adapters_own_is_a_flag_in_help_and_on_the_command_line(
     with pytest.raises(SystemExit):
         main(["run", "own.py", "--help"])
     told = capsys.readouterr().out
-    assert "This adapter's own:\n  --alpha …" in told and "what it does; here 0.25" in " ".join(told.split())
+    assert "This adapter's own:\n  --alpha …" in told and "what it does (here: 0.25)" in " ".join(told.split())
     assert main(["run", "own.py", "--data", str(digits), "--alpha", "-1"]) == 2
     assert "--alpha -1.0: the value must be at least 0" in capsys.readouterr().err
     assert main(["run", "own.py", "--data", str(digits), "--alhpa", "1"]) == 2
