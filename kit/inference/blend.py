@@ -17,7 +17,7 @@ from kit.console import say
 from kit.errors import BadData, Usage, listed, quoted
 from kit.inference import blend_weights
 from kit.inference.loaded_run import Opened, opened
-from kit.labels import Labels, Numbers
+from kit.labels import Labels
 from kit.labels.parsing import LARGEST
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, write_json
@@ -56,15 +56,15 @@ def blend(
     if not sources or len(sources) + len(outside) < 2:
         raise Usage("two runs at least are blended, or one and a pair of files (--oof FILE --test FILE).")
     first, notes = sources[0], together(sources)
-    info, whole = first.info, opened(first, data)
-    if files.fingerprint(whole.root, whole.facts.files(whole.root)) != info["data"]:
+    record, whole = first.record, opened(first, data)
+    if files.fingerprint(whole.root, whole.facts.files(whole.root)) != record.data:
         raise Usage(f"{whole.root}: not the data of {first.path}. Name its folder with --data.")
-    target = Run(Path(out) if out else Path("runs") / Path(info["competition"]).stem / name)
+    target = Run(Path(out) if out else Path("runs") / record.name / name)
     if target.path.resolve() in {one.path.resolve() for one in sources}:
         raise Usage(f"{target.path}: is one of the runs to be blended. Use another --name.")
     members = [of_run(one, first) for one in sources] + [of_files(*pair, whole, first) for pair in outside]
-    config = configs.Config.of(info["config"]).changed(model=MODEL).json()
-    known = {"competition": info["competition"], "config": config, "data": info["data"], "backbone": ""}
+    config = configs.Config.of(record.config).changed(model=MODEL).json()
+    known = {"competition": record.competition, "config": config, "data": record.data, "backbone": ""}
     with target.locked():
         run_lifecycle.refuse_other(target, known, fresh)
         refuse_others(target, members)
@@ -87,11 +87,11 @@ def together(sources: Sequence[Run]) -> list[str]:
     first_dealt = frames.read_folds(first.path)
     for one in sources:
         one.finished()
-        same = first.info["competition"] == one.info["competition"]
-        pairs = [(key, first.info[key], one.info[key]) for key in ("competition", "data")]
-        pairs += [(key, first.info["config"].get(key), one.info["config"].get(key)) for key in LEAKS]
+        same = first.record.competition == one.record.competition
+        pairs = [(key, getattr(first.record, key), getattr(one.record, key)) for key in ("competition", "data")]
+        pairs += [(key, first.record.config.get(key), one.record.config.get(key)) for key in LEAKS]
         lines = [f"{key}: {mine} → {other}" for key, mine, other in pairs if mine != other]
-        if same and first.info["labels"] != one.info["labels"]:
+        if same and first.record.labels != one.record.labels:
             lines.append(f"answers: {listed(first.oof.columns)} → {listed(one.oof.columns)}")
         ours, theirs = (set(run.oof.index) for run in (first, one))
         if ours != theirs and not lines:
@@ -99,7 +99,7 @@ def together(sources: Sequence[Run]) -> list[str]:
         if lines:
             raise Usage(f"{first.path} and {one.path} cannot be blended ({'; '.join(lines)}).")
         if not frames.read_folds(one.path).loc[first_dealt.index].equals(first_dealt):
-            dealt = {key: (first.info["config"][key], one.info["config"][key]) for key in ("seed", "folds")}
+            dealt = {key: (first.record.config[key], one.record.config[key]) for key in ("seed", "folds")}
             if all(mine == other for mine, other in dealt.values()):
                 raise Usage(f"{first.path} and {one.path} cannot be blended: the folds differ, with the same seed and number.")
             said = ", ".join(f"{key}: {mine} → {other}" for key, (mine, other) in dealt.items() if mine != other)
@@ -120,7 +120,7 @@ def _sum(path: Path) -> str:
 def of_files(oof: Path, test: Path, whole: Opened, like: Run) -> Member:
     """Predictions from elsewhere: an id and a column per answer, for the rows of a run. Raises BadData naming what differs."""
     read = [outside_frame(path, wanted, whole.labels) for path, wanted in ((oof, like.oof), (test, like.test))]
-    if by(whole.facts) == "mean" and not isinstance(whole.labels, Numbers):
+    if by(whole.facts) == "mean" and whole.labels.bounded:
         for path, values in zip((oof, test), read, strict=True):
             refuse_other_scale(path, values)
     return Member(str(oof), read[0], read[1], (_sum(oof), _sum(test)))
@@ -168,7 +168,7 @@ def by(facts: competitions.Competition) -> str:
 
 def refuse_others(target: Run, members: list[Member]) -> None:
     """Raise Usage where the folder holds a blend of other predictions."""
-    old = target.info.get("members")
+    old = target.record.members if target.exists else None
     if old is not None and [one["sums"] for one in old] != [list(one.sums) for one in members]:
         names = listed(one["name"] for one in old)
         raise Usage(f"{target.path} blends other predictions ({names}).\nUse --name for a new run, or --fresh to start over.")
@@ -230,7 +230,7 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     about = {"kept": chosen.kept, "by": kind, "gain": chosen.gain, "noise": chosen.noise}
     seconds = {"total": time.monotonic() - began, "train": 0.0, "predict": 0.0}
     write_json(target.path / "scores.json", {**judge.scores(oof, test), "seconds": seconds, "blend": about})
-    inherited = {key: first.info[key] for key in ("labels", "prior", "device", "precision", "layout")}
+    inherited = {key: getattr(first.record, key) for key in ("labels", "prior", "device", "precision", "layout")}
     numbers = [int(k) for k in np.unique(judge.fold)]
     target.note(**inherited, folds=numbers, members=each, blend=about, notes=notes)
     answer = submission.build(judge.tables.sample, test, judge.labels)
@@ -265,14 +265,15 @@ def _frame(like: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
 
 def predicted(source: Run, predict: Callable[[Run], pd.DataFrame]) -> pd.DataFrame:
     """A blend's predictions for other rows, from what `predict` says of the runs in it."""
-    info = source.info
-    used = [one for one in info["members"] if one["weight"] > 0]
+    record = source.record
+    assert record.members is not None and record.blend is not None
+    used = [one for one in record.members if one["weight"] > 0]
     strange = [one["name"] for one in used if not (Path(one["name"]) / "run.json").exists()]
     if strange:
         raise Usage(f"{source.path}: blends {listed(strange)}, which is no run here and cannot predict other rows.")
     made_of = [Run(Path(one["name"])) for one in used]
     parts = [predict(one) for one in made_of]
-    if not info["blend"]["kept"]:
+    if not record.blend["kept"]:
         return parts[0]
     members = [of_run(one, made_of[0]) for one in made_of]
-    return _frame(parts[0], combined(members, parts, np.array([one["weight"] for one in used]), info["blend"]["by"]))
+    return _frame(parts[0], combined(members, parts, np.array([one["weight"] for one in used]), record.blend["by"]))

@@ -55,12 +55,12 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         raise Usage(f"--format {form!r}: one of {', '.join(FORMATS)}.")
     if form == "onnx":
         _need("onnx", "onnxruntime", "onnxscript")
-    if "members" in run.info:
-        names = listed(one["name"] for one in run.info["members"] if one["weight"] > 0)
+    if run.record.is_blend:
+        names = listed(one["name"] for one in run.record.members or [] if one["weight"] > 0)
         raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
     whole = opened(run, data)
     models = whole.models()
-    config = Config.of(run.info["config"]).changed(devices="cpu", precision="fp32")
+    config = Config.of(run.record.config).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
     graph = type(models[0]).graph(models, members.member_weights(run, len(models)))
     folder = Path(out) if out else run.path / "export"
@@ -77,10 +77,12 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         raise BadData(f"{path}: not written: it differs from the run's models by {far}.")
     if isinstance(graph.first, Rows):
         files.write(folder / COLUMNS, json.dumps(graph.first.every.json(), ensure_ascii=False, indent=1))
-    made = model_card.write(
-        run, folder, model_card.Made(form, path.name, graph, models, inputs[-1], found.difference, len(tried.ids))
-    )
-    return Exported(path, made, found.difference, found.stored, len(tried.ids))
+    made = model_card.Made(
+        form=form, file=path.name, graph=graph, models=models, example=inputs[-1], difference=found.difference,
+        rows=len(tried.ids),
+    )  # fmt: skip
+    card = model_card.write(run, folder, made)
+    return Exported(path, card, found.difference, found.stored, len(tried.ids))
 
 
 def _need(*names: str) -> None:

@@ -34,7 +34,7 @@ class Opened:
         """The run's choices, on this device."""
         from kit.models import devices, families
 
-        config = Config.of(self.run.info["config"])
+        config = Config.of(self.run.record.config)
         family = families.of(config.model, self.facts.inputs.kind, self.labels.reads, self.parts)
         return devices.choose(config, family)
 
@@ -61,14 +61,14 @@ def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Ope
 
     Raises BadData or Usage where the data is `needed` and gone.
     """
-    info = run.info
-    adapter = competitions.load(info["competition"])
-    root = Path(info["root"])
+    record = run.record
+    adapter = competitions.load(record.competition)
+    root = Path(record.root)
     there = root.exists()  # the run may have been copied elsewhere
     if needed:
         root = found(run, adapter.competition, data or (root if there else None))
-    facts = adapter.shaped(Config.of(info["config"]), root if needed or there else None).competition
-    return Opened(run, root, facts, all_labels.from_json(info["labels"], facts.labels), adapter.parts)
+    facts = adapter.shaped(Config.of(record.config), root if needed or there else None).competition
+    return Opened(run, root, facts, all_labels.from_json(record.labels, facts.labels), adapter.parts)
 
 
 def found(run: Run, facts: Competition, data: str | Path | None) -> Path:
@@ -76,5 +76,5 @@ def found(run: Run, facts: Competition, data: str | Path | None) -> Path:
     try:
         return facts.find(data)
     except BadData as fault:
-        was = run.info["root"]
+        was = run.record.root
         raise BadData(f"the data of {run.path} is no longer in {was}. Name its folder with --data.") from fault

@@ -9,7 +9,6 @@ from kit import labels as all_labels
 from kit.config import Config
 from kit.data import text_embeddings
 from kit.errors import Usage
-from kit.inputs.text import Texts
 from kit.models.prediction import predict
 from kit.storage.run_folder import Run, read_json
 from kit.training import checkpoints
@@ -26,7 +25,7 @@ def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> A
 
 def equip(run: Run, x: Any, config: Config) -> None:
     """Give inputs what the models of a run need besides: texts the run's vectors."""
-    if isinstance(x, Texts) and config.vectors and config.model == "ngrams":
+    if config.vectors and (run.path / text_embeddings.FILE).exists():
         x.vectors = text_embeddings.load(run.path / text_embeddings.FILE)
 
 
@@ -35,9 +34,10 @@ def answering(run: Run) -> list[int | str]:
 
     All of them, or as many as a time budget had time for, the refit before any fold.
     """
-    info = run.info
-    names = {"folds": info["folds"], "refit": ["refit"], "both": [*info["folds"], "refit"]}[info["config"]["final"]]
-    fewer = len(names) - info.get("in_time", {}).get("answering", len(names))
+    record = run.record
+    parts: dict[str, list[int | str]] = {"folds": [*record.folds], "refit": ["refit"], "both": [*record.folds, "refit"]}
+    names = parts[record.config["final"]]
+    fewer = len(names) - (record.in_time or {}).get("answering", len(names))
     first = names.index("refit") if "refit" in names else len(names)
     return names[: first - fewer] + names[first:]
 
@@ -49,13 +49,13 @@ def members(run: Run) -> list[Path]:
 
 def combine(run: Run, parts: list[Any]) -> Any:
     """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
-    return all_labels.from_json(run.info["labels"]).average(parts, member_weights(run, len(parts)))
+    return all_labels.from_json(run.record.labels).average(parts, member_weights(run, len(parts)))
 
 
 def member_weights(run: Run, count: int) -> list[float]:
     """The weight of each member's prediction."""
     folds = count - 1
-    return [1.0 / max(folds, 1)] * folds + [1.0] if run.info["config"]["final"] == "both" else [1.0] * count
+    return [1.0 / max(folds, 1)] * folds + [1.0] if run.record.config["final"] == "both" else [1.0] * count
 
 
 def load(run: Run, views: int | None = None) -> list[Any]:
@@ -68,7 +68,7 @@ def load(run: Run, views: int | None = None) -> list[Any]:
 
 def load_members(run: Run) -> list[Any]:
     """The models of the folders whose models answer the test, checked. Raises Usage for a run that has none."""
-    if run.info.get("study"):
+    if run.record.study:
         raise Usage(f"{run.path}: made by kit.study, so it holds predictions and no models.")
     return [load_member(folder) for folder in members(run)]
 

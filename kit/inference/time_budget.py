@@ -120,7 +120,7 @@ def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
 
 def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
-    run, numbers, inputs = whole.run, whole.run.info["folds"], whole.facts.inputs
+    run, numbers, inputs = whole.run, whole.run.record.folds, whole.facts.inputs
     tables = whole.facts.tables(whole.root)
     dealt = frames.read_folds(run.path)
     spaced = dealt.iloc[np.unique(np.linspace(0, len(dealt) - 1, max(count, len(numbers))).astype(int))]

@@ -29,7 +29,7 @@ class Family:
 
     `heeds`: the knobs that change something for it; `tuned`: those that `kit tune` tries unasked; `one_step`: is a fit one
     step on all rows, on the CPU? `precise`: does it compute in fp32 unless told otherwise? `plain`: is channels_last none of
-    its memory formats?
+    its memory formats? `words`: does it learn which n-grams count, which a run lists?
     """
 
     name: str
@@ -40,6 +40,7 @@ class Family:
     one_step: bool = False
     precise: bool = False
     plain: bool = False
+    words: bool = False
 
     def load(self) -> type[FoldModule]:
         """The class of its modules. Imports torch."""
@@ -55,7 +56,7 @@ READER = Family(
 NGRAMS = Family(
     "ngrams", "kit.models.texts.ngram_module:NgramModule",
     frozenset(SHARED | knobs.names(knobs.NgramKnobs) | {"label_smoothing"}),
-    names=("ngrams",), tuned=("inverse_penalty",), one_step=True, plain=True,
+    names=("ngrams",), tuned=("inverse_penalty",), one_step=True, plain=True, words=True,
 )  # fmt: skip
 TRANSFORMER = Family(
     "transformer", "kit.models.texts.transformer_module:TransformerModule",

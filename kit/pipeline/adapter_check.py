@@ -120,7 +120,7 @@ def _loss_prefers_right(b: Bench) -> bool:
 def _activation_in_range(b: Bench) -> bool:
     labels = b.tables.labels
     out = labels.activation(torch.randn(ROWS, len(labels.columns)) * 50)
-    in_range = isinstance(labels, all_labels.Numbers) or ((out >= 0) & (out <= 1)).all()
+    in_range = not labels.bounded or ((out >= 0) & (out <= 1)).all()
     return bool(torch.isfinite(out).all() and in_range)
 
 

@@ -85,7 +85,7 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
     fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(fold.valid) else None)
     if answering(work, name):
         answers = prediction.predict(module, work.test.rows, None, config)
-        answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.info["prior"]
+        answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.record.prior
         write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
     frames.write_csv(folder / "history.csv", pd.DataFrame(fitted.state.history), index=False)

@@ -32,7 +32,7 @@ def source(path: str, mine: Run, fold: int) -> Callable[[], Any] | None:
         return None
     run = _complete(path)
     part: int | str = "refit" if "refit" in _parts(run) else 0
-    if run.info["data"] == mine.info["data"] and fold >= 0:
+    if run.record.data == mine.record.data and fold >= 0:
         if (run.path / "folds.csv").read_bytes() != (mine.path / "folds.csv").read_bytes():
             raise Usage(f"--from {path}: a run on these very rows, dealt to other folds: its models know the validation rows.")
         part = fold
@@ -54,4 +54,4 @@ def _complete(path: str) -> Run:
 
 
 def _parts(run: Run) -> list[int | str]:
-    return [*run.info["folds"], *(["refit"] if (run.fold("refit") / "fold.json").exists() else [])]
+    return [*run.record.folds, *(["refit"] if (run.fold("refit") / "fold.json").exists() else [])]

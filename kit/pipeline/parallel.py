@@ -156,9 +156,9 @@ def work_on(folder: Path, folds: list[int], seconds: float, quiet: bool) -> None
     from kit.training.signals import stoppable
 
     run = Run(folder)
-    info = run.info
-    config, root = Config.of(info["config"]), Path(info["root"])
-    adapter = competitions.load(info["competition"]).shaped(config, root)
+    record = run.record
+    config, root = Config.of(record.config), Path(record.root)
+    adapter = competitions.load(record.competition).shaped(config, root)
     with stoppable() as stop:
         here = devices.choose(config, family_of(adapter, config))
         session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=folds, beside=True)

@@ -31,7 +31,7 @@ def predict(
     """See `kit.predict`."""
     folder = Path(out) if out else source.path / "predict"
     answers, sample = answered(source, data, views, folder, time_budget)
-    labels = all_labels.from_json(source.info["labels"])  # now that the adapter is loaded: they may be of a kind of its own
+    labels = all_labels.from_json(source.record.labels)  # now that the adapter is loaded: they may be of a kind of its own
     frames.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
     return answers, folder / "submission.csv"
@@ -45,10 +45,10 @@ def answered(
     What was read of pictures, and how surely, is written to `folder`.
     """
     began = time.monotonic()
-    if "members" in source.info:
+    if source.record.is_blend:
         return _blended(source, data, views, time_budget)
     whole = opened(source, data)
-    if source.info.get("study"):
+    if source.record.study:
         sample = whole.facts.test_tables(whole.root).sample
         return stored_answers(source, sample.index), sample
     models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read
@@ -64,7 +64,7 @@ def answered(
     else:
         until = began + time_budget * (1 - budgets.SPARE)
         answers = budgets.predict(whole, loaded.rows, sample.index, views=views or config.views, limit=time_budget, until=until)
-    answers.loc[sample.index.isin(list(loaded.broken))] = np.array(source.info["prior"], np.float32)
+    answers.loc[sample.index.isin(list(loaded.broken))] = np.array(source.record.prior, np.float32)
     if folder is not None:
         doubt = readings.write(folder, whole.labels, answers, loaded.rows)
         if doubt:
@@ -84,7 +84,7 @@ def _blended(
     """What `answered` does, for a blend, whose runs share the time that is left."""
     began = time.monotonic()
     samples: list[pd.DataFrame] = []
-    used = sum(one["weight"] > 0 for one in source.info["members"])
+    used = sum(one["weight"] > 0 for one in source.record.members or [])
 
     def one(run: Run) -> pd.DataFrame:
         left = None if time_budget is None else max(0.1, time_budget - time.monotonic() + began) / (used - len(samples))
@@ -98,7 +98,7 @@ def _blended(
 def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
 
-    if "members" in source.info:
+    if source.record.is_blend:
         return blend.predicted(source, lambda one: predict_rows(one, rows, views))
     whole = opened(source, needed=False)
     facts, models = whole.facts, whole.models(views)
@@ -116,7 +116,7 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     else:
         raise Usage(f"{source.path}: a run on {facts.inputs.kind}; it cannot predict a {type(rows).__name__}.")
     answers = members.ensemble(source, models, x, ids, whole.config)
-    answers.loc[answers.index.isin(broken)] = np.array(source.info["prior"], np.float32)
+    answers.loc[answers.index.isin(broken)] = np.array(source.record.prior, np.float32)
     return answers
 
 
@@ -150,7 +150,7 @@ def pictures(images: Any, side: int, channels: int) -> Any:
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
 
-    if "members" in source.info:
+    if source.record.is_blend:
         raise Usage(f"{source.path}: a blend; name one of the runs that it is made of.")
     whole = opened(source, needed=False)
     if whole.facts.inputs.kind != "text":

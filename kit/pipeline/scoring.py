@@ -11,8 +11,8 @@ import torch
 
 from kit.competition import submission
 from kit.inference import ablation, members
-from kit.inputs.text import Texts
 from kit.labels.tracking import tracked
+from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
 from kit.storage import frames
@@ -38,7 +38,7 @@ def finish(work: Work) -> dict[str, Any]:
     scores["seconds"]["total"] += work.read_seconds
     write_json(run.path / "scores.json", scores)
     picture(work, oof, test)
-    if isinstance(work.x, Texts) and work.config.model == "ngrams":
+    if family_of(work.adapter, work.config).words:
         ngram_words.write(run, work.x, work.tables.labels.columns)
     run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)

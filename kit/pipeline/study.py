@@ -122,7 +122,7 @@ class Study:
     @property
     def notes(self) -> list[str]:
         """What reading and dealing found: rows without an answer, duplicates, columns that are not used."""
-        return list(self.run.info["notes"])
+        return list(self.run.record.notes)
 
     def __len__(self) -> int:
         return len(self.folds)
@@ -151,8 +151,8 @@ class Study:
 
     def _renamed(self, name: str) -> Run:
         target = Run(self.run.path.parent / name)
-        if target.path.exists() and (target.info or any(target.path.iterdir())):
-            same = target.info.get("study") and target.info["config"] == self.run.info["config"]
+        if target.path.exists() and (target.exists or any(target.path.iterdir())):
+            same = target.exists and target.record.study and target.record.config == self.run.record.config
             if not same:
                 raise Usage(f"{target.path} holds another run. Give finish() another name.")
             run_lifecycle.clear(target)

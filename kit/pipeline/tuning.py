@@ -169,8 +169,8 @@ def weigh(work: Work, best: Trial) -> Gain | None:
 def summary(tuned: Tuned, command: str) -> str:
     """The ten best trials and the preset, what was gained, and (`command` and its flags) how to run it."""
     shown = [*tuned.trials[:SHOWN], *(one for one in tuned.trials[SHOWN:] if not one.number)]
-    names = [one.partition("=")[0] for one in tuned.run.info["ranges"]]
-    config = configs.Config.of(tuned.run.info["config"])
+    names = [one.partition("=")[0] for one in tuned.run.record.ranges or []]
+    config = configs.Config.of(tuned.run.record.config)
     rows = [
         [
             str(one.number) if one.number else "preset",

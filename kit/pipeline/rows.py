@@ -1,0 +1,136 @@
+"""Rows of a run: tables read, inputs loaded, vectors of texts, folds dealt; what of it is kept in the run's folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kit import competition as competitions
+from kit.config import Config
+from kit.console import Progress
+from kit.data import duplicates, folds, ngrams, text_embeddings
+from kit.data.folds import Folds
+from kit.errors import BadData, Usage, listed
+from kit.inputs.base import Keep, Loaded
+from kit.inputs.text import Text
+from kit.pipeline.plan import family_of
+from kit.storage import frames
+from kit.storage.run_folder import Run
+from kit.training.deadline import Budget
+
+LEARNING = 0.5  # of what is left of a time budget at most, for vectors of texts
+
+
+def load(
+    run: Run, adapter: competitions.Adapter, config: Config, root: Path, progress: Progress, budget: Budget
+) -> tuple[competitions.Tables, Loaded, Loaded, list[str]]:
+    """The tables without training rows that cannot be used, the inputs of train and test, and what there is to say of them."""
+    facts = adapter.competition
+    tables = facts.tables(root)
+    if config.limit:
+        tables = competitions.first(tables, config.limit)
+    keep = Keep(config.cache_gb * 2**30, progress.say)
+    train = facts.inputs.load(root, tables.train, "train", config.size, keep)
+    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
+    tables, notes = competitions.sound(tables, train.broken, test.broken)
+    if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
+        notes += copied(train.look, test.look)
+    if config.vectors and "vectors" in family_of(adapter, config).heeds and isinstance(facts.inputs, Text):
+        until = time.monotonic() + LEARNING * budget.left
+        further = facts.inputs.further(root)
+        vectors = text_vectors(run, [train.rows, test.rows, further], config, progress=progress, until=until)
+        train.rows.vectors = test.rows.vectors = vectors
+        notes.append(about_vectors(vectors, train.rows, test.rows, further, facts.inputs))
+    return tables, train, test, notes
+
+
+def text_vectors(run: Run, parts: list[Any], config: Config, *, progress: Progress, until: float) -> text_embeddings.Vectors:
+    """Vectors learned from all texts there are (of train, test, unlabelled), by `until`; or the run's own, read again.
+
+    No answer is seen, so the rows that a fold validates may take part.
+    """
+    path = run.path / text_embeddings.FILE
+    try:
+        return text_embeddings.load(path)
+    except BadData:  # not there, or broken: they come out as before
+        bags = ngrams.joined([texts.bags(config.ngrams) for texts in parts])
+        size, order, seed = config.vectors, config.ngrams, config.seed
+        count = len(parts[0]) + len(parts[1])
+        learned = text_embeddings.learn(bags, order, size, seed, progress.say, until=until, of=count)
+        learned.save(path)
+        return learned
+
+
+def about_vectors(vectors: text_embeddings.Vectors, train: Any, test: Any, further: Any, inputs: Text) -> str:
+    """A note on the texts that vectors were learned from."""
+    if not len(vectors.columns):
+        return "no vectors: there was no time to learn them, or no n-gram stands in enough texts"
+    missing = inputs.unlabelled and not len(further)
+    others = f"none unlabelled (there is no {inputs.unlabelled})" if missing else f"{len(further):,} unlabelled"
+    return f"vectors learned from texts alone: {len(train):,} of the training rows, {len(test):,} of the test, {others}"
+
+
+def copied(train: np.ndarray, test: np.ndarray) -> list[str]:
+    """A note where test pictures, whose answers are to be scored, are training pictures to the last bit."""
+    count = int(np.isin(duplicates.digests(test), duplicates.digests(train)).sum())
+    return [f"{count} test pictures are training pictures too: the held-out score flatters"] if count else []
+
+
+def deal(
+    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
+) -> tuple[Folds, list[str]]:
+    """Folds by the competition's facts; duplicates count as one group. And what there is to say of it.
+
+    `look`: the inputs, or small copies of them.
+    """
+    notes = []
+    groups = folds.codes(tables.train[facts.group]) if facts.group else None
+    strata = None if config.split == "plain" else tables.labels.strata(y)
+    when = None
+    if facts.time and config.split in ("auto", "time"):
+        when = folds.times(tables.train, facts.time)
+    elif config.split == "time":
+        raise Usage(f"--split time: {facts.slug} has no time column.")
+    same = facts.inputs.twins(look)
+    doubled = len(same) - len(np.unique(same))
+    if doubled and when is None:
+        notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
+        groups = same if groups is None else folds.joined(groups, same)
+    dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
+    if when is not None and groups is not None and (parted := dealt.parted(groups)):
+        notes.append(
+            f"folds are by time: older rows of {parted} {facts.group!r} train what validates on newer ones of theirs; "
+            "--split plain keeps each in one fold"
+        )
+    return dealt, notes
+
+
+def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
+    """Write folds.csv, or check that the run's own says the same."""
+    path = run.path / "folds.csv"
+    frame = pd.DataFrame({"fold": dealt.fold}, index=pd.Index(ids, name="id"))
+    if not path.exists():
+        frames.write_csv(path, frame)
+        return
+    old = frames.read_folds(run.path)
+    same = old.reindex(frame.index) == frame["fold"]
+    if len(old) != len(frame) or not same.all():
+        moved = frame.index[~same]
+        raise Usage(
+            f"{path}: the folds of this run differ from today's plan in {max(len(moved), abs(len(old) - len(frame)))}"
+            f" rows (ids {listed(moved, 3)}). Use --name for a new run, or --fresh to start over."
+        )
+
+
+def keep_truth(run: Run, tables: competitions.Tables, y: np.ndarray) -> None:
+    """Write truth.csv, the encoded answers by id: a run that was copied without its data can still be looked into."""
+    flat = y.reshape(len(y), -1)
+    columns = list(tables.labels.train_columns if y.ndim == 1 else tables.labels.columns)
+    if len(columns) != flat.shape[1]:  # a text's codes are no prediction's columns
+        columns = [f"code {i + 1}" for i in range(flat.shape[1])]
+    frame = pd.DataFrame(flat, index=pd.Index(tables.train.index, name="id"), columns=columns)
+    frames.write_csv(run.path / "truth.csv", frame)
