@@ -14,9 +14,8 @@ fi
 export PYTHONPATH="$PWD"
 .venv-kaggle/bin/python -c 'import numpy, pandas, sklearn; print("pandas", pandas.__version__, "numpy", numpy.__version__, "scikit-learn", sklearn.__version__)'
 .venv/bin/python scripts/rehearse.py "$PWD/.venv-kaggle/bin/python"
-tests="test_frames test_submission test_submission_build test_folds test_run test_text test_images test_download test_submit test_push test_dataset"
 if [ $# = 0 ]; then
-    # shellcheck disable=SC2046
-    set -- $(printf 'tests/%s.py ' $tests)
+    set -- tests/storage/test_frames.py tests/competition/test_submission*.py tests/data/test_folds.py tests/pipeline/test_run.py \
+        tests/models/test_text.py tests/inputs/test_images.py tests/kaggle/test_{download,submit,push,dataset}.py
 fi
 exec .venv-kaggle/bin/python -m pytest "$@"
