@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import kit
-from kit.cli import app
+from kit.cli import app, knob_flags
 from kit.competition import load
 from kit.competition.synthetic import fabricate
 
@@ -55,7 +55,7 @@ def code(page: Path) -> Iterator[str]:
 
 def flags() -> dict[str, set[str]]:
     """The flags of each command."""
-    parser = app._parser()
+    parser = app._parser(knob_flags.ALL)
     return {command: set(app._flags(parser, command)) for command in app.COMMANDS}
 
 
