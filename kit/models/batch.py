@@ -35,8 +35,11 @@ class Batch:
     def __iter__(self) -> Iterator[Any]:
         return iter((self.x, self.y))
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The batch with the tensors of `x` and `y` on a device. Lightning calls it, as it calls a tensor's."""
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
+        """The batch with the tensors of `x` and `y` on a device. Lightning calls it, as it calls a tensor's.
+
+        The copy does not wait for pinned memory; nothing reads the source again, which a feed has made for this batch.
+        """
         y = None if self.y is None else self.y.to(device, non_blocking=non_blocking)
         return replace(self, x=_moved(self.x, device, non_blocking), y=y)
 

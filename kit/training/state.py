@@ -40,7 +40,8 @@ class Epoch:
     @classmethod
     def restored(cls, saved: dict[str, torch.Tensor] | None, device: torch.device) -> Epoch:
         """Undoes `state_dict`."""
-        return cls(**{name: [part.to(device)] for name, part in (saved or {}).items()})
+        parts = {name: [part] if name == "count" else [part.to(device)] for name, part in (saved or {}).items()}
+        return cls(**parts)
 
 
 @dataclass
