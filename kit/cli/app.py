@@ -1,4 +1,7 @@
-"""The command line: parse, call a command, report errors in a few lines. Results go to stdout, all else to stderr."""
+"""The command line: parse, call a command, report errors in a few lines. Results go to stdout, all else to stderr.
+
+A command's file is imported when it is called: torch and Lightning alone take seconds, and `kit --help` needs neither.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
 import kit
-from kit.cli import commands, kaggle_commands, knob_flags
+from kit import resources
+from kit.cli import arguments as local_arguments, kaggle_arguments, knob_flags
 from kit.cli.knob_flags import Shown
 from kit.errors import KitError, Usage, did_you_mean
 
-Command = Callable[[argparse.Namespace], int]
+LOCAL = (
+    "list", "run", "tune", "predict", "blend", "validate", "check", "new", "export", "report", "doctor",
+)  # fmt: skip
+KAGGLE = ("download", "submit", "ledger", "kernel")
+COMMANDS = {**dict.fromkeys(LOCAL, "kit.cli.commands"), **dict.fromkeys(KAGGLE, "kit.cli.kaggle_commands")}  # name: package
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         arguments = parse(argv)
-        return COMMANDS[arguments.command](arguments)
+        return _call(arguments)
     except KitError as fault:
         return _fail(str(fault), fault.code, argv)
     except KeyboardInterrupt:
@@ -49,6 +57,14 @@ def main(argv: list[str] | None = None) -> int:
             1,
             argv,
         )
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    """The exit code of the command that the arguments name, whose file is imported now."""
+    name = arguments.command
+    with resources.importing():
+        command = import_module(f"{COMMANDS[name]}.{name}")
+    return command.main(arguments)
 
 
 def _fail(message: str, code: int, argv: list[str]) -> int:
@@ -92,13 +108,10 @@ def _parser(knobs: Shown) -> Parser:
             name, help=help, description=f"{help[0].upper()}{help[1:]}.", parents=[common], allow_abbrev=False
         )
 
-    commands.add(add, knobs)
-    kaggle_commands.add(add)
+    local_arguments.add(add, knobs)
+    kaggle_arguments.add(add)
     return parser
 
 
 def _version() -> str:
     return kit.__version__
-
-
-COMMANDS: dict[str, Command] = {**commands.COMMANDS, **kaggle_commands.COMMANDS}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -14,6 +16,13 @@ from kit.config import Config
 from kit.storage import environment
 
 LITTLE = 2 << 30  # bytes of free disk
+
+
+def main(arguments: argparse.Namespace) -> int:
+    found = list(examine())
+    marks = {"ok": "✓", "note": "·", "bad": "✗"}
+    print(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))
+    return 1 if any(state == "bad" for state, _ in found) else 0
 
 
 def examine() -> Iterator[tuple[str, str]]:

@@ -1,0 +1,15 @@
+"""Report: write an HTML page on a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import kit
+from kit.reporting import html_report
+
+
+def main(arguments: argparse.Namespace) -> int:
+    path = html_report.write(kit.load(arguments.run), arguments.data)
+    print(json.dumps({"report": str(path)}) if arguments.json else path)
+    return 0

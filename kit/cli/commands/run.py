@@ -1,0 +1,41 @@
+"""Run: train all folds and write the submission."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import kit
+from kit.cli import knob_flags
+from kit.errors import Usage
+from kit.reporting.summary import summary
+from kit.storage.run_folder import Run
+
+
+def main(arguments: argparse.Namespace) -> int:
+    knobs = knob_flags.given(arguments)
+    only = _numbers(arguments.only_fold)
+    run = kit.run(
+        arguments.name, arguments.data, arguments.preset, run_name=arguments.run_name, out=arguments.out, only_fold=only,
+        fresh=arguments.fresh, quiet=arguments.quiet, **knobs,
+    )  # fmt: skip
+    show(run, arguments.json)
+    return 0
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    try:
+        return [int(part) for part in text.split(",")] if text else None
+    except ValueError:
+        raise Usage(f"--only-fold {text!r}: the value must be fold numbers such as 0,2.") from None
+
+
+def show(run: Run, as_json: bool) -> None:
+    """Print what a run has reached, for people or as JSON."""
+    if as_json:
+        scores = run.scores if run.complete else None
+        print(
+            json.dumps({"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores})
+        )
+        return
+    print(summary(run))

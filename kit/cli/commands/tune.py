@@ -1,0 +1,31 @@
+"""Tune: try values of some knobs on one fold, and test the best on another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+
+from kit.cli import knob_flags
+from kit.config import flag
+from kit.pipeline import tuning
+from kit.pipeline.plan import planned
+from kit.storage.run_folder import Run
+
+
+def main(arguments: argparse.Namespace) -> int:
+    knobs = knob_flags.given(arguments)
+    plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
+    target = Run(plan.folder(arguments.run_name, arguments.out, "tune-"))
+    found = tuning.tune(
+        plan, arguments.trials, arguments.tuned, target, fresh=arguments.fresh, quiet=arguments.quiet,
+    )  # fmt: skip
+    if arguments.json:
+        gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
+        print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
+        return 0
+    given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
+    given |= {flag(name): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    print(tuning.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
+    return 0

@@ -1,0 +1,19 @@
+"""Download: the files of a competition from Kaggle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from kit.kaggle.download import download
+
+
+def main(arguments: argparse.Namespace) -> int:
+    paths = download(
+        arguments.name, arguments.out, arguments.unpack, seconds=arguments.timeout, quiet=arguments.quiet,
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps([str(path) for path in paths]))
+    else:
+        print("\n".join(f"{path}  {path.stat().st_size:,} bytes" for path in paths))
+    return 0

@@ -1,0 +1,94 @@
+"""Kernel: build a Kaggle kernel, rehearse it here, push it, show its status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from kit import competition as competitions
+from kit.cli import knob_flags
+from kit.cli.kaggle_commands.submit import show
+from kit.config import time_limit
+from kit.errors import Usage, did_you_mean
+from kit.kaggle import kernel, push, rehearsal
+from kit.storage import run_folder
+
+
+def main(arguments: argparse.Namespace) -> int:
+    action = ACTIONS.get(arguments.action)
+    if action is None:
+        raise Usage(f"kit kernel {arguments.action!r}: use {', '.join(ACTIONS)}.{did_you_mean(arguments.action, ACTIONS)}")
+    return action(arguments)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    knobs = knob_flags.given(arguments)
+    views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
+    limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
+    built = kernel.build(
+        arguments.name, run_folder.load(arguments.run) if arguments.run else None, arguments.mode, preset=arguments.preset,
+        knobs=knobs, notebook=arguments.notebook, views=views, time_budget=limit, out=_folder(arguments),
+    )  # fmt: skip
+    size = built.code.stat().st_size
+    if arguments.json:
+        print(json.dumps({"folder": str(built.folder), "code": str(built.code), "dataset": str(built.dataset or "")}))
+        return 0
+    print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
+    if built.dataset:
+        print(f"{built.dataset}  the dataset of the kernel, which `kit kernel push` uploads")
+    print(f"Next, run: kit kernel rehearse {arguments.name}")
+    return 0
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    folder = _folder(arguments) or kernel.folder_of(arguments.name)
+    usual = "new" if kernel.Built(folder).settings["mode"] == "train" else "both"
+    layouts = {"new": ("new",), "old": ("old",), "both": rehearsal.LAYOUTS}.get(arguments.mount or usual)
+    if layouts is None:
+        raise Usage(f"--mount {arguments.mount!r}: one of new, old, both.")
+    done = rehearsal.rehearse(
+        arguments.name, arguments.data, layouts, rerun=arguments.hidden, python=arguments.python, folder=folder,
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps([vars(one) for one in done]))
+    else:
+        print("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
+        bad = sum(bool(one.faults) for one in done)
+        print(
+            f"{bad} of {len(done)} rehearsals failed. Do not push this kernel."
+            if bad
+            else f"All rehearsals passed. The kernel can be pushed: {folder}"
+        )
+    return 65 if any(one.faults for one in done) else 0
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    pushed = push.push(arguments.name, _folder(arguments), arguments.timeout, arguments.quiet)
+    if arguments.wait or arguments.submit:
+        return _status(arguments)
+    print(json.dumps(pushed) if arguments.json else f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    state = push.status(
+        arguments.name, _folder(arguments), wait=arguments.wait, message=arguments.submit, data=arguments.data,
+        seconds=arguments.timeout, quiet=arguments.quiet,
+    )  # fmt: skip
+    if arguments.json:
+        print(json.dumps(state))
+        return 0
+    print(f"{state['id']} version {state['version']}  {'COMPLETE' if 'output' in state else state['status']}")
+    if "output" in state:
+        print(f"output  {state['output']}  (submission.csv checked)")
+    if "ref" in state:
+        show([state], False)
+    return 0
+
+
+def _folder(arguments: argparse.Namespace) -> Path | None:
+    return Path(arguments.out) if arguments.out else None
+
+
+ACTIONS = {"build": _build, "rehearse": _rehearse, "push": _push, "status": _status}
