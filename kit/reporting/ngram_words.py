@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit.data import ngrams
 from kit.inference import members
@@ -18,8 +19,6 @@ PART = 500  # texts searched for names at a time
 
 def write(run: Run, texts: Any, columns: tuple[str, ...]) -> None:
     """Write `words.csv`: answer, n-gram, weight (the mean over the folds' models), number of training texts with it."""
-    import pandas as pd
-
     models = members.load_members(run)
     order, known = models[0].config.ngrams, models[0].column.numpy()  # one layout serves all folds of a run
     weight = np.stack([model.weight.detach().numpy() for model in models]).mean(axis=0, dtype=np.float64)

@@ -93,11 +93,11 @@ def _short(answer: Any) -> str:
 def inline(path: Path) -> None:
     """A picture where a notebook can show it, its name elsewhere."""
     try:
-        from IPython import get_ipython
-        from IPython.display import Image, display
+        from IPython import display, get_ipython
     except ImportError:
-        get_ipython = None
-    if get_ipython is not None and get_ipython() is not None:
-        display(Image(filename=str(path)))
-    else:
         print(path)
+        return
+    if get_ipython() is None:
+        print(path)
+    else:
+        display.display(display.Image(filename=str(path)))

@@ -119,12 +119,12 @@ def test_the_summary_and_the_page_say_it_and_an_older_run_is_still_read(viewed: 
     assert f"gain by  {wanted}   averaged weights " in summary.summary(viewed)
     shutil.copytree(viewed.path, tmp_path / "old")
     old = kit.load(tmp_path / "old")
-    from kit.reporting import html_report
+    from kit.reporting.report import page
 
-    assert "gain by averaged weights" in html_report.write(old).read_text()
+    assert "gain by averaged weights" in page.write(old).read_text()
     write_json(old.path / "scores.json", {name: value for name, value in old.scores.items() if name != "paid"})
     for path in [path for name in BOTH for path in old.path.rglob(name)]:
         path.unlink()
         stats = json.loads((path.parent / "fold.json").read_text())
         write_json(path.parent / "fold.json", {**stats, "checksums": {"oof.csv": stats["checksums"]["oof.csv"]}})
-    assert "gain by" not in summary.summary(old) and "gain by" not in html_report.write(old).read_text()
+    assert "gain by" not in summary.summary(old) and "gain by" not in page.write(old).read_text()

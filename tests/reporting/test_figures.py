@@ -212,6 +212,6 @@ def test_figures_leave_matplotlib_s_settings_alone() -> None:
 
 
 def test_matplotlib_is_loaded_only_to_draw() -> None:
-    code = "import sys, kit.pipeline.run, kit.reporting.html_report, kit.reporting.notebook; print('matplotlib' in sys.modules)"
+    code = "import sys, kit.pipeline.run, kit.reporting.report.page, kit.reporting.notebook; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "False\n"

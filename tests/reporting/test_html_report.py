@@ -16,7 +16,8 @@ import kit
 from kit import competition
 from kit.cli.app import main
 from kit.inference.blend import blend
-from kit.reporting import canvas, confusion_matrix, findings, html_report, worst_rows
+from kit.reporting import canvas, confusion_matrix
+from kit.reporting.report import findings, page, worst_rows
 from kit.storage import templates
 
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
@@ -123,17 +124,17 @@ def test_without_its_data_a_page_lacks_the_pictures_only_and_says_so(
 ) -> None:
     run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
     run.note(root=str(tmp_path / "gone"))
-    found = seen(html_report.write(run))
+    found = seen(page.write(run))
     assert "img" not in found.elements and "no longer in" in found.words and "Right and wrong" in found.words
     assert "shown without what they hold: the run's data is no longer in" in capsys.readouterr().err
     with pytest.raises(kit.Usage, match="--data nowhere: there is no such folder"):
-        html_report.write(run, "nowhere")
+        page.write(run, "nowhere")
     assert not Path("data").exists()  # embedded data is not laid out for it
-    assert seen(html_report.write(run, digits)).elements.count("img") == worst_rows.WORST
+    assert seen(page.write(run, digits)).elements.count("img") == worst_rows.WORST
     shutil.copytree(digits, tmp_path / "other")
     lines = (digits / "train.csv").read_text().splitlines()
     (tmp_path / "other" / "train.csv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
-    found = seen(html_report.write(run, tmp_path / "other"))
+    found = seen(page.write(run, tmp_path / "other"))
     assert "img" not in found.elements and "is not what this run was trained on" in found.words
 
 
@@ -143,7 +144,7 @@ def test_a_review_with_a_script_in_it_is_text(tmp_path: Path) -> None:
     lines = [f'{i},"the {answers[i % 2][0]} film {i} {nasty}",{answers[i % 2][1]}' for i in range(60)]
     Path("reviews.csv").write_text("\n".join(["id,text,label", *lines]) + "\n")
     run = kit.run("csv", "reviews.csv", out=tmp_path / "run", folds=2, quiet=True, text="text")
-    found = seen(html_report.write(run))
+    found = seen(page.write(run))
     assert "alert(1)" in found.words and "</b>yes" in found.words and "img" not in found.elements
 
 
@@ -160,7 +161,7 @@ def test_numbers_are_shown_against_the_truth(tmp_path: Path) -> None:
     (data / "test.csv").write_text("\n".join([header, *rows[:4]]))
     (data / "sample_submission.csv").write_text("id,whole,half\n" + "".join(f"{i},0,0\n" for i in range(1, 5)))
     run = kit.run("squares", data, out=tmp_path / "run", quiet=True)
-    found = seen(html_report.write(run))
+    found = seen(page.write(run))
     assert {"Predicted and true", "By number"} <= set(re.findall(r"Predicted and true|By number|Calibration", found.words))
     assert "Calibration" not in found.words and found.elements.count("img") == worst_rows.WORST
     error = findings.gather(run)
@@ -170,7 +171,7 @@ def test_numbers_are_shown_against_the_truth(tmp_path: Path) -> None:
 
 def test_a_page_of_some_folds_says_which_are_missing(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = kit.run("digits", digits, out=tmp_path / "run", only_fold=[1], quiet=True, epochs=1, folds=3, width=8, limit=300)
-    found = seen(html_report.write(run))
+    found = seen(page.write(run))
     assert "folds still to train: 0, 2." in found.words and "Right and wrong" in found.words
     shutil.rmtree(run.path / "fold1")
     assert main(["report", str(run.path)]) == 2
@@ -190,7 +191,7 @@ def test_what_was_read_is_shown_beside_what_was_drawn(tmp_path: Path) -> None:
     facts.invent(facts, tmp_path / "data", 24, 6)
     knobs = {"epochs": 1, "folds": 2, "width": 4, "devices": "cpu", "views": 1, "preset": "best"}
     run = kit.run("equations", tmp_path / "data", out=tmp_path / "run", quiet=True, **knobs)
-    found = seen(html_report.write(run))
+    found = seen(page.write(run))
     facts_found = findings.gather(run)
     first = facts_found.worst[0]
     assert first.truth.split(":")[0] in set(pd.read_csv(tmp_path / "data" / facts.train)["equation"].str.replace(" ", ""))
@@ -203,7 +204,7 @@ def test_what_was_read_is_shown_beside_what_was_drawn(tmp_path: Path) -> None:
 def test_a_blend_shows_its_members_and_no_knobs(small_run: kit.Run, tmp_path: Path) -> None:
     other = kit.load(shutil.copytree(small_run.path, tmp_path / "copy"))
     run = blend([small_run, other], out=tmp_path / "both", quiet=True)
-    found = seen(html_report.write(run))
+    found = seen(page.write(run))
     assert str(other.path) in found.words and "does not pay" in found.words and "Right and wrong" in found.words
     assert "Not complete" not in found.words and "weight_decay" not in found.words
 
@@ -211,4 +212,4 @@ def test_a_blend_shows_its_members_and_no_knobs(small_run: kit.Run, tmp_path: Pa
 def test_a_rate_that_the_kit_chose_is_told(small_run: kit.Run, tmp_path: Path) -> None:
     run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
     run.note(config=run.info["config"] | {"lr": 0.0}, chosen={"lr": 0.0125, "batch": 32})
-    assert "auto: 0.0125" in seen(html_report.write(run)).words
+    assert "auto: 0.0125" in seen(page.write(run)).words

@@ -26,7 +26,7 @@ from kit.models.images.image_module import ImageModule
 from kit.models.net_module import NetModule
 from kit.models.optimizers import schedules
 from kit.pipeline import scoring
-from kit.reporting import html_report
+from kit.reporting.report import page
 from kit.storage.frames import read_predictions
 from kit.storage.run_folder import read_json
 from kit.training import lr_finder
@@ -171,7 +171,7 @@ def test_a_time_budget_takes_fewer_views_where_training_needs_the_time(
     assert "--time-budget: 3 of 9 views; training needs the time of the others" in capsys.readouterr().err
     assert run.info["in_time"] == {"views": 3, "weigh": False} and not (run.fold(0) / "oof-one-view.csv").exists()
     assert [len(model.views) for model in members.load(run)] == [3, 3]
-    assert "<td>9: 3</td>" in html_report.write(run).read_text()
+    assert "<td>9: 3</td>" in page.write(run).read_text()
     monkeypatch.setattr(prediction, "pace", lambda *rest: 1.0)
     (run.fold(1) / "fold.json").unlink()
     run.note(status="stopped")

@@ -6,10 +6,10 @@ import argparse
 import json
 
 import kit
-from kit.reporting import html_report
+from kit.reporting.report import page
 
 
 def main(arguments: argparse.Namespace) -> int:
-    path = html_report.write(kit.load(arguments.run), arguments.data)
+    path = page.write(kit.load(arguments.run), arguments.data)
     print(json.dumps({"report": str(path)}) if arguments.json else path)
     return 0

@@ -10,10 +10,11 @@ import pandas as pd
 
 from kit.console import clock
 from kit.labels.evaluation import ClassAnswers, NumberAnswers
-from kit.reporting import confusion_matrix, figures, findings
+from kit.reporting import confusion_matrix, figures
 from kit.reporting.figures import Line
-from kit.reporting.findings import Findings
-from kit.reporting.report_parts import Panel, Section, Table, drawn, row_of
+from kit.reporting.report import findings
+from kit.reporting.report.findings import Findings
+from kit.reporting.report.parts import Panel, Section, Table, drawn, row_of
 
 CLASSES = 40  # classes up to which the matrix is drawn
 PAIRS = 8  # confusions named

@@ -14,8 +14,8 @@ from kit import labels as all_labels, metrics
 from kit.errors import Usage
 from kit.labels import Labels
 from kit.labels.evaluation import ClassAnswers, Detection, NumberAnswers
-from kit.reporting import worst_rows
-from kit.reporting.worst_rows import Mistake
+from kit.reporting.report import worst_rows
+from kit.reporting.report.worst_rows import Mistake
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
 
@@ -55,10 +55,14 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     oof, fold = _out_of_fold(run, predicted)
     labels = all_labels.from_json(info["labels"])
     found = Findings(
-        run, labels, {name: read_json(folder / "fold.json") for name, folder in done.items()},
-        {name: history for name, folder in done.items() if (history := _history(folder)) is not None},
-        oof, truth(run, labels, oof), fold,
-    )  # fmt: skip
+        run=run,
+        labels=labels,
+        parts={name: read_json(folder / "fold.json") for name, folder in done.items()},
+        histories={name: history for name, folder in done.items() if (history := _history(folder)) is not None},
+        oof=oof,
+        y=truth(run, labels, oof),
+        fold=fold,
+    )
     if found.y is None:
         found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
     else:

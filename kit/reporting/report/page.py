@@ -11,9 +11,10 @@ import numpy as np
 from kit import config as configs
 from kit.console import clock, say
 from kit.errors import Usage
-from kit.reporting import canvas, findings, report_sections, summary
-from kit.reporting.findings import Findings
-from kit.reporting.report_parts import Section, Table
+from kit.reporting import canvas, summary
+from kit.reporting.report import findings, sections as report_sections
+from kit.reporting.report.findings import Findings
+from kit.reporting.report.parts import Section, Table
 from kit.storage import files, templates
 from kit.storage.run_folder import Run
 

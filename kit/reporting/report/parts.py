@@ -13,7 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from kit.reporting import canvas
-from kit.reporting.worst_rows import Mistake
+from kit.reporting.report.worst_rows import Mistake
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
