@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, matched, numbered
-from kit.competition.detect_labels import CLASSES, filled, of_column
 from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = "sample_submission.csv"
+SHOWN = 20  # classes that are named
 
 
 def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
@@ -60,6 +60,8 @@ def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
     if table is None or target not in table:
         return facts.labels, facts.metric
     sample = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
+    from kit.competition.detect_labels import filled, of_column  # loads pandas, which `kit list` does not need
+
     try:
         labels = of_column(filled(table[target]), None if sample is None or sample.empty else sample.iloc[:, 0])
     except BadData as fault:
@@ -118,7 +120,7 @@ def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]
         where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
         answer = facts.labels.train_columns[0]
         said = sorted({cell for cell in rows[answer] if cell.strip()})
-        of = f" of {len(said)} ({listed(said, CLASSES)})" if facts.labels.exclusive else ""
+        of = f" of {len(said)} ({listed(said, SHOWN)})" if facts.labels.exclusive else ""
         notes.append(f"{answer!r} is {facts.labels.describe()}{of}, scored by {facts.metric.name}; rows are {where}")
     return rows[[not one for one in back]], notes
 

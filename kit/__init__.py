@@ -125,7 +125,9 @@ def run(
     """
     from kit.pipeline.run import run as run_all
 
-    return Run(run_all(name, data, preset, run_name, out, only_fold, fresh, quiet, knobs).path)
+    return Run(
+        run_all(name, data, preset, run_name=run_name, out=out, only_fold=only_fold, fresh=fresh, quiet=quiet, knobs=knobs).path
+    )
 
 
 def study(
@@ -145,7 +147,7 @@ def study(
     """
     with resources.importing():
         from kit.pipeline.study import study as begin
-    return begin(name, data, preset, out, resume, quiet, knobs)
+    return begin(name, data, preset, out=out, resume=resume, quiet=quiet, knobs=knobs)
 
 
 def predict(

@@ -14,7 +14,7 @@ from kit.data import folds
 from kit.errors import BadData, listed
 from kit.inputs import DETECTED, Inputs
 from kit.inputs.decode import SUFFIXES
-from kit.inputs.evidence import IDENTIFIER, Evidence, names_of_pictures
+from kit.inputs.detection import IDENTIFIER, Evidence, names_of_pictures
 from kit.labels import Labels
 from kit.storage import files, frames
 

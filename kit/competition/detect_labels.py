@@ -1,19 +1,17 @@
 """Detection of labels from the cells of the training table and the columns of the sample submission.
 
-One decision for all kinds: what a column holds follows from comparing them. pandas is imported inside functions, as the
-adapter `csv` uses this module and `kit list` loads it.
+One decision for all kinds: what a column holds follows from comparing them. Loads pandas, so the adapter
+`csv`, which `kit list` loads, imports this file inside a function.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from kit.errors import BadData, listed, quoted
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CLASSES = 20  # more different whole numbers than these are amounts
 MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
@@ -62,8 +60,6 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
 
     Raises BadData for texts that hardly repeat.
     """
-    import pandas as pd
-
     name = str(cells.name)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
     strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
@@ -81,8 +77,6 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
 
 
 def _single(cells: pd.Series, sample: pd.Series) -> Labels:
-    import pandas as pd
-
     name, distinct = str(cells.name), set(cells)
     if GRADED.search(name) and len(distinct) in GRADES and all(map(str.isdecimal, distinct)):
         grades = sorted(map(int, distinct))
@@ -93,7 +87,7 @@ def _single(cells: pd.Series, sample: pd.Series) -> Labels:
     if _are_tags(distinct):
         return Tags(name)
     labels = of_column(cells, sample)
-    if isinstance(labels, OneOf) and len(distinct) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+    if labels.exclusive and len(distinct) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
         return Columns(
             (max(distinct),), column=name
         )  # yes, True, Presence: the later of two is mostly the one that is asked for
@@ -109,8 +103,6 @@ def _are_tags(distinct: set[str]) -> bool:
 
 
 def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:
-    import pandas as pd
-
     values = train[list(names)].apply(pd.to_numeric, errors="coerce").dropna()
     if not len(values):
         raise BadData(f"no training row has numbers in all of {listed(names)}: which columns hold the answers?")

@@ -17,8 +17,7 @@ from kit.competition.facts import Competition
 from kit.competition.tables import Tables
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Inputs
-from kit.inputs.base import Beginning
-from kit.inputs.evidence import names_of_pictures
+from kit.inputs.detection import Beginning, names_of_pictures
 from kit.storage import files
 
 WIDTH = 100  # characters of a line of names
@@ -125,7 +124,7 @@ def _lines(facts: Competition, tables: Tables, beginning: Beginning) -> Iterator
         f"· {len(tables.train):,} training rows ({facts.train}); {len(tables.sample):,} to be answered ({facts.sample}),"
         f" named by {facts.id!r}"
     )
-    read = {facts.train, facts.test, facts.sample, "solution.csv", getattr(facts.inputs, "unlabelled", "")}
+    read = {facts.train, facts.test, facts.sample, "solution.csv", facts.inputs.unlabelled}
     unread = [name for name in tables_in(tables.root) if name not in read]
     if unread:
         yield f"· tables that are not read: {listed(unread)}"

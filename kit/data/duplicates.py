@@ -1,10 +1,16 @@
-"""Duplicates: pictures that are the same but for their encoding, so that no fold trains on what it validates."""
+"""Duplicates: pictures that are the same but for their encoding, so that no fold trains on what it validates.
+
+Loads scipy, so what `kit list` loads imports this file inside functions.
+"""
 
 from __future__ import annotations
 
 import hashlib
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 SIDE = 16  # pictures are compared as SIDE×SIDE thumbnails
 NEAR = 4.0  # root mean square difference in grey levels (of 255); JPEG of quality 75 on 32×32 photographs: at most 3.4
@@ -14,15 +20,17 @@ AXES = 8  # principal axes by which neighbours are looked up
 
 def groups(images: np.ndarray) -> np.ndarray:
     """A group number per picture (uint8 [n, h, w, c]); duplicates and near duplicates share one."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     thumbs = thumbnails(images)
     same = equal(thumbs)  # first: thousands of blank pictures would make millions of pairs
     first = np.unique(same, return_index=True)[1]
     pairs = near_pairs(thumbs[first])
-    link = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(first), len(first)))
-    return connected_components(link, directed=False)[1][same]
+    return components(pairs[:, 0], pairs[:, 1], len(first))[same]
+
+
+def components(left: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
+    """The connected component of each of `count` rows, whose links join `left[i]` and `right[i]`."""
+    links = coo_matrix((np.ones(len(left), bool), (left, right)), shape=(count, count))
+    return connected_components(links, directed=False)[1]
 
 
 def equal(rows: np.ndarray) -> np.ndarray:
@@ -51,8 +59,6 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
 
 def near_pairs(thumbs: np.ndarray) -> np.ndarray:
     """Pairs [m, 2] of rows that are as good as equal. Looked up along the axes on which pictures differ most."""
-    from scipy.spatial import cKDTree
-
     centred = thumbs - thumbs.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     places = centred @ axes[:, -AXES:]

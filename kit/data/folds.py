@@ -86,14 +86,11 @@ def codes(values: Any) -> np.ndarray:
 
 def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Groups of rows that are linked by either grouping, over any number of links."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+    from kit.data import duplicates  # loads scipy, which `kit list` does not need
 
     rows = np.arange(len(one))
     targets = np.concatenate([len(rows) + one, len(rows) + one.max() + 1 + other])
-    size = int(targets.max()) + 1
-    links = coo_matrix((np.ones(2 * len(rows), bool), (np.tile(rows, 2), targets)), shape=(size, size))
-    return connected_components(links, directed=False)[1][: len(rows)]
+    return duplicates.components(np.tile(rows, 2), targets, int(targets.max()) + 1)[: len(rows)]
 
 
 def times(train: pd.DataFrame, column: str) -> np.ndarray:

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
-from kit.data import duplicates
 from kit.errors import BadData
-from kit.inputs.cells import Cells
-from kit.inputs.evidence import Evidence
+from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
 from kit.storage import frames
 
@@ -48,14 +46,12 @@ class Loaded:
 
 def _as_inputs(rows: Any) -> Any:
     """Rows as the models take them: the inputs of an adapter need not know the kit's classes."""
-    import pandas as pd
-
-    if isinstance(rows, pd.DataFrame):
-        return Cells(rows)
     if isinstance(rows, list):
         return Texts([str(text) for text in rows])
     if not isinstance(rows, np.ndarray):
-        return rows
+        from kit.inputs import cells
+
+        return cells.of_frame(rows)
     if rows.dtype != np.uint8 or rows.ndim not in (3, 4):
         raise BadData(
             f"inputs: `load` gave an array of {rows.dtype} {list(rows.shape)}; pictures are uint8 [n, height, width, channels]."
@@ -73,15 +69,6 @@ class Keep:
 
 
 KEEP_ALL = Keep()
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """Presets that a first adapter begins with; `suits`: what they suit, in words."""
-
-    suits: str
-    fast: Config
-    best: Config
 
 
 FIRST = {"table": Config(model="mlp"), "text": Config(model="ngrams", epochs=1)}  # presets by the kind of inputs
@@ -103,6 +90,7 @@ class Inputs(ABC):
     kind: ClassVar[str] = "images"
     channels: int = 0
     mirror: bool = False
+    unlabelled: str = ""  # the name of a table of further rows without answers
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
     any_csv: ClassVar[bool] = False  # are tables read that are separated by tabs, or escape their quotes?
 
@@ -138,6 +126,10 @@ class Inputs(ABC):
         """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels."""
         return frames.read_csv(data, name)
 
+    def read_as_text(self, data: bytes, name: str) -> pd.DataFrame:
+        """The same table with every cell as the text that stands in the file."""
+        return self.read_csv(data, name)
+
     def csv_text(self, table: pd.DataFrame) -> str:
         """A table as text that `read_csv` reads; undoes that."""
         return frames.csv_text(table, index=False)
@@ -172,7 +164,11 @@ class Inputs(ABC):
 
     def twins(self, look: Any) -> np.ndarray:
         """A number per row of `Loaded.look`, int64 [n]; rows that repeat each other share one."""
-        return duplicates.groups(look) if isinstance(look, np.ndarray) else look.twins()
+        if not isinstance(look, np.ndarray):
+            return look.twins()
+        from kit.data import duplicates
+
+        return duplicates.groups(look)
 
     def lay_out_again(  # noqa: B027 (a table holds most inputs whole)
         self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None

@@ -1,18 +1,16 @@
 """Cells: a table's columns as text, read as numbers, categories or dates once for all folds.
 
-pandas is imported inside functions: see `kit.inputs.base`.
+Loads pandas, so what `kit list` loads imports this file inside functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 SHOWN = 12  # columns of a row that are shown
 BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "?", "-"})  # cells of a number or a date that say nothing
@@ -49,8 +47,6 @@ class Cells:
 
     def __add__(self, other: Cells) -> Cells:
         """These rows and the other's below them, in the columns that both have."""
-        import pandas as pd
-
         shared = [name for name in self.names if name in other.names]
         return Cells(pd.concat([self.frame[shared], other.frame[shared]]), self.stated)
 
@@ -61,8 +57,6 @@ class Cells:
 
     def codes(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A column as int64 [n] positions in its different cells, and those (stripped text)."""
-        import pandas as pd
-
         if (name,) not in self._read:
             codes, values = pd.factorize(self.frame[name].to_numpy(dtype=object), use_na_sentinel=False)
             bare = [str(value).strip() for value in values]
@@ -112,16 +106,12 @@ class Cells:
 
         Where a table has few different rows at all, they repeat each other by chance, and each has its own number.
         """
-        import pandas as pd
-
         hashed = pd.util.hash_pandas_object(self.frame.astype(str), index=False).to_numpy()
         _, same = np.unique(hashed, return_inverse=True)
         return same if same.max(initial=0) + 1 > FEW * len(same) else np.arange(len(same))
 
     def parts(self, name: str, order: str) -> np.ndarray:
         """What a date tells, float64 [n, PARTS]; NaN where there is none."""
-        import pandas as pd
-
         when = pd.DatetimeIndex(self.dates(name, order))
         days = when.to_numpy().astype("datetime64[s]").astype(np.int64) / 86400
         table = np.stack([days, when.year, when.month, when.day, when.day_of_week, when.hour], axis=1).astype(np.float64)
@@ -149,21 +139,22 @@ class Cells:
         return "category"
 
 
+def of_frame(rows: Any) -> Any:
+    """A pandas frame as Cells; anything else as it is."""
+    return Cells(rows) if isinstance(rows, pd.DataFrame) else rows
+
+
 def _as_text(column: pd.Series) -> pd.Series:
     """Cells of a typed column as text, blank where there is none."""
     return column.astype(object).map(str).where(column.notna(), "")
 
 
 def _numbers(values: np.ndarray) -> np.ndarray:
-    import pandas as pd
-
     return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(np.float64)
 
 
 def _dates(values: np.ndarray, order: str) -> np.ndarray:
     """Own reading: pandas' guesses the order cell by cell."""
-    import pandas as pd
-
     found = pd.Series(values, dtype=object).astype(str).str.extract(DATE).apply(pd.to_numeric, errors="coerce")
     first, second, third, *clock = (found[column] for column in found.columns)
     year_first = first >= 1000

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.errors import listed, quoted
+from kit.errors import BadData, listed, quoted
 from kit.inputs.cells import MOST, ORDERS, PARTS, Cells
 from kit.storage import frames
 
@@ -121,3 +121,32 @@ def _odd(cells: Cells, name: str, wrong: np.ndarray, what: str) -> list[str]:
         return []
     row = int(wrong.argmax())
     return [f"column {name!r}: {wrong.sum():,} {what} (row {cells.frame.index[row]!r}: {quoted(cells.frame[name].iloc[row])})"]
+
+
+def review(train: Cells, test: Cells) -> list[str]:
+    """Lines on what each column was taken for, and on the cells that could not be read as such.
+
+    Raises BadData where no column can be learned from.
+    """
+    every = np.arange(len(train))
+    encoding = Encoding.learn(train, every)
+    dates, categories = [name for name, _ in encoding.dates], [name for name, _ in encoding.categories]
+    left = [name for name in train.names if name not in encoding.columns]
+    alike = [name for name in left if not train.kind(name, every)]
+    other = [name for name in left if name not in alike]
+    if not encoding.columns:
+        where = "is blank or the same in all training rows" if not other else "is blank, or holds texts that hardly repeat"
+        more = "\n`kit run csv --text COLUMN` learns from texts." if other else ""
+        raise BadData(f"every column {where} ({listed(train.names)}): nothing to learn.{more}")
+    by_kind = {"numbers": encoding.numbers, "categories": categories, "dates": dates}
+    notes = [
+        "columns: " + "; ".join(f"{len(names)} {kind} ({listed(names, SHOWN)})" for kind, names in by_kind.items() if names)
+    ]
+    if alike:
+        notes.append(f"columns that are blank or constant in the training table are not used: {listed(alike, SHOWN)}")
+    if other:
+        notes.append(f"columns of text that hardly repeats in the training table are not used: {listed(other, SHOWN)}")
+    blank = [name for name in encoding.columns if test.blank(name).all()]
+    if blank:
+        notes.append(f"columns that are blank in the whole test table: {listed(blank, SHOWN)}")
+    return notes + encoding.odd(train, "training") + encoding.odd(test, "test") + encoding.new(test, "test")

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from kit.data import duplicates
 from kit.errors import BadData, Usage, listed
-from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
-from kit.inputs.evidence import Evidence
-from kit.inputs.image_detection import PHOTOS, SMALL, SMALL_PICTURES, templates
+from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, templates
 from kit.inputs.image_files import Pictures, Streamed
 from kit.storage import archives, array_cache, files
 
@@ -128,7 +126,11 @@ class Images(Inputs):
 
     def twins(self, look: np.ndarray) -> np.ndarray:
         """A number per picture; duplicates (and near duplicates, where they count as one) share one."""
-        return super().twins(look) if self.alike else duplicates.equal(look)
+        if self.alike:
+            return super().twins(look)
+        from kit.data import duplicates
+
+        return duplicates.equal(look)
 
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
         folder, _ = self._template(split)

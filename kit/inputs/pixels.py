@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from kit.errors import BadData
-from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import resize
-from kit.inputs.evidence import Evidence
-from kit.inputs.image_detection import SMALL_PICTURES
+from kit.inputs.detection import SMALL_PICTURES, Beginning, Evidence
 from kit.storage import frames
 
 if TYPE_CHECKING:
@@ -84,6 +83,9 @@ class Pixels(Inputs):
         except (ValueError, OverflowError):  # a cell that is no number: the slow way finds it
             return self._convert(frames.read_csv(data, name), name)
         return self._convert(table, name)
+
+    def read_as_text(self, data: bytes, name: str) -> pd.DataFrame:
+        return frames.read_csv(data, name)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only

@@ -1,4 +1,7 @@
-"""Table: numbers, categories and dates in columns; which a column is follows from its cells, or is stated."""
+"""Table: numbers, categories and dates in columns; which a column is follows from its cells, or is stated.
+
+`kit.inputs.cells` and what uses it load pandas, so they are imported inside functions: see `kit.inputs.base`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ import numpy as np
 
 from kit.config import Config
 from kit.errors import BadData, listed
-from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
-from kit.inputs.cells import Cells
-from kit.inputs.column_encoding import SHOWN, Encoding
-from kit.inputs.evidence import IDENTIFIER, Evidence
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.detection import IDENTIFIER, Beginning, Evidence
 from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kit.inputs.cells import Cells
 
 FAST = Config(model="mlp", width=64, epochs=20, batch=256, lr=5e-3, weight_decay=0.3, dropout=0.1)
 KINDS = ("number", "category", "date")
@@ -65,6 +68,8 @@ class Table(Inputs):
 
     def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
         """Drops the columns that the test does not have. Raises BadData where none is left, or all are constant."""
+        from kit.inputs.column_encoding import SHOWN, review
+
         columns = [name for name in train.columns if name not in self.without]
         frames.need_columns(train, [name for name in self.stated if name not in self.without], "the training table")
         lost = [name for name in columns if name not in test.columns]
@@ -76,9 +81,11 @@ class Table(Inputs):
         if not shared:
             has = f"train has {listed(columns, SHOWN)}" if columns else "train has no other"
             raise BadData(f"train and test share no column besides ids and answers; {has}.")
-        return train.drop(columns=lost), notes + _review(self._cells(train[shared]), self._cells(test[shared]))
+        return train.drop(columns=lost), notes + review(self._cells(train[shared]), self._cells(test[shared]))
 
     def _cells(self, frame: pd.DataFrame) -> Cells:
+        from kit.inputs.cells import Cells
+
         return Cells(frame[[name for name in frame.columns if name not in self.without]], self.stated)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
@@ -101,29 +108,3 @@ def _invented(kind: str, classes: list[int], rng: np.random.Generator) -> list[s
     else:
         cells = ["abcdefgh"[(one + int(rng.random() < 0.2)) % 8] for one in classes]
     return ["" if none else cell for cell, none in zip(cells, blank, strict=True)]
-
-
-def _review(train: Cells, test: Cells) -> list[str]:
-    """Lines on what each column was taken for, and on the cells that could not be read as such."""
-    every = np.arange(len(train))
-    encoding = Encoding.learn(train, every)
-    dates, categories = [name for name, _ in encoding.dates], [name for name, _ in encoding.categories]
-    left = [name for name in train.names if name not in encoding.columns]
-    alike = [name for name in left if not train.kind(name, every)]
-    other = [name for name in left if name not in alike]
-    if not encoding.columns:
-        where = "is blank or the same in all training rows" if not other else "is blank, or holds texts that hardly repeat"
-        more = "\n`kit run csv --text COLUMN` learns from texts." if other else ""
-        raise BadData(f"every column {where} ({listed(train.names)}): nothing to learn.{more}")
-    by_kind = {"numbers": encoding.numbers, "categories": categories, "dates": dates}
-    notes = [
-        "columns: " + "; ".join(f"{len(names)} {kind} ({listed(names, SHOWN)})" for kind, names in by_kind.items() if names)
-    ]
-    if alike:
-        notes.append(f"columns that are blank or constant in the training table are not used: {listed(alike, SHOWN)}")
-    if other:
-        notes.append(f"columns of text that hardly repeats in the training table are not used: {listed(other, SHOWN)}")
-    blank = [name for name in encoding.columns if test.blank(name).all()]
-    if blank:
-        notes.append(f"columns that are blank in the whole test table: {listed(blank, SHOWN)}")
-    return notes + encoding.odd(train, "training") + encoding.odd(test, "test") + encoding.new(test, "test")

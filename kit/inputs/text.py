@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kit.config import Config
-from kit.inputs.base import KEEP_ALL, Beginning, Inputs, Keep, Loaded
-from kit.inputs.evidence import Evidence
+from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
 from kit.storage import files, frames
 

@@ -62,8 +62,7 @@ def _header(facts: Competition, root: Path) -> list[str]:
 
 def _table(facts: Competition, root: Path) -> pd.DataFrame:
     """The test table as its cells stand in the file: inputs that read numbers would write them otherwise."""
-    data = files.read(root, facts.test)
-    return frames.read_csv(data, facts.test) if facts.inputs.kind == "pixels" else facts.inputs.read_csv(data, facts.test)
+    return facts.inputs.read_as_text(files.read(root, facts.test), facts.test)
 
 
 def _other_ids(old: list[str]) -> list[str]:

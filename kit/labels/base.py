@@ -42,6 +42,7 @@ class Labels(Showing):
     bounded: ClassVar[bool] = True  # are predictions probabilities?
     reads: ClassVar[bool] = False  # is the answer a text that is read in a picture?
     continuous: ClassVar[bool] = False  # are answers amounts, which are scaled before they are learned?
+    log: bool = False  # are answers learned and averaged as logarithms?
     loss: Loss | None = None
 
     @property

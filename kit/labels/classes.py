@@ -47,6 +47,13 @@ def tracked_classes(classes: int) -> dict[str, Any]:
     }
 
 
+def class_loss(logits: torch.Tensor, y: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """The mean cross-entropy of logits [n, c] against classes int64 [n] or their probabilities [n, c]."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(logits, y, label_smoothing=smoothing)
+
+
 @dataclass(frozen=True)
 class OneOf(Labels):
     """One class name a row; the submission holds names. Without `classes`, their names come from the training file.
@@ -101,9 +108,7 @@ class OneOf(Labels):
         return f"{cell!r} is no class" + (f" (it is spelled {spelled[0]!r})" if spelled else "")
 
     def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(logits, y, label_smoothing=smoothing)
+        return class_loss(logits, y, smoothing)
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1)

@@ -14,7 +14,7 @@ from kit import metrics
 from kit.errors import BadData, listed
 from kit.labels import evaluation
 from kit.labels.base import Loss
-from kit.labels.classes import tracked_classes
+from kit.labels.classes import class_loss, tracked_classes
 from kit.labels.evaluation import ClassAnswers, Confidence, Detection
 from kit.labels.indicators import Indicators
 from kit.labels.parsing import codes, distinct, number_fault, numbers
@@ -141,10 +141,8 @@ class Columns(Indicators):
         return y.argmax(dim=1) if self.exclusive else super().tracked_target(y)
 
     def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-        from torch.nn.functional import cross_entropy
-
         if self.exclusive:
-            return cross_entropy(logits, y, label_smoothing=smoothing)
+            return class_loss(logits, y, smoothing)
         return super().standard_loss(logits, y, smoothing)
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:

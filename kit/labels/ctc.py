@@ -29,21 +29,21 @@ def greedy(steps: np.ndarray, longest: int) -> np.ndarray:
     return codes
 
 
-def probability(log_probabilities: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+def probability(log_probabilities: torch.Tensor, codes: torch.Tensor | np.ndarray) -> torch.Tensor:
     """The probability [n] that log-probabilities [n, t, symbols] give to these texts [n, longest], over all alignments."""
     return (-loss(log_probabilities, codes, "none")).exp()
 
 
-def loss(log_probabilities: torch.Tensor, codes: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+def loss(log_probabilities: torch.Tensor, codes: torch.Tensor | np.ndarray, reduction: str = "mean") -> torch.Tensor:
     """The negative log-likelihood of texts; a mean is taken over rows of theirs per symbol."""
     import torch
-    from torch.nn.functional import ctc_loss
 
+    codes = torch.as_tensor(codes)
     count, steps, _ = log_probabilities.shape
     given = torch.full((count,), steps, dtype=torch.int64)
     lengths = (codes > 0).sum(dim=1)
     # A text that is too long for the steps has probability nothing, and no gradient.
-    return ctc_loss(
+    return torch.nn.functional.ctc_loss(
         log_probabilities.transpose(0, 1), codes, given, lengths, reduction=reduction, zero_infinity=reduction == "mean"
     )
 

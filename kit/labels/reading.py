@@ -134,10 +134,8 @@ class Reading(Numbers):
         The most probable symbol at each step, taken together, is the text almost always. Only where it has less than half
         of the probability, or is no text of the grammar, are others searched for, and the best one of the grammar taken.
         """
-        import torch
-
         codes = ctc.greedy(log_probabilities.argmax(dim=-1).cpu().numpy(), self.longest)
-        sure = ctc.probability(log_probabilities.cpu(), torch.from_numpy(codes)).numpy()
+        sure = ctc.probability(log_probabilities.cpu(), codes).numpy()
         predictions = np.zeros((len(codes), len(self.columns)), np.float32)
         for i, text in enumerate(self.texts(codes)):
             numbers = self.numbers(text, convention)

@@ -242,7 +242,8 @@ class FoldModule(pl.LightningModule):
         accumulate = max(1, trainer.accumulate_grad_batches)
         step = int(trainer.fit_loop.batch_idx) if trainer.training else 0
         rows = torch.arange(step * count, (step + 1) * count)
-        return Batch(x, y, rows, self.current_epoch, step, 1.0, (step + 1) % accumulate == 0 or trainer.is_last_batch)
+        last = (step + 1) % accumulate == 0 or trainer.is_last_batch
+        return Batch(x, y, rows, epoch=self.current_epoch, step=step, share=1.0, last=last)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.collect(batch)

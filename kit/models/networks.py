@@ -48,20 +48,22 @@ def _built(model: str, channels: int, side: int, outputs: int, width: int, dropo
         return strip(channels, outputs, width, dropout)
     if model == "reader":
         return reader(channels, outputs, width, dropout)
+    return from_timm(model, channels, side, outputs, drop_rate=dropout)
+
+
+def from_timm(model: str, channels: int, side: int, outputs: int, **options: Any) -> nn.Module:
+    """A network of timm, told the images' size where it is built for one (a ViT, say). `options`: of `timm.create_model`.
+
+    Raises Usage for a name that timm does not know.
+    """
     import timm
 
     if not timm.is_model(model):
         known = did_you_mean(model, [*OWN, *timm.list_models()])
         raise Usage(f"--model {model!r}: neither {', '.join(OWN)} nor a timm model.{known}")
-    return timm.create_model(model, num_classes=outputs, drop_rate=dropout, **sized(model, channels, side))
-
-
-def sized(model: str, channels: int, side: int) -> dict[str, Any]:
-    """What timm must know of the images; their size where a backbone (a ViT, say) is built for one."""
-    import timm
-
     config = timm.get_pretrained_cfg(model, allow_unregistered=True)
-    return {"in_chans": channels, **({"img_size": side} if config and config.fixed_input_size else {})}
+    size: dict[str, Any] = {"img_size": side} if config and config.fixed_input_size else {}
+    return timm.create_model(model, num_classes=outputs, in_chans=channels, **size, **options)
 
 
 def convnet(channels: int, side: int, outputs: int, width: int, dropout: float = 0.0) -> nn.Sequential:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from kit.config import Config
@@ -30,15 +31,15 @@ def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     _refuse_deeper(before, overlay.get("state_dict", {}), config)
 
-    sized = networks.sized(config.model, channels, side) | {"num_classes": net.num_classes}
+    create = partial(_created, config.model, channels, side, int(net.num_classes))  # type: ignore[arg-type]
     try:
-        loaded = _created(config.model, sized, pretrained=True, pretrained_cfg_overlay=overlay or None)
+        loaded = create(pretrained=True, pretrained_cfg_overlay=overlay or None)
     except Exception as fault:  # hub clients raise what their HTTP library does; timm what torch does
         said = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else type(fault).__name__
         if config.weights == "hub":
             raise Unreachable(f"--weights hub: no weights of {config.model} from the hub ({said}).\n{ATTACH}") from fault
         raise Usage(f"--weights {config.weights}: not the weights of {config.model} ({said}).") from fault
-    state, blank, head = loaded.state_dict(), _created(config.model, sized).state_dict(), networks.head_names(net)
+    state, blank, head = loaded.state_dict(), create().state_dict(), networks.head_names(net)
     backbone = [name for name, tensor in before.items() if tensor.ndim > 1 and name not in head]
     changed = sum(not torch.equal(blank[name], state[name]) for name in backbone)
     if changed < LOADED * len(backbone):
@@ -49,13 +50,11 @@ def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict
     return dict(loaded.pretrained_cfg)  # type: ignore[arg-type]
 
 
-def _created(model: str, sized: dict[str, Any], **how: Any) -> nn.Module:
-    """Of the same random weights each time: what differs in a pretrained one was loaded."""
-    import timm
-
+def _created(model: str, channels: int, side: int, outputs: int, **options: Any) -> nn.Module:
+    """A timm network of the same random weights each time: what differs in a pretrained one was loaded."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return timm.create_model(model, **how, **sized)
+        return networks.from_timm(model, channels, side, outputs, **options)
 
 
 def _refuse_deeper(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], config: Config) -> None:
@@ -80,8 +79,6 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise Usage(f"--weights {path}: no such file. {ATTACH}")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state: Any = load_file(path)
         else:
             with warnings.catch_warnings():  # about the protocol of a pickle that is none of torch's

@@ -1,4 +1,7 @@
-"""Loggers: the metrics of each epoch to where people look (`--logger`), from a thread, so that none stops or slows a run."""
+"""Loggers: the metrics of each epoch to where people look (`--logger`), from a thread, so that none stops or slows a run.
+
+`names` is asked before torch is loaded, so Lightning's loggers are imported when a channel begins.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ class Channel(threading.Thread):
 
     def run(self) -> None:
         try:
-            logger = MAKERS[self.logger](self.folder)
+            from pytorch_lightning import loggers as lightning
+
+            logger = MAKERS[self.logger](lightning, self.folder)
             logger.log_hyperparams(self.config.json())
             while (row := self.rows.get()) is not None:
                 values = {key: value for key, value in row.items() if key != "epoch" and value == value}
@@ -96,43 +101,43 @@ def _names_of(folder: Path) -> tuple[str, str]:
     return run.parent.name or "kit", f"{run.name} {folder.name}"
 
 
-def _tensorboard(folder: Path) -> Any:
-    from pytorch_lightning.loggers import TensorBoardLogger
-
-    return TensorBoardLogger(folder, name="", version="tensorboard")
+def _tensorboard(lightning: Any, folder: Path) -> Any:
+    return lightning.TensorBoardLogger(folder, name="", version="tensorboard")
 
 
-def _mlflow(folder: Path) -> Any:
+def _mlflow(lightning: Any, folder: Path) -> Any:
     """To $MLFLOW_TRACKING_URI, else to `mlflow.db` in the run's folder."""
-    from pytorch_lightning.loggers import MLFlowLogger
-
     (project, run), place = _names_of(folder), folder.resolve().parent
     local: Any = {"tracking_uri": f"sqlite:///{place / 'mlflow.db'}", "artifact_location": (place / "mlartifacts").as_uri()}
-    return MLFlowLogger(project, run, **({} if os.environ.get("MLFLOW_TRACKING_URI") else local))
+    return lightning.MLFlowLogger(project, run, **({} if os.environ.get("MLFLOW_TRACKING_URI") else local))
 
 
-def _wandb(folder: Path) -> Any:
+def _wandb(lightning: Any, folder: Path) -> Any:
     """By wandb's own settings ($WANDB_MODE=offline keeps it here); it neither prints nor watches the console."""
     import wandb
-    from pytorch_lightning.loggers import WandbLogger
 
     project, run = _names_of(folder)
     quiet = wandb.Settings(console="off", silent=True)
-    return WandbLogger(name=run, project=project, save_dir=folder.parent, group=folder.resolve().parent.name, settings=quiet)
+    return lightning.WandbLogger(
+        name=run, project=project, save_dir=folder.parent, group=folder.resolve().parent.name, settings=quiet
+    )
 
 
-def _comet(folder: Path) -> Any:
+def _comet(lightning: Any, folder: Path) -> Any:
     """Without a $COMET_API_KEY into an archive in the fold's folder, which `comet upload` sends later."""
-    from pytorch_lightning.loggers import CometLogger
-
     project, run = _names_of(folder)
     if not os.environ.get("COMET_API_KEY"):
         os.environ["COMET_START_ONLINE"] = "false"  # Lightning's own `online=False` switches it off altogether
     kept: Any = {"name": run, "offline_directory": str(folder), "log_code": False, "log_env_details": False}
-    return CometLogger(project=project, **kept)
+    return lightning.CometLogger(project=project, **kept)
 
 
-MAKERS: dict[str, Callable[[Path], Any]] = {"tensorboard": _tensorboard, "mlflow": _mlflow, "wandb": _wandb, "comet": _comet}
+MAKERS: dict[str, Callable[[Any, Path], Any]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
+    "comet": _comet,
+}
 
 
 def _harmless(fault: Exception) -> str:

@@ -14,7 +14,7 @@ from kit.competition import Competition, scaffold
 from kit.competition.detect_facts import facts_of
 from kit.competition.synthetic import fabricate
 from kit.inputs import Images, Pixels, Table, Text
-from kit.inputs.image_detection import PHOTOS
+from kit.inputs.detection import PHOTOS
 from kit.labels import Columns, Grade, Numbers, OneOf, Tags
 from kit.metrics import accuracy, auc, f1_samples, log_loss, mcrmse, qwk, rmse
 from kit.pipeline import adapter_check

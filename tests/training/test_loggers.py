@@ -96,11 +96,11 @@ def test_each_library_gets_every_epoch_offline(
 class Broken:
     """A service that says no, with the key in its words."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, lightning: Any, folder: Path) -> None:
         raise RuntimeError("401: the key s3cr3t-k3y is not valid\nsecond line")
 
 
-def hanging(folder: Path) -> Any:
+def hanging(lightning: Any, folder: Path) -> Any:
     time.sleep(60)
 
 

@@ -70,7 +70,7 @@ class Average(Graph):
 
     def __init__(self, members: list[Any], weights: list[float]):
         super().__init__(members, weights)
-        self.log = bool(getattr(self.first.labels, "log", False))
+        self.log = bool(self.first.labels.log)
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         return self.mean([member(*inputs) for member in self.members])

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from kit import resources
 from kit.data.ngrams import BITS, Bags
@@ -117,8 +118,6 @@ def _put_together(
     bounds: list[np.ndarray],
     held: list[np.ndarray],
 ) -> Incidence:
-    from scipy.sparse import csr_matrix
-
     own = np.concatenate(columns)
     known = own if known is None else known
     places = np.split(np.searchsorted(known, own), np.cumsum([len(one) for one in columns])[:-1])
