@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kit.competition import Asked, Competition
 from kit.config import Config
 from kit.data.folds import kept_back
-from kit.inputs import Images, rendered_text
+from kit.inputs import Images
 from kit.labels import Numbers, Reading
 from kit.metrics import rmse
 from kit.storage import files, frames
@@ -125,6 +125,8 @@ def lay_out(root: Path, train: int, test: int, seed: int = 0) -> None:
     import numpy as np
     import pandas as pd
     from PIL import Image
+
+    from kit.inputs import rendered_text
 
     rng = np.random.default_rng(seed)
     ids = [f"eqn_{i:04d}" for i in range(train + test)]

@@ -25,14 +25,12 @@ SHOWN = 20
 
 def build(sample: pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """The submission (index: id) for predictions by id. Raises BadData where an id has no prediction."""
-    import pandas as pd
-
     missing = sample.index[~sample.index.isin(predictions.index)]
     if len(missing):
         raise BadData(f"{len(missing)} ids of the sample have no prediction, the first {missing[0]!r}.")
     values = predictions.loc[sample.index].to_numpy(np.float32)
     answers = labels.decode(values, list(sample.columns))
-    return pd.DataFrame(answers, index=sample.index)[list(sample.columns)]
+    return sample[[]].assign(**answers)[list(sample.columns)]
 
 
 def write(path: Path, sample: pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> None:

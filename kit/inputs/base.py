@@ -90,6 +90,7 @@ class Inputs(ABC):
     kind: ClassVar[str] = "images"
     channels: int = 0
     mirror: bool = False
+    alike: bool = True  # do pictures that are nearly the same count as one?
     unlabelled: str = ""  # the name of a table of further rows without answers
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
     any_csv: ClassVar[bool] = False  # are tables read that are separated by tabs, or escape their quotes?
@@ -163,12 +164,15 @@ class Inputs(ABC):
         return [np.asarray(picture) for picture in rows] if kind_of(rows) == "images" else rows.shown()
 
     def twins(self, look: Any) -> np.ndarray:
-        """A number per row of `Loaded.look`, int64 [n]; rows that repeat each other share one."""
+        """A number per row of `Loaded.look`, int64 [n]; rows that repeat each other share one.
+
+        So do pictures that nearly repeat each other, where they count as one (`alike`).
+        """
         if not isinstance(look, np.ndarray):
             return look.twins()
         from kit.data import duplicates
 
-        return duplicates.groups(look)
+        return duplicates.groups(look) if self.alike else duplicates.equal(look)
 
     def lay_out_again(  # noqa: B027 (a table holds most inputs whole)
         self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None

@@ -6,7 +6,6 @@ Pillow and OpenCV are imported inside functions: see `kit.inputs.base`.
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,11 @@ def decode(data: bytes, where: str, channels: int, size: int = 0) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as opened:
             if size:  # a JPEG is decoded at ½, ¼ or ⅛ of its size where that is still enough
                 opened.draft(opened.mode, (size, size))
-            image = _eight_bits(ImageOps.exif_transpose(opened))
+            image = ImageOps.exif_transpose(opened)
+            if image.mode == "F":
+                raise ValueError("floating-point pixels")
+            if image.mode[0] == "I":
+                image = Image.fromarray(_eight_bits(np.asarray(image)))
             if "A" in image.getbands() or "transparency" in image.info:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -39,15 +42,9 @@ def decode(data: bytes, where: str, channels: int, size: int = 0) -> np.ndarray:
     return resize(array, size) if size else array
 
 
-def _eight_bits(image: Any) -> Any:
-    """16-bit grey as 8-bit by scale: Pillow's own conversion clips to white what is over 255."""
-    from PIL import Image
-
-    if image.mode == "F":
-        raise ValueError("floating-point pixels")
-    if image.mode[0] != "I":
-        return image
-    return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+def _eight_bits(grey: np.ndarray) -> np.ndarray:
+    """16-bit grey [h, w] as uint8 by scale: Pillow's own conversion clips to white what is over 255."""
+    return (grey.clip(0, 65535) / 257).round().astype(np.uint8)
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

@@ -124,14 +124,6 @@ class Images(Inputs):
         _refuse_ruins(pictures, kept[1], split)
         return Loaded(*kept)
 
-    def twins(self, look: np.ndarray) -> np.ndarray:
-        """A number per picture; duplicates (and near duplicates, where they count as one) share one."""
-        if self.alike:
-            return super().twins(look)
-        from kit.data import duplicates
-
-        return duplicates.equal(look)
-
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
         folder, _ = self._template(split)
         place = archives.find(root, folder)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
 RAISED = (0.62, 0.02)  # size of a superscript, and how far it begins below the line's top, as shares of the letters' size
@@ -16,8 +17,6 @@ def line(text: str, width: int, height: int, letters: int = 26) -> np.ndarray:
 
     By the font that comes with Pillow, so that it looks the same everywhere.
     """
-    from PIL import Image, ImageDraw
-
     picture = Image.new("RGBA", (width, height), "white")
     top = (height - letters) / 2 - letters * 0.2  # letters stand low in their line
     put(ImageDraw.Draw(picture), ((width - measure(text, letters)) / 2, top), text, letters)
@@ -46,6 +45,4 @@ def _letter(one: str, letters: int) -> tuple[Any, str]:
 
 @lru_cache(maxsize=8)
 def _font(size: int) -> Any:
-    from PIL import ImageFont
-
     return ImageFont.load_default(size)

@@ -71,11 +71,15 @@ class Text(Inputs):
         return frames.read_csv(data, name, self.delimiter, self.escape)
 
     def csv_text(self, table: pd.DataFrame) -> str:
+        return self._written(list(table.columns), table.astype(str).to_numpy().tolist())
+
+    def _written(self, header: list[str], rows: list[list[str]]) -> str:
+        """A table as text, written as the competition writes its tables."""
         buffer = io.StringIO()
         how: dict[str, Any] = {"escapechar": self.escape, "doublequote": False} if self.escape else {}
         writer = csv.writer(buffer, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL, **how)
-        writer.writerow(table.columns)
-        writer.writerows(table.astype(str).to_numpy().tolist())
+        writer.writerow(header)
+        writer.writerows(rows)
         return buffer.getvalue()
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
@@ -102,8 +106,5 @@ class Text(Inputs):
             return " ".join(rng.permutation(words)) + "."
 
         if self.unlabelled and split == "train":
-            import pandas as pd
-
-            table = pd.DataFrame({self.column: [sentence(one) for one in classes * 2]}, dtype=object)
-            files.write(root / self.unlabelled, self.csv_text(table))
+            files.write(root / self.unlabelled, self._written([self.column], [[sentence(one)] for one in classes * 2]))
         return {self.column: [sentence(one) for one in classes]}

@@ -69,6 +69,11 @@ def note(config: Config) -> dict[str, str]:
     return {"device": describe(config), "precision": config.precision, "layout": config.layout}
 
 
+def gpus() -> list[str]:
+    """The names of the GPUs that torch sees."""
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
 def describe(config: Config) -> str:
     """Such as `cpu, 2 threads, bf16, channels_last`."""
     name = torch.cuda.get_device_name(0) if config.devices == "gpu" else f"cpu, {torch.get_num_threads()} threads"

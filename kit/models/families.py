@@ -80,11 +80,14 @@ BY_KIND: dict[str, tuple[Family, ...]] = {"text": (NGRAMS, TRANSFORMER), "table"
 def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Family:
     """The family of `--model` for a kind of inputs; `reading`: are the labels a text to be read?
 
-    Raises Usage for a model of other inputs. A module of an adapter's own heeds every knob, as far as the kit can tell.
+    Raises Usage for a model of other inputs or answers. A module of an adapter's own heeds every knob, as far as the kit can
+    tell.
     """
     if model in parts.modules:
         return Family(model, "", frozenset({*KNOBS, *parts.knobs}), names=(model,))
     choice = BY_KIND.get(kind, (READER,) if reading else (IMAGE,))
+    if choice == (IMAGE,) and model in READER.names:
+        raise Usage(f"--model {model}: reads a text that is drawn; these pictures' answers are no text. Try convnet.")
     for family in choice:
         if model in family.names or not family.names:
             return family

@@ -18,8 +18,6 @@ def module_class(config: Config, labels: Labels, x: Any, parts: Parts = NONE) ->
     own = parts.modules.get(config.model)
     if own is not None:
         return checked(config.model, own)
-    if config.model == "reader" and not labels.reads:
-        raise Usage("--model reader: reads a text that is drawn; these pictures' answers are no text. Try convnet.")
     return families.of(config.model, kind_of(x), labels.reads, parts).load()
 
 

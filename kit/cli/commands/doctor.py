@@ -52,14 +52,13 @@ def _compute() -> Iterator[tuple[str, str]]:
     if importlib.util.find_spec("torch") is None:
         return
     try:
-        import torch
         import torchvision  # noqa: F401  (a build that does not match torch fails here)
 
         from kit.models import devices
 
         yield "ok", f"computes on {devices.describe(devices.choose(Config()))}"
-        for index in range(torch.cuda.device_count()):
-            yield "ok", f"GPU {index}: {torch.cuda.get_device_name(index)}"
+        for index, name in enumerate(devices.gpus()):
+            yield "ok", f"GPU {index}: {name}"
     except (ImportError, RuntimeError) as fault:
         yield (
             "bad",

@@ -55,8 +55,6 @@ class ReaderModule(ImageModule):
     @classmethod
     def of(cls, config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> Self:
         """As an ImageModule. Raises Usage for what makes no sense of a text."""
-        if config.model != "reader":
-            raise Usage(f"--model {config.model}: does not read; texts are read by --model reader.")
         if config.augment not in parts.augmentations and augmentation.policy(config.augment).mix:
             raise Usage(f"--augment {config.augment}: mixed pictures show no text. Try light.")
         return super().of(config, labels, x, steps=steps, mirror=mirror, parts=parts)

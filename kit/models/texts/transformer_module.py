@@ -126,10 +126,10 @@ class TransformerModule(NetModule):
 
 def build(architecture: str, outputs: int, pad: int) -> Any:
     """The network that an architecture (JSON) describes, with weights drawn from the global generator."""
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
     tokenization.quiet()
-    facts = _configuration(architecture, outputs)
+    facts = AutoConfig.for_model(**_shape(architecture), num_labels=outputs)
     facts.pad_token_id = pad
     return AutoModelForSequenceClassification.from_config(facts, dtype=torch.float32)
 
@@ -139,10 +139,10 @@ def pretrained(config: Config, architecture: str, outputs: int) -> dict[str, tor
 
     Raises BadData for files that cannot be read safely, Usage for another model's, Unreachable for a hub that is.
     """
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
     place = tokenization.location(config.model, config.weights)
-    facts = _configuration(architecture, outputs)
+    facts = AutoConfig.for_model(**_shape(architecture), num_labels=outputs)
     try:
         with torch.random.fork_rng(devices=[]):  # the head that it draws is not used
             net, report = AutoModelForSequenceClassification.from_pretrained(
@@ -159,10 +159,9 @@ def pretrained(config: Config, architecture: str, outputs: int) -> dict[str, tor
     return net.state_dict()
 
 
-def _configuration(architecture: str, outputs: int) -> Any:
-    from transformers import AutoConfig
-
+def _shape(architecture: str) -> dict[str, Any]:
+    """What an architecture (JSON) says of the network, without what belongs to the answers of another competition."""
     known = json.loads(architecture)
-    for name in ("id2label", "label2id", "num_labels", "dtype", "problem_type"):  # another competition's
+    for name in ("id2label", "label2id", "num_labels", "dtype", "problem_type"):
         known.pop(name, None)
-    return AutoConfig.for_model(**known, num_labels=outputs)
+    return known
