@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit.inference import blend_weights
 from kit.labels import Labels
 from kit.metrics import Metric
 from kit.models.base import FoldModule
 from kit.storage import frames
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FILES = {"views": "oof-one-view.csv", "averages": "oof-raw-weights.csv"}  # in a fold's folder: its rows without either
 
@@ -50,8 +48,6 @@ def verdicts(
     `oof`, `y`: out-of-fold predictions and encoded answers of the same rows. A gain counts above twice its noise. That of
     averaged weights is told from the first view alone, where there are several: a view is a fraction of their time.
     """
-    import pandas as pd
-
     truth, sign = labels.truth(y), 1 if metric.higher_is_better else -1
 
     def score(rows: np.ndarray, answers: np.ndarray) -> float:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit import competition as competitions, config as configs
 from kit.competition import submission
@@ -21,9 +22,6 @@ from kit.labels import Labels
 from kit.labels.parsing import LARGEST
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, write_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MODEL = "blend"  # in the place of `--model`, so that no other run is taken for a blend or the other way round
 SLACK = 1e-3  # by which a probability from elsewhere may miss 0 and 1
@@ -128,8 +126,6 @@ def of_files(oof: Path, test: Path, whole: Opened, like: Run) -> Member:
 
 def outside_frame(path: Path, like: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """A CSV of predictions with the ids and columns of `like`; numbers that are learned as logarithms may be plain ones."""
-    import pandas as pd
-
     if not path.is_file():
         raise BadData(f"{path}: no such file.")
     table = frames.read_csv(path.read_bytes(), str(path))
@@ -258,8 +254,6 @@ def combined(members: Sequence[Member], parts: Sequence[pd.DataFrame], share: np
 
 
 def _frame(like: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
-    import pandas as pd
-
     return pd.DataFrame(values.astype(np.float32), index=like.index, columns=like.columns)
 
 

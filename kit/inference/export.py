@@ -9,11 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
@@ -86,8 +89,6 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
 
 
 def _need(*names: str) -> None:
-    from importlib.util import find_spec
-
     missing = [name for name in names if find_spec(name) is None]
     if missing:
         raise Usage(f"--format onnx: {', '.join(missing)} is not installed: pip install 'kaggle-baseline-kit[onnx]'.")
@@ -140,9 +141,6 @@ def _safetensors(path: Path, graph: graphs.Graph, models: list[Any], example: tu
     """A file a fold, with the network's own names (so timm and `--weights` read it); what else counts in its metadata."""
     if isinstance(graph, Grove):
         raise Usage("--format safetensors: holds a network's weights; boosted trees take onnx, torchscript or torch-export.")
-    from safetensors import safe_open
-    from safetensors.torch import save
-
     for i, (member, model) in enumerate(zip(graph.members, models, strict=True)):
         net: Any = getattr(member, "net", member)
         state = {name: tensor.clone().contiguous() for name, tensor in net.state_dict().items()}

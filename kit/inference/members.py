@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from kit import labels as all_labels
 from kit.config import Config
 from kit.data import text_embeddings
@@ -16,8 +18,6 @@ from kit.training import checkpoints
 
 def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:
     """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
-    import pandas as pd
-
     equip(run, x, models[0].config)
     columns = list(models[0].labels.columns)
     return combine(run, [pd.DataFrame(predict(model, x, None, config), index=ids, columns=columns) for model in models])

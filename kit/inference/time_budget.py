@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit.console import clock, say
 from kit.errors import KitError
@@ -17,9 +18,6 @@ from kit.inference.loaded_run import Opened
 from kit.models import prediction
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SPARE = 0.05  # of the limit, for decoding and writing
 MEASURING = 0.1  # of the limit at most, for scoring the views
@@ -70,8 +68,6 @@ def predict(whole: Opened, x: Any, ids: pd.Index, *, views: int, limit: float, u
 
     A member that would not be done in time is left out, whatever the plan was: speeds change.
     """
-    import pandas as pd
-
     config, members = whole.config, ranked(whole.run)
     first = whole.model(members[0], 1)
     run_members.equip(whole.run, x, config)

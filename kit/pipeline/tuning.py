@@ -9,21 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from kit import config as configs
 from kit.console import clock, table
 from kit.errors import DiskError, KitError, Stopped, Usage
 from kit.inference.blend_weights import Gain, gained
+from kit.models import prediction
 from kit.pipeline import search_space
 from kit.pipeline.plan import Plan, family_of
+from kit.pipeline.preparation import fold_of
 from kit.pipeline.run import working
 from kit.pipeline.search_space import Range
 from kit.storage import frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
+from kit.training import checkpoints
 from kit.training.deadline import Budget
+from kit.training.fit import fit
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from kit.pipeline.preparation import Work
 
 SHOWN = 10  # trials in the summary
@@ -126,11 +130,6 @@ def _result(work: Work, number: int) -> Path:
 
 def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name: str) -> tuple[float, np.ndarray]:
     """The score of a fit with these knobs on a fold's validation rows, and its predictions of them."""
-    from kit.models import prediction
-    from kit.pipeline.preparation import fold_of
-    from kit.training import checkpoints
-    from kit.training.fit import fit
-
     config = work.config.changed(**knobs)
     whose = hashlib.sha256(f"{work.identity} {json.dumps(knobs)}".encode()).hexdigest()
     fold = replace(fold_of(work, number, config), name=name, folder=folder, identity=whose)
@@ -200,7 +199,5 @@ def values(trial: Trial, names: list[str], config: configs.Config) -> list[str]:
 
 def write_table(path: Path, trials: list[Trial], names: list[str], config: configs.Config) -> None:
     """The trials as a table, the best first."""
-    import pandas as pd
-
     rows = [[one.number, one.score, round(one.seconds, 1), *values(one, names, config)] for one in trials]
     frames.write_csv(path, pd.DataFrame(rows, columns=["trial", "score", "seconds", *names]), index=False)
