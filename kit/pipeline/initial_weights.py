@@ -48,9 +48,12 @@ def source(path: str, mine: Run, fold: int) -> Callable[[], Any] | None:
 
 def _complete(path: str) -> Run:
     try:
-        return run_folder.load(Path(path)).finished()
+        run = run_folder.load(Path(path)).finished()
     except Usage as fault:
         raise Usage(f"--from {fault}") from fault
+    if run.record.study:
+        raise Usage(f"--from {run.path}: made by kit.study, so it holds predictions and no models.")
+    return run
 
 
 def _parts(run: Run) -> list[int | str]:

@@ -26,9 +26,10 @@ from kit.training.deadline import Budget
 from kit.training.signals import Stop
 
 MODEL = "study"  # in the place of `--model`: no other run is taken for a study, or the other way round
+DEALT = ("folds", "limit", "seed")  # knobs that the rows of a study's folds depend on
 SLACK = 1e-3  # by which probabilities may miss 0 and 1, and those that exclude each other the sum of 1
 
-Predictions: TypeAlias = np.ndarray | torch.Tensor | pd.DataFrame | Sequence[torch.Tensor]
+Predictions: TypeAlias = np.ndarray | torch.Tensor | pd.DataFrame | Sequence[torch.Tensor] | Sequence[Sequence[float]]
 
 
 class StudyFold:
@@ -64,9 +65,12 @@ class StudyFold:
         """The kit's own module for this fold, ready for any Trainer: `fold.module(model="resnet18", lr=1e-3)`.
 
         What is learned before the first step (normalisation, vocabulary, scale of targets) is learned from the training rows.
-        Its schedule has as many steps as the Trainer says. Raises Usage for unknown knobs.
+        Its schedule has as many steps as the Trainer says. Raises Usage for unknown knobs, and for those of the folds.
         """
         config = self.fit.config.changed(**knobs)
+        late = [name for name in DEALT if getattr(config, name) != getattr(self.fit.config, name)]
+        if late:
+            raise Usage(f"fold.module: {', '.join(late)} cannot be changed for one fold. State them in kit.study(…).")
         family = family_of(self.work.adapter, config)
         if family.one_step:
             raise Usage(f"fold.module(model={config.model!r}): its fit is one step of the kit's own; use kit.run.")
@@ -81,8 +85,9 @@ class StudyFold:
 
         Each is [rows, columns] in the rows' order (an array, a tensor, what `trainer.predict` returns), or a frame by id:
         probabilities, or values in the targets' own units, a column for each of `study.columns`. Raises Usage for another
-        shape or scale and for missing or unknown ids, BadData for NaN; nothing is written then.
+        shape or scale, for missing or unknown ids, and after `finish`; BadData for NaN. Nothing is written then.
         """
+        _refuse_finished(self.work.run)
         labels, folder = self.work.tables.labels, self.fit.folder
         where = f"fold {self.number}"
         columns = list(labels.columns)
@@ -135,13 +140,14 @@ class Study:
     def finish(self, name: str = "") -> Run:
         """A complete run of the folds' predictions: scores, `oof.csv`, `test.csv`, the checked submission.
 
-        `name`: of the run, which then lies in `runs/COMPETITION/NAME`. Raises Usage where a fold was not saved, or where
-        another run has this name.
+        `name`: of the run, which is then moved to `runs/COMPETITION/NAME`; the study is over then. Raises Usage where a fold
+        was not saved, where another run has this name, and the second time.
         """
-        missing = [fold.number for fold in self.folds if not fold.saved]
+        _refuse_finished(self.run)
+        missing = ", ".join(str(fold.number) for fold in self.folds if not fold.saved)
         if missing:
             raise Usage(
-                f"{self.run.path}: fold {listed(missing)} was not saved. Call fold.save(validation=…, test=…) for each."
+                f"{self.run.path}: no predictions of fold {missing}. Call fold.save(validation=…, test=…) for each fold."
             )
         with self.run.locked():
             scoring.finish(self.work)
@@ -183,12 +189,12 @@ def checked_predictions(given: Predictions, ids: pd.Index, columns: list[str], w
     """
     if isinstance(given, pd.DataFrame):
         given = _by_id(given, ids, columns, where)
-    values = np.concatenate([_array(part) for part in given]) if isinstance(given, list | tuple) else _array(given)
+    values = _values(given, where)
     values = values[:, None] if values.ndim == 1 and len(columns) == 1 else values
     if values.shape != (len(ids), len(columns)):
         raise Usage(
-            f"{where}: {list(values.shape)} predictions; {len(ids):,} rows × {len(columns)} columns are wanted"
-            f" ({listed(columns)})."
+            f"{where}: the predictions have the shape {list(values.shape)}; it must be {[len(ids), len(columns)]},"
+            f" a column for each of {listed(columns)}."
         )
     if not np.isfinite(values).all():
         rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
@@ -196,20 +202,44 @@ def checked_predictions(given: Predictions, ids: pd.Index, columns: list[str], w
     return values.astype(np.float32)
 
 
+def _values(given: Any, where: str) -> np.ndarray:
+    """Numbers as one array: of batches as `trainer.predict` returns them, or of rows. Raises Usage for what is no number."""
+    batches = isinstance(given, list | tuple) and bool(given) and isinstance(given[0], torch.Tensor | np.ndarray)
+    batches = batches and given[0].ndim > 1
+    try:
+        return np.concatenate([_array(batch) for batch in given]) if batches else _array(given)
+    except (TypeError, ValueError) as error:
+        raise Usage(
+            f"{where}: {type(given).__name__} is not an array of numbers ({error}).\n"
+            "Give an array or tensor [rows, columns], what trainer.predict returns, or a frame by id."
+        ) from error
+
+
 def _array(part: Any) -> np.ndarray:
-    return part.detach().float().cpu().numpy() if isinstance(part, torch.Tensor) else np.asarray(part)
+    values = part.detach().double().cpu().numpy() if isinstance(part, torch.Tensor) else part
+    return np.asarray(values, dtype=np.float64)
+
+
+def _refuse_finished(run: Run) -> None:
+    """Raise Usage where `finish` has moved the study's files to another name."""
+    if not run.exists:
+        raise Usage(
+            f"{run.path}: this study is finished, and its run was moved to the name given to finish(). Begin a new study."
+        )
 
 
 def _by_id(frame: pd.DataFrame, ids: pd.Index, columns: list[str], where: str) -> np.ndarray:
     index = frame.index.astype(str)
     missing, strange = ids[~ids.isin(index)], index[~index.isin(ids)]
     if len(missing) or len(strange) or index.has_duplicates:
-        what = f"no row of id {listed(missing, 3)}" if len(missing) else f"unknown or repeated ids ({listed(strange, 3)})"
-        raise Usage(f"{where}: the frame has {what}. Its index holds the ids, each once.")
-    absent = [name for name in columns if name not in frame.columns]
+        faults = {"no row of id": missing, "unknown ids": strange, "several rows of id": index[index.duplicated()].unique()}
+        what = "; ".join(f"{fault} {listed(some, 3)}" for fault, some in faults.items() if len(some))
+        raise Usage(f"{where}: the frame has {what}. Its index must hold each id once.")
+    named = frame.set_axis(index).set_axis(frame.columns.astype(str), axis=1)  # `classes_` of scikit-learn may be numbers
+    absent = [name for name in columns if name not in named.columns]
     if absent:
         raise Usage(f"{where}: the frame has no column {listed(absent)}.")
-    return frame.set_axis(index).loc[ids, columns].to_numpy(np.float64)
+    return _values(named.loc[ids, columns].to_numpy(), where)
 
 
 def _refuse_unbounded(values: np.ndarray, where: str, exclusive: bool) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from kit.config import Config
 from kit.console import say
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
@@ -45,14 +46,15 @@ class FoldData(pl.LightningDataModule):
     def train_dataloader(self) -> Batches:
         fold = self.fold
         kind = self.module or (type(self._model) if self._model is not None else None)
+        config = self._config
         feed = self._plain_feed() if kind is None else kind.feed(
-            fold.x, fold.config, len(fold.train), mirror=fold.mirror, parts=fold.parts
+            fold.x, config, len(fold.train), mirror=fold.mirror, parts=fold.parts
         )  # fmt: skip
-        rows = fold.train[: overfitted(fold.config, len(fold.train), feed.batch)]
-        options: dict[str, Any] = {"seed": fold.config.seed, "fold": fold.number, "accumulate": fold.config.accumulate}
+        rows = fold.train[: overfitted(config, len(fold.train), feed.batch)]
+        options: dict[str, Any] = {"seed": config.seed, "fold": fold.number, "accumulate": config.accumulate}
         if feed.pictures is None:
             return Batches(feed, fold.y, rows, **options)
-        return WorkerBatches(feed, fold.y, rows, workers=fold.config.workers, say=self.tell, **options)
+        return WorkerBatches(feed, fold.y, rows, workers=config.workers, say=self.tell, **options)
 
     def val_dataloader(self) -> Rows:
         return self._rows("train", self.fold.x, self.fold.valid, torch.from_numpy(self.fold.y))
@@ -63,6 +65,11 @@ class FoldData(pl.LightningDataModule):
 
     def predict_dataloader(self) -> Rows:
         return self._rows("test", self.test, np.arange(len(self.test)), None)
+
+    @property
+    def _config(self) -> Config:
+        """Of the module that another Trainer trains: `fold.module(batch=32)` may have knobs that the study has not."""
+        return self.fold.config if self.module is not None or self._model is None else self._model.config
 
     @property
     def _model(self) -> FoldModule | None:

@@ -34,7 +34,8 @@ def options(config: Config) -> dict[str, Any]:
 
     Raises Usage for one that it does not know, that the kit has a knob for, or that would break folds or resumption.
     """
-    known = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
+    parameters = inspect.signature(pl.Trainer.__init__).parameters
+    known = [name for name in parameters if name != "self"]
     found = {}
     for part in filter(None, (text.strip() for text in config.trainer.split(","))):
         name, _, text = part.partition("=")
@@ -49,6 +50,8 @@ def options(config: Config) -> dict[str, Any]:
         if not text:
             raise Usage(f"--trainer {part}: KEY=VALUE is wanted, as {ROWS}=2.")
         found[name] = _value(text)
+        if parameters[name].annotation in (bool, bool | None) and not isinstance(found[name], bool):
+            raise Usage(f"--trainer {part}: the value must be True or False.")
     return found
 
 

@@ -227,6 +227,7 @@ def test_a_part_of_the_wrong_kind_says_how_it_is_written(text: str, said: str) -
     ("text", "said"),
     [
         ("modules = {'mine': nn.Linear}" + MINE, r"modules\['mine'\]: a subclass of kit.FoldModule"),
+        ("class Mine(kit.NetModule): pass\nmodules = {'mine': Mine}" + MINE, r"Mine: it has no network. Call self.take"),
         ("callbacks = [EarlyStopping('x')]", "EarlyStopping is .*--early-stop"),
         ("networks = {'mine': lambda c, s, o, config: nn.Flatten()}" + MINE, "a checkpoint cannot name it"),
     ],
@@ -251,6 +252,7 @@ def test_options_of_the_trainer_are_handed_on_or_refused_by_name(tmp_path: Path)
         "strategy=ddp": "folds and resumption depend on it",
         "overfit_batchs=1": "Did you mean 'overfit_batches'",
         "detect_anomaly": "KEY=VALUE is wanted",
+        "detect_anomaly=maybe": "must be True or False",
     }.items():
         with pytest.raises(kit.Usage, match=said):
             run("no", trainer=text)
