@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from kit.console import say
-from kit.errors import BadData, Usage, listed
+from kit.errors import Usage, listed
 from kit.models import devices, registry
 from kit.models.base import FoldModule
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, family_of, planned
+from kit.pipeline.prediction_checks import Predictions, checked_predictions, refuse_unbounded
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
 from kit.storage import ledger, run_lifecycle
 from kit.storage.run_folder import Run
@@ -27,9 +26,6 @@ from kit.training.signals import Stop
 
 MODEL = "study"  # in the place of `--model`: no other run is taken for a study, or the other way round
 DEALT = ("folds", "limit", "seed")  # knobs that the rows of a study's folds depend on
-SLACK = 1e-3  # by which probabilities may miss 0 and 1, and those that exclude each other the sum of 1
-
-Predictions: TypeAlias = np.ndarray | torch.Tensor | pd.DataFrame | Sequence[torch.Tensor] | Sequence[Sequence[float]]
 
 
 class StudyFold:
@@ -94,7 +90,7 @@ class StudyFold:
         parts = {"validation": (validation, self.validation_ids), "test": (test, self.test_ids)}
         checked = {name: checked_predictions(*part, columns, f"{where}, {name}") for name, part in parts.items()}
         for name, values in checked.items() if labels.bounded else ():
-            _refuse_unbounded(values, f"{where}, {name}", labels.exclusive)
+            refuse_unbounded(values, f"{where}, {name}", labels.exclusive)
         crossval.write_predictions(self.work, folder / "oof.csv", checked["validation"], self.validation_ids)
         crossval.write_predictions(self.work, folder / "test.csv", checked["test"], self.test_ids)
         score = self.fit.score(checked["validation"])
@@ -182,77 +178,12 @@ def study(
     return made
 
 
-def checked_predictions(given: Predictions, ids: pd.Index, columns: list[str], where: str) -> np.ndarray:
-    """Predictions as float32 [rows, columns] in the order of `ids`.
-
-    Raises Usage for another shape or other ids, BadData for NaN.
-    """
-    if isinstance(given, pd.DataFrame):
-        given = _by_id(given, ids, columns, where)
-    values = _values(given, where)
-    values = values[:, None] if values.ndim == 1 and len(columns) == 1 else values
-    if values.shape != (len(ids), len(columns)):
-        raise Usage(
-            f"{where}: the predictions have the shape {list(values.shape)}; it must be {[len(ids), len(columns)]},"
-            f" a column for each of {listed(columns)}."
-        )
-    if not np.isfinite(values).all():
-        rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        raise BadData(f"{where}: NaN or infinity for {len(rows):,} rows (ids {listed(ids[rows[:3]])}).")
-    return values.astype(np.float32)
-
-
-def _values(given: Any, where: str) -> np.ndarray:
-    """Numbers as one array: of batches as `trainer.predict` returns them, or of rows. Raises Usage for what is no number."""
-    batches = isinstance(given, list | tuple) and bool(given) and isinstance(given[0], torch.Tensor | np.ndarray)
-    batches = batches and given[0].ndim > 1
-    try:
-        return np.concatenate([_array(batch) for batch in given]) if batches else _array(given)
-    except (TypeError, ValueError) as error:
-        raise Usage(
-            f"{where}: {type(given).__name__} is not an array of numbers ({error}).\n"
-            "Give an array or tensor [rows, columns], what trainer.predict returns, or a frame by id."
-        ) from error
-
-
-def _array(part: Any) -> np.ndarray:
-    values = part.detach().double().cpu().numpy() if isinstance(part, torch.Tensor) else part
-    return np.asarray(values, dtype=np.float64)
-
-
 def _refuse_finished(run: Run) -> None:
     """Raise Usage where `finish` has moved the study's files to another name."""
     if not run.exists:
         raise Usage(
             f"{run.path}: this study is finished, and its run was moved to the name given to finish(). Begin a new study."
         )
-
-
-def _by_id(frame: pd.DataFrame, ids: pd.Index, columns: list[str], where: str) -> np.ndarray:
-    index = frame.index.astype(str)
-    missing, strange = ids[~ids.isin(index)], index[~index.isin(ids)]
-    if len(missing) or len(strange) or index.has_duplicates:
-        faults = {"no row of id": missing, "unknown ids": strange, "several rows of id": index[index.duplicated()].unique()}
-        what = "; ".join(f"{fault} {listed(some, 3)}" for fault, some in faults.items() if len(some))
-        raise Usage(f"{where}: the frame has {what}. Its index must hold each id once.")
-    named = frame.set_axis(index).set_axis(frame.columns.astype(str), axis=1)  # `classes_` of scikit-learn may be numbers
-    absent = [name for name in columns if name not in named.columns]
-    if absent:
-        raise Usage(f"{where}: the frame has no column {listed(absent)}.")
-    return _values(named.loc[ids, columns].to_numpy(), where)
-
-
-def _refuse_unbounded(values: np.ndarray, where: str, exclusive: bool) -> None:
-    """Raise Usage for what cannot be probabilities: logits, say."""
-    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-    if low < -SLACK or high > 1 + SLACK:
-        raise Usage(
-            f"{where}: values from {low:.3g} to {high:.3g}; probabilities from 0 to 1 are wanted.\n"
-            f"Logits become such by {'softmax' if exclusive else 'sigmoid'}."
-        )
-    sums = values.sum(axis=1)
-    if exclusive and len(values) and np.abs(sums - 1).max() > SLACK * values.shape[1]:
-        raise Usage(f"{where}: a row's probabilities sum up to {sums.min():.3g} to {sums.max():.3g}, not to 1.")
 
 
 def stored_answers(run: Run, ids: pd.Index) -> pd.DataFrame:
