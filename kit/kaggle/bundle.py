@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kit.errors import BadData, listed
 from kit.storage import files
-from kit.storage.run_folder import read_json, write_json
+from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.run_record import RunRecord, Session
 
 MANIFEST = "kit-attached.json"
@@ -53,7 +53,8 @@ def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
             yield f"{part}/{path.name}", path
             continue
         folders = sorted(place for place in path.iterdir() if (place / "fold.json").exists())
-        wanted = [path / name for name in OF_A_RUN] + [folder / name for folder in folders for name in OF_A_FOLD]
+        names = (*OF_A_RUN, *(["test.csv"] if Run(path).record.study else []))  # predictions, where there are no models
+        wanted = [path / name for name in names] + [folder / name for folder in folders for name in OF_A_FOLD]
         yield from ((f"{part}/{file.relative_to(path).as_posix()}", file) for file in wanted if file.exists())
 
 

@@ -136,6 +136,8 @@ def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
     if record.members is not None:
         names = listed(member["name"] for member in record.members)
         raise Usage(f"{run.path} is a blend: it has no checkpoints of its own. Build a kernel of one of its runs: {names}.")
+    if record.study and adapter.competition.code:
+        raise Usage(f"{run.path}: made by kit.study, so it has no models for the hidden test rows of a code competition.")
 
 
 def _knobs(

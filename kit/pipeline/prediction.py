@@ -49,6 +49,8 @@ def answered(
         return _blended(source, data, views, time_budget)
     whole = opened(source, data)
     if source.record.study:
+        if views is not None or time_budget is not None:
+            raise Usage(f"{source.path}: made by kit.study, so it has no models: --views and --time-budget change nothing.")
         sample = whole.facts.test_tables(whole.root).sample
         return stored_answers(source, sample.index), sample
     models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read

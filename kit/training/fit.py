@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from kit.config import Config
 from kit.console import Progress
-from kit.errors import KitError
+from kit.errors import KitError, Usage
 from kit.models import devices, registry
 from kit.models.base import FoldModule, FoldTrainer
 from kit.training import callbacks, trainer_options
@@ -142,21 +143,26 @@ def make_trainer(
     """A Trainer that does nothing but train: the kit's callbacks keep, log and show. `logger`: for an adapter's own parts."""
     further = {"log_every_n_steps": max(1, min(50, state.batches.steps)), **trainer_options.options(config)}
     further.pop(trainer_options.ROWS, None)
-    return FoldTrainer(
-        accelerator="gpu" if config.devices == "gpu" else "cpu",
-        devices=1,
-        accumulate_grad_batches=state.batches.accumulate,
-        gradient_clip_val=config.clip or None,
-        precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
-        max_epochs=config.epochs - state.batches.epoch,
-        callbacks=following,
-        profiler="simple" if config.profile else None,
-        logger=logger or False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-        **further,
-    )
+    try:
+        return FoldTrainer(
+            accelerator="gpu" if config.devices == "gpu" else "cpu",
+            devices=1,
+            accumulate_grad_batches=state.batches.accumulate,
+            gradient_clip_val=config.clip or None,
+            precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
+            max_epochs=config.epochs - state.batches.epoch,
+            callbacks=following,
+            profiler="simple" if config.profile else None,
+            logger=logger or False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            **further,
+        )
+    except (MisconfigurationException, TypeError, ValueError) as fault:
+        if not config.trainer:
+            raise
+        raise Usage(f"--trainer {config.trainer}: Lightning refuses it ({str(fault)[:200]}).") from fault

@@ -252,6 +252,7 @@ def test_options_of_the_trainer_are_handed_on_or_refused_by_name(tmp_path: Path)
         "strategy=ddp": "folds and resumption depend on it",
         "overfit_batchs=1": "Did you mean 'overfit_batches'",
         "detect_anomaly": "KEY=VALUE is wanted",
+        "gradient_clip_algorithm=foo": "Lightning refuses it",
         "detect_anomaly=maybe": "must be True or False",
     }.items():
         with pytest.raises(kit.Usage, match=said):

@@ -203,3 +203,13 @@ def test_batches_are_as_the_module_says_not_as_the_study(study: Study) -> None:
     own = trainer()
     own.fit(fold.module(batch=16), datamodule=fold.data)
     assert own.num_training_batches == -(-len(fold.train_ids) // 16)
+
+
+@pytest.mark.slow
+def test_a_kernel_answers_by_the_predictions_of_a_study(study: Study, digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    complete(study)
+    made = study.finish("mine")
+    assert main(["kernel", "build", "digits", "--run", str(made.path)]) == 0
+    assert main(["kernel", "rehearse", "digits", "--data", str(digits), "--quiet"]) == 0, capsys.readouterr().err
+    assert main(["predict", str(made.path), "--views", "2"]) == 2
+    assert "made by kit.study, so it has no models" in capsys.readouterr().err
