@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kit.competition import Asked, Competition
-    from kit.inputs import Images, Inputs, Packed, Pixels, Table, Text
+    from kit.inputs import Images, Inputs, Loaded, Packed, Pixels, Table, Text
     from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Reading, Tags
     from kit.metrics import Metric
     from kit.models.base import FoldModule
@@ -34,7 +34,7 @@ __version__ = "0.1.0"
 # What an adapter is made of, from where it is loaded when it is asked for: `import kit` stays light.
 _LAZY = {
     "kit.competition": ("Asked", "Competition"),
-    "kit.inputs": ("Images", "Inputs", "Packed", "Pixels", "Table", "Text"),
+    "kit.inputs": ("Images", "Inputs", "Loaded", "Packed", "Pixels", "Table", "Text"),
     "kit.labels": ("Columns", "Grade", "Labels", "Numbers", "OneOf", "Reading", "Tags"),
     "kit.metrics": ("Metric",),
     "kit.models.base": ("FoldModule",),
@@ -57,6 +57,7 @@ __all__ = [
     "Inputs",
     "KitError",
     "Labels",
+    "Loaded",
     "MLPModule",
     "Metric",
     "NetModule",

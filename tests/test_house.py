@@ -36,6 +36,7 @@ PUBLIC = [
     "Inputs",
     "KitError",
     "Labels",
+    "Loaded",
     "MLPModule",
     "Metric",
     "NetModule",

@@ -9,16 +9,13 @@ from typing import Any, Self
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from kit.config import Config
 from kit.errors import Usage
-from kit.labels import Labels
 from kit.models import networks, transfer
 from kit.models.base import FoldModule
 from kit.models.batch import Batch
 from kit.models.devices import DTYPES
 from kit.models.optimizers import schedules
 from kit.models.optimizers.muon import Muon
-from kit.parts import NONE, Parts
 
 
 class NetModule(FoldModule):
@@ -55,14 +52,6 @@ class NetModule(FoldModule):
         """The average of the weights begins with what they are now."""
         if self.averaged is not None:
             self.averaged.module.load_state_dict(self.net.state_dict())
-
-    @classmethod
-    def of(cls, config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> Self:
-        """As of every FoldModule. Raises Usage where a subclass has taken no network."""
-        module = super().of(config, labels, x, steps=steps, mirror=mirror, parts=parts)
-        if "net" not in module._modules:
-            raise Usage(f"{cls.__name__}: it has no network. Call self.take(net) at the end of its __init__.")
-        return module
 
     @property
     def predictor(self) -> torch.nn.Module:
@@ -105,6 +94,8 @@ class NetModule(FoldModule):
             self.averaged.update_parameters(self.net)
 
     def configure_optimizers(self) -> Any:
+        if "net" not in self._modules:
+            raise Usage(f"{type(self).__name__}: it has no network. Call self.take(net) in its __init__, or in learn().")
         c = self.config
         found: dict[tuple[float, float, bool], list[torch.nn.Parameter]] = {}
         head = networks.head_names(self.net)

@@ -222,7 +222,7 @@ def test_what_cannot_be_exported_is_said_in_words(
     run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
     assert main(["export", str(run.path), "--format", "onx"]) == 2
     assert "one of onnx" in capsys.readouterr().err
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("kit.inference.export.find_spec", lambda name: None)
     assert main(["export", str(run.path), "--format", "onnx"]) == 2
     assert "kaggle-baseline-kit[onnx]" in capsys.readouterr().err
     monkeypatch.undo()

@@ -95,6 +95,46 @@ knobs = {"alpha": kit.knob(0.25, "factor on the loss", low=0)}
 presets = {"fast": kit.Config(model="mine", alpha=0.5)}
 """,
 }
+PLUGS |= {
+    "loss": """
+def focal(logits, y):
+    each = nn.functional.cross_entropy(logits, y, reduction="none")
+    return ((1 - (-each).exp()) ** 2 * each).mean()
+
+competition = kit.Competition(
+    slug="guest", id="image_id", inputs=kit.Images("images/{id}.png"), labels=kit.OneOf("breed", loss=focal), metric=accuracy
+)
+""",
+    "labels": """
+class Mine(kit.OneOf):
+    def loss(self, logits, y):
+        return nn.functional.cross_entropy(logits / 2, y)
+
+    def activation(self, logits):
+        return (logits.float() / 2).softmax(dim=1)
+
+competition = kit.Competition(
+    slug="guest", id="image_id", inputs=kit.Images("images/{id}.png"), labels=Mine("breed"), metric=accuracy
+)
+""",
+    "inputs": """
+import numpy as np
+
+class Mine(kit.Inputs):
+    channels = 1
+
+    def load(self, root, frame, split, size, keep=None):
+        values = frame[["a", "b"]].to_numpy(float)
+        grid = np.add.outer(np.arange(12), np.arange(12))
+        waves = np.sin(values[:, :1, None] * grid) + np.cos(values[:, 1:, None] * grid)
+        return kit.Loaded(((waves + 2) * 60).astype(np.uint8))
+
+    def fabricate(self, root, ids, split, classes, rng):
+        return {name: [f"{one + rng.normal(0, 0.1):.3f}" for one in classes] for name in ("a", "b")}
+
+competition = kit.Competition(slug="guest", id="image_id", inputs=Mine(), labels=kit.OneOf("breed"), metric=accuracy)
+""",
+}
 KNOBS: dict[str, Any] = {"width": 4, "epochs": 3, "batch": 8, "folds": 2, "precision": "fp32"}
 MINE = "\npresets = {'fast': kit.Config(model='mine')}"
 HAVE_NO_GRAPH = {"module"}
@@ -256,7 +296,7 @@ def test_options_of_the_trainer_are_handed_on_or_refused_by_name(tmp_path: Path)
         "detect_anomaly=maybe": "must be True or False",
     }.items():
         with pytest.raises(kit.Usage, match=said):
-            run("no", trainer=text)
+            run(text.partition("=")[0], trainer=text)
 
 
 def test_a_network_of_a_guest_freezes_and_decays_by_its_children(tmp_path: Path) -> None:
