@@ -173,7 +173,11 @@ def shown(name: str, value: Any) -> str:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Lines such as `epochs: 3 → 5` for every material knob in which two saved configurations differ."""
+    """Lines such as `epochs: 3 → 5` for every material knob in which two saved configurations differ.
+
+    A knob that an older configuration does not have was at its default.
+    """
+    old = {**{name: about.default for name, about in KNOBS.items() if name in new}, **old}
     names = [name for name in {**old, **new} if name not in IMMATERIAL]
     differing = [name for name in names if old.get(name) != new.get(name)]
     return [f"{name}: {shown(name, old.get(name))} → {shown(name, new.get(name))}" for name in differing]

@@ -177,6 +177,8 @@ def test_the_difference_names_material_knobs_and_no_others(name: str, data: st.D
 def test_a_knob_that_only_one_of_two_versions_knows_is_a_difference() -> None:
     assert difference({"epochs": 1}, {"epochs": 1, "newer": 2}) == ["newer: None → 2"]
     assert difference({"epochs": 1, "older": 2}, {"epochs": 1}) == ["older: 2 → None"]
+    assert difference({"epochs": 1}, {"epochs": 1, "trainer": ""}) == []  # saved before there was such a knob
+    assert difference({"epochs": 1}, {"epochs": 1, "trainer": "a=1"}) == ["trainer:  → a=1"]
 
 
 def test_how_a_result_is_computed_is_all_that_is_immaterial() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 from kit import competition as competitions, config as configs
 from kit.models import families
 from kit.models.families import Family
+from kit.pipeline.initial_weights import fingerprint
 from kit.storage import files, run_folder
+from kit.training import loggers
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,6 @@ class Plan:
 
 def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any]) -> Plan:
     """The Plan of a command. Raises Usage and BadData for what cannot be meant, before anything is read."""
-    from kit.pipeline.initial_weights import fingerprint
-    from kit.training import loggers
-
     adapter = competitions.load(name)
     config, origins, preset = resolved(adapter, preset, knobs)
     loggers.names(config)  # one that is missing is said at once

@@ -19,6 +19,7 @@ from kit.storage import ledger
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import note_end, refuse_other, start
 from kit.training.deadline import Budget
+from kit.training.signals import stoppable
 
 if TYPE_CHECKING:
     from kit.pipeline.preparation import Work
@@ -78,8 +79,6 @@ def announce(target: Run, plan: Plan) -> None:
 @contextlib.contextmanager
 def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, budget: Budget) -> Iterator[Work]:
     """The files read and the folds dealt; signals stop what is done inside the block, and how it ended is noted."""
-    from kit.training.signals import stoppable
-
     try:
         with stoppable() as stop, contextlib.ExitStack() as frozen:
             began = time.monotonic()
