@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from loopback import kaggle as kaggle  # a fixture
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker: threads that wait for each other's cores take twice as long
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
 
 import kit
 from kit import competition
@@ -47,6 +49,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("KIT_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As each process of `--jobs 2` has on two cores: sums in another order are other bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The gate for guests: what an adapter brings of its own goes through everything that the kit's own parts go through."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import command, flags, warm
+from conftest import command, warm
+from plugs import ADAPTER, KNOBS, MINE, PLUGS, preset_model, write
 
 import kit
 from kit.cli.app import main
@@ -19,145 +19,17 @@ from kit.pipeline import adapter_check
 from kit.storage.run_folder import read_json
 from kit.training.callbacks import Seeds
 
-ADAPTER = """
-import albumentations as A
-import torch
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
-from torch import nn
-
-import kit
-from kit.metrics import accuracy
-
-competition = kit.Competition(
-    slug="guest", id="image_id", inputs=kit.Images("images/{id}.png"), labels=kit.OneOf("breed"), metric=accuracy
-)
-"""
-PLUGS = {
-    "network": """
-def build(channels, side, outputs, config):
-    return nn.Sequential(nn.Conv2d(channels, config.width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
-                         nn.Linear(4 * config.width, outputs))
-
-networks = {"mine": build}
-presets = {"fast": kit.Config(model="mine")}
-""",
-    "module, one method changed": """
-class Mine(kit.ImageModule):
-    architecture = "convnet"
-
-    def training_step(self, batch, batch_idx):
-        x, y = batch
-        logits = self.logits(x)
-        return self.stepped(batch, nn.functional.cross_entropy(logits, y), self.answers(logits.detach()))
-
-modules = {"mine": Mine}
-presets = {"fast": kit.Config(model="mine")}
-""",
-    "module": """
-class Mine(kit.FoldModule):
-    def __init__(self, config, labels, **facts):
-        super().__init__(config, labels, **facts)
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(facts["channels"] * facts["side"] ** 2, self.labels.outputs))
-
-    def logits(self, x):
-        return self.net(x.float() / 255)
-
-modules = {"mine": Mine}
-presets = {"fast": kit.Config(model="mine")}
-""",
-    "augmentation of a batch": """
-def noisy(pictures):
-    return pictures.float() + 8 * torch.randn(pictures.shape, device=pictures.device)
-
-augmentations = {"mine": noisy}
-presets = {"fast": kit.Config(augment="mine")}
-""",
-    "augmentation of a picture": """
-augmentations = {"mine": A.Compose([A.HorizontalFlip(p=0.5), A.RandomBrightnessContrast(p=1.0)])}
-presets = {"fast": kit.Config(augment="mine", workers=0)}
-""",
-    "callback": """
-class Doubled(LearningRateMonitor):
-    pass
-
-callbacks = [Doubled(logging_interval="epoch")]
-""",
-    "knob": """
-class Mine(kit.ImageModule):
-    architecture = "convnet"
-
-    def training_step(self, batch, batch_idx):
-        output = super().training_step(batch, batch_idx)
-        return {**output, "loss": output["loss"] * self.config.alpha}
-
-modules = {"mine": Mine}
-knobs = {"alpha": kit.knob(0.25, "factor on the loss", low=0)}
-presets = {"fast": kit.Config(model="mine", alpha=0.5)}
-""",
-}
-PLUGS |= {
-    "loss": """
-def focal(logits, y):
-    each = nn.functional.cross_entropy(logits, y, reduction="none")
-    return ((1 - (-each).exp()) ** 2 * each).mean()
-
-competition = kit.Competition(
-    slug="guest", id="image_id", inputs=kit.Images("images/{id}.png"), labels=kit.OneOf("breed", loss=focal), metric=accuracy
-)
-""",
-    "labels": """
-class Mine(kit.OneOf):
-    def loss(self, logits, y):
-        return nn.functional.cross_entropy(logits / 2, y)
-
-    def activation(self, logits):
-        return (logits.float() / 2).softmax(dim=1)
-
-competition = kit.Competition(
-    slug="guest", id="image_id", inputs=kit.Images("images/{id}.png"), labels=Mine("breed"), metric=accuracy
-)
-""",
-    "inputs": """
-import numpy as np
-
-class Mine(kit.Inputs):
-    channels = 1
-
-    def load(self, root, frame, split, size, keep=None):
-        values = frame[["a", "b"]].to_numpy(float)
-        grid = np.add.outer(np.arange(12), np.arange(12))
-        waves = np.sin(values[:, :1, None] * grid) + np.cos(values[:, 1:, None] * grid)
-        return kit.Loaded(((waves + 2) * 60).astype(np.uint8))
-
-    def fabricate(self, root, ids, split, classes, rng):
-        return {name: [f"{one + rng.normal(0, 0.1):.3f}" for one in classes] for name in ("a", "b")}
-
-competition = kit.Competition(slug="guest", id="image_id", inputs=Mine(), labels=kit.OneOf("breed"), metric=accuracy)
-""",
-}
-KNOBS: dict[str, Any] = {"width": 4, "epochs": 3, "batch": 8, "folds": 2, "precision": "fp32"}
-MINE = "\npresets = {'fast': kit.Config(model='mine')}"
 HAVE_NO_GRAPH = {"module"}
-
-
-@pytest.fixture(params=PLUGS)
-def guest(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The name of a plug, in `guest.py`; its fabricated files are in `data`."""
-    (tmp_path / "guest.py").write_text(ADAPTER + PLUGS[request.param])
-    fabricate(load("guest.py").competition, tmp_path / "data", train=24, test=10)
-    return request.param
 
 
 def run(out: str, **more: Any) -> kit.Run:
     return kit.run("guest.py", "data", out=out, quiet=True, **{**KNOBS, "model": preset_model(), **more})
 
 
-def preset_model() -> str:
-    return load("guest.py").presets["fast"].model if "fast" in load("guest.py").presets else "convnet"
-
-
 @pytest.mark.slow
-def test_a_guests_part_passes_the_gate(guest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("plug", PLUGS)
+def test_a_guests_part_passes_the_gate(plug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(plug)
     assert {name: fault for name, fault in adapter_check.adapter(load("guest.py")) if fault} == {}
     whole = run("whole")
     assert not kit.validate("guest.py", whole.submission, "data")
@@ -169,42 +41,11 @@ def test_a_guests_part_passes_the_gate(guest: str, monkeypatch: pytest.MonkeyPat
     assert fresh.exitcode == 0, Path("said").read_text()
     assert Path("again/submission.csv").read_bytes() == whole.submission.read_bytes()
     assert main(["report", str(whole.path), "--quiet"]) == 0
-    if guest in HAVE_NO_GRAPH:
+    if plug in HAVE_NO_GRAPH:
         with pytest.raises(kit.Usage, match="Mine has no graph"):
             export.export(whole, "torchscript")
     else:
         assert export.export(whole, "torchscript").difference < 1e-4
-
-
-@pytest.mark.slow
-def test_guests_parts_train_side_by_side_and_predict_in_a_kernel(tmp_path: Path) -> None:
-    """All of them at once: processes of their own find them in the adapter's file, and so does a kernel."""
-    together = [PLUGS[name] for name in ("augmentation of a batch", "callback", "knob")]
-    adapter("".join(together) + "presets = {'fast': kit.Config(model='mine', alpha=0.5, augment='mine')}\n")
-    fabricate(load("guest.py").competition, tmp_path / "data", train=24, test=10)
-    knobs = flags({**KNOBS, "epochs": 1})
-    alone, beside = (
-        command(
-            "run",
-            "guest.py",
-            "--data",
-            "data",
-            "--out",
-            out,
-            "--jobs",
-            jobs,
-            *knobs,
-            env={**os.environ, "OMP_NUM_THREADS": one},
-        )
-        for out, jobs, one in (("alone", 1, "1"), ("beside", 2, "2"))
-    )
-    assert (alone.returncode, beside.returncode) == (0, 0), alone.stderr + beside.stderr
-    assert Path("beside/oof.csv").read_bytes() == Path("alone/oof.csv").read_bytes()
-    Path("competitions").mkdir()
-    Path("guest.py").rename("competitions/guest.py")
-    made = kit.run("guest", "data", out="run", quiet=True, **{**KNOBS, "epochs": 1})
-    assert main(["kernel", "build", "guest", "--run", str(made.path)]) == 0
-    assert main(["kernel", "rehearse", "guest", "--data", "data", "--quiet"]) == 0
 
 
 def cut(monkeypatch: pytest.MonkeyPatch, train: Callable[[], kit.Run]) -> kit.Run:

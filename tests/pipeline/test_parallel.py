@@ -4,29 +4,20 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import SMALL, flags, warm
 
 import kit
 from kit.config import Config
 from kit.pipeline import parallel
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 RESULTS = ("oof.csv", "test.csv", "submission.csv", "folds.csv")
 LONG = {**SMALL, "epochs": 400, "folds": 2, "snapshot": 0.5}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As each of the processes has: sums in another order are other bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def training(digits: Path, out: Path) -> BaseProcess:
