@@ -17,7 +17,7 @@ from kit.competition import submission
 from kit.console import say
 from kit.errors import BadData, Usage, listed, quoted
 from kit.inference import blend_weights
-from kit.inference.loaded_run import Opened, opened
+from kit.inference.loaded_run import LoadedRun, load_run
 from kit.labels import Labels
 from kit.labels.parsing import LARGEST
 from kit.storage import files, frames, run_lifecycle
@@ -54,7 +54,7 @@ def blend(
     if not sources or len(sources) + len(outside) < 2:
         raise Usage("two runs at least are blended, or one and a pair of files (--oof FILE --test FILE).")
     first, notes = sources[0], together(sources)
-    record, whole = first.record, opened(first, data)
+    record, whole = first.record, load_run(first, data)
     if files.fingerprint(whole.root, whole.facts.files(whole.root)) != record.data:
         raise Usage(f"{whole.root}: not the data of {first.path}. Name its folder with --data.")
     target = Run(Path(out) if out else Path("runs") / record.name / name)
@@ -115,7 +115,7 @@ def _sum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def of_files(oof: Path, test: Path, whole: Opened, like: Run) -> Member:
+def of_files(oof: Path, test: Path, whole: LoadedRun, like: Run) -> Member:
     """Predictions from elsewhere: an id and a column per answer, for the rows of a run. Raises BadData naming what differs."""
     read = [outside_frame(path, wanted, whole.labels) for path, wanted in ((oof, like.oof), (test, like.test))]
     if by(whole.facts) == "mean" and whole.labels.bounded:
@@ -130,7 +130,7 @@ def outside_frame(path: Path, like: pd.DataFrame, labels: Labels) -> pd.DataFram
         raise BadData(f"{path}: no such file.")
     table = frames.read_csv(path.read_bytes(), str(path))
     table = frames.index_by(table, str(table.columns[0]), str(path))
-    plain = dict(zip(labels.train_columns, labels.columns, strict=False)) if getattr(labels, "log", False) else {}
+    plain = dict(zip(labels.train_columns, labels.columns, strict=False)) if labels.log else {}
     if len(table.columns) == 1 == len(like.columns) and table.columns[0] not in plain:
         table.columns = like.columns
     odd = sorted(set(table.index) ^ set(like.index))
@@ -234,7 +234,7 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     submission.write(target.submission, judge.tables.sample, answer, judge.labels)
 
 
-def the_judge(whole: Opened, ids: pd.Index) -> Judge:
+def the_judge(whole: LoadedRun, ids: pd.Index) -> Judge:
     """The answers and folds of these rows."""
     tables, labels = whole.facts.tables(whole.root), whole.labels
     fold = frames.read_folds(whole.run.path).loc[ids].to_numpy()

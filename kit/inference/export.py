@@ -21,7 +21,7 @@ from safetensors.torch import save
 from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.inference import export_parity, members, model_card
-from kit.inference.loaded_run import opened
+from kit.inference.loaded_run import load_run
 from kit.models import graphs
 from kit.models.graphs.tables import COLUMNS, Grove, Rows
 from kit.storage import files
@@ -61,7 +61,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
     if run.record.is_blend:
         names = listed(one["name"] for one in run.record.members or [] if one["weight"] > 0)
         raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
-    whole = opened(run, data)
+    whole = load_run(run, data)
     models = whole.models()
     config = Config.of(run.record.config).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)

@@ -12,7 +12,7 @@ import torch
 from kit.config import Config
 from kit.console import say
 from kit.inference import members
-from kit.inference.loaded_run import Opened
+from kit.inference.loaded_run import LoadedRun
 from kit.inputs.base import Keep
 from kit.labels import ctc
 from kit.labels.reading import vote
@@ -41,7 +41,7 @@ class Parity:
     stored: str
 
 
-def rows(whole: Opened, config: Config) -> Rows:
+def rows(whole: LoadedRun, config: Config) -> Rows:
     """Those of the run's data."""
     asked = whole.facts.test_tables(whole.root)
     ids = list(asked.sample.index[:ROWS])

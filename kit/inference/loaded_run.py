@@ -1,4 +1,4 @@
-"""Opened: a run with what its models need to predict again: its competition's facts, its configuration and labels.
+"""LoadedRun: a run with what its models need to predict again: its competition's facts, its configuration and labels.
 
 What needs torch is imported where it is used: a report or a sheet of answers does without.
 """
@@ -20,7 +20,7 @@ from kit.storage.run_folder import Run
 
 
 @dataclass(frozen=True)
-class Opened:
+class LoadedRun:
     """A run and its competition, as the run saw it. `root`: where its data is, or was."""
 
     run: Run
@@ -56,7 +56,7 @@ class Opened:
         return model
 
 
-def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Opened:
+def load_run(run: Run, data: str | Path | None = None, needed: bool = True) -> LoadedRun:
     """A run with its competition's facts; its data is in `data` or where it was.
 
     Raises BadData or Usage where the data is `needed` and gone.
@@ -68,7 +68,7 @@ def opened(run: Run, data: str | Path | None = None, needed: bool = True) -> Ope
     if needed:
         root = found(run, adapter.competition, data or (root if there else None))
     facts = adapter.shaped(Config.of(record.config), root if needed or there else None).competition
-    return Opened(run, root, facts, all_labels.from_json(record.labels, facts.labels), adapter.parts)
+    return LoadedRun(run, root, facts, all_labels.from_json(record.labels, facts.labels), adapter.parts)
 
 
 def found(run: Run, facts: Competition, data: str | Path | None) -> Path:

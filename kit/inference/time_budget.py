@@ -1,4 +1,4 @@
-"""Allowance: the folds and views that predict a test set in time, chosen by what they take and what they are worth."""
+"""Time budget: the folds and views that predict a test set in time, chosen by what they take and what they are worth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 from kit.console import clock, say
 from kit.errors import KitError
 from kit.inference import members as run_members
-from kit.inference.loaded_run import Opened
+from kit.inference.loaded_run import LoadedRun
 from kit.models import prediction
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
@@ -61,7 +61,7 @@ def ranked(run: Run) -> list[Path]:
     return sorted(run_members.members(run), key=key)
 
 
-def predict(whole: Opened, x: Any, ids: pd.Index, *, views: int, limit: float, until: float) -> pd.DataFrame:
+def predict(whole: LoadedRun, x: Any, ids: pd.Index, *, views: int, limit: float, until: float) -> pd.DataFrame:
     """Predictions for inputs `x` (index `ids`), done by `until` (a monotonic time) or as soon as can be.
 
     `limit`: the seconds that there were; `views`: at most so many.
@@ -98,7 +98,7 @@ def predict(whole: Opened, x: Any, ids: pd.Index, *, views: int, limit: float, u
     return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
 
 
-def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
+def scores_by_views(whole: LoadedRun, most: int, rows: int) -> dict[int, float]:
     """The out-of-fold score of the first 1, 2, … views on some of the training rows, better ones higher.
 
     Empty where the training files are not at hand: then more views count as better.
@@ -114,7 +114,7 @@ def scores_by_views(whole: Opened, most: int, rows: int) -> dict[int, float]:
     }
 
 
-def _out_of_fold(whole: Opened, most: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _out_of_fold(whole: LoadedRun, most: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Predictions [views, rows, c] of evenly spaced training rows, each view by itself, with their answers."""
     run, numbers, inputs = whole.run, whole.run.record.folds, whole.facts.inputs
     tables = whole.facts.tables(whole.root)

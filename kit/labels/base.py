@@ -65,16 +65,6 @@ class Labels(Showing):
         return []
 
     @property
-    @abstractmethod
-    def train_columns(self) -> tuple[str, ...]:
-        """The columns of the training file that hold the answers."""
-
-    @property
-    @abstractmethod
-    def columns(self) -> tuple[str, ...]:
-        """The names of the prediction columns, c of them (after `bind`)."""
-
-    @property
     def asked(self) -> tuple[str, ...]:
         """The columns of a submission (after `bind`); a single one may have another name."""
         return self.train_columns
@@ -102,14 +92,6 @@ class Labels(Showing):
     def as_trained(self, answers: pd.DataFrame) -> pd.DataFrame:
         """Certain answers in the submission's columns as cells of the training table, for `encode`."""
         return answers.set_axis([self.train_columns[0]], axis=1) if answers.shape[1] == 1 else answers
-
-    @abstractmethod
-    def certain(self, y: np.ndarray) -> np.ndarray:
-        """The predictions [n, c] of one who knows the answers `y`."""
-
-    @abstractmethod
-    def harden(self, predictions: np.ndarray) -> np.ndarray:
-        """What the submission will hold, as the metric sees it."""
 
     def truth(self, y: np.ndarray) -> np.ndarray:
         """`y` in the shape that `harden` gives."""

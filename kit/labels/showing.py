@@ -10,27 +10,30 @@ from kit.labels.evaluation import ClassAnswers, Confidence, Detection, NumberAns
 
 
 class Showing(ABC):
-    """How labels are shown. In all methods, `y` are encoded answers and `predictions` [n, c] are those of the same rows."""
+    """How labels are shown, and what of them that needs.
+
+    In all methods, `y` are encoded answers and `predictions` [n, c] are those of the same rows.
+    """
 
     quantity = "probabilities"  # what predictions are, in a model card
 
     @property
     @abstractmethod
     def train_columns(self) -> tuple[str, ...]:
-        """See `Labels`."""
+        """The columns of the training file that hold the answers."""
 
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """See `Labels`."""
+        """The names of the prediction columns, c of them (after `bind`)."""
 
     @abstractmethod
     def certain(self, y: np.ndarray) -> np.ndarray:
-        """See `Labels`."""
+        """The predictions [n, c] of one who knows the answers `y`."""
 
     @abstractmethod
     def harden(self, predictions: np.ndarray) -> np.ndarray:
-        """See `Labels`."""
+        """What the submission will hold, as the metric sees it."""
 
     @property
     def exported(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from kit.competition import submission
 from kit.console import say
 from kit.errors import BadData, Usage
 from kit.inference import blend, members, time_budget as budgets
-from kit.inference.loaded_run import opened
+from kit.inference.loaded_run import load_run
 from kit.inputs.base import Keep
 from kit.inputs.decode import resize
 from kit.inputs.text import Texts
@@ -47,7 +47,7 @@ def answered(
     began = time.monotonic()
     if source.record.is_blend:
         return _blended(source, data, views, time_budget)
-    whole = opened(source, data)
+    whole = load_run(source, data)
     if source.record.study:
         if views is not None or time_budget is not None:
             raise Usage(f"{source.path}: made by kit.study, so it has no models: --views and --time-budget change nothing.")
@@ -102,7 +102,7 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
 
     if source.record.is_blend:
         return blend.predicted(source, lambda one: predict_rows(one, rows, views))
-    whole = opened(source, needed=False)
+    whole = load_run(source, needed=False)
     facts, models = whole.facts, whole.models(views)
     broken: list[str] = []
     if isinstance(rows, pd.DataFrame):
@@ -154,7 +154,7 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
 
     if source.record.is_blend:
         raise Usage(f"{source.path}: a blend; name one of the runs that it is made of.")
-    whole = opened(source, needed=False)
+    whole = load_run(source, needed=False)
     if whole.facts.inputs.kind != "text":
         raise Usage(f"{source.path}: a run on {whole.facts.inputs.kind}, which cannot be typed in.")
     ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")

@@ -1,4 +1,4 @@
-"""Tune: values of some knobs, tried on one fold; a fold that chose nothing tells whether the best beats the preset."""
+"""Tuning: values of some knobs, tried on one fold; a fold that chose nothing tells whether the best beats the preset."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.console import say, table as table_of
-from kit.inference.loaded_run import opened
+from kit.inference.loaded_run import load_run
 from kit.reporting import canvas, contact_sheet, figures, summary
 from kit.reporting.figures import Line
 from kit.storage.run_folder import Run
@@ -62,7 +62,7 @@ def curves(run: Run, path: Path) -> None:
 @harmless
 def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
     """The first test rows with their answers: a contact sheet of pictures, or texts, or a table's ids."""
-    whole = opened(run, root)
+    whole = load_run(run, root)
     facts = whole.facts
     asked = facts.test_tables(root)
     ids = asked.sample.index[:MANY]

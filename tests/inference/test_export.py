@@ -19,7 +19,7 @@ from kit import competition
 from kit.cli.app import main
 from kit.errors import BadData, Usage
 from kit.inference import export, export_parity, members
-from kit.inference.loaded_run import opened
+from kit.inference.loaded_run import load_run
 from kit.inputs.cells import PARTS, Cells
 from kit.labels import OneOf, ctc, to_json
 from kit.models.graphs import readers, tables
@@ -146,7 +146,7 @@ def test_logarithms_come_out_as_the_numbers_themselves(homes: Path, tmp_path: Pa
     frames.write_csv(tmp_path / "sample_submission.csv", table[["Id", "SalePrice"]], index=False)
     run = kit.run("house-prices", tmp_path, out=tmp_path / "run", quiet=True, epochs=2, folds=2, width=8, batch=16)
     done = exported(run, "torchscript", tmp_path / "export")
-    x = export_parity.rows(opened(run, tmp_path), kit.Config(**run.info["config"]))
+    x = export_parity.rows(load_run(run, tmp_path), kit.Config(**run.info["config"]))
     graph = graph_of(members.load(run))
     with torch.no_grad():
         answers = graph(*graph.first.inputs(x.x, np.arange(60))).numpy()

@@ -13,7 +13,7 @@ from kit.cli.app import main
 from kit.config import Config, time_limit
 from kit.errors import Usage
 from kit.inference import time_budget
-from kit.inference.loaded_run import opened
+from kit.inference.loaded_run import load_run
 from kit.inference.time_budget import choose
 from kit.models import prediction
 
@@ -87,13 +87,13 @@ def test_little_time_leaves_members_out_and_still_answers_every_row(
 
 
 def test_views_are_scored_on_rows_that_no_model_saw(viewed: kit.Run, digits: Path) -> None:
-    scores = time_budget.scores_by_views(opened(viewed, digits), 3, 10**6)
+    scores = time_budget.scores_by_views(load_run(viewed, digits), 3, 10**6)
     assert list(scores) == [1, 2, 3]
     assert scores[3] == pytest.approx(viewed.scores["oof"], abs=1e-12)
 
 
 def test_without_the_training_files_more_views_are_better(viewed: kit.Run, tmp_path: Path) -> None:
-    assert time_budget.scores_by_views(replace(opened(viewed), root=tmp_path), 3, 100) == {1: 1.0, 2: 2.0, 3: 3.0}
+    assert time_budget.scores_by_views(replace(load_run(viewed), root=tmp_path), 3, 100) == {1: 1.0, 2: 2.0, 3: 3.0}
 
 
 def test_the_best_fold_comes_first(viewed: kit.Run) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kit.errors import KitError, Usage
-from kit.inference.loaded_run import opened
+from kit.inference.loaded_run import load_run
 from kit.labels import Labels
 from kit.storage import files
 from kit.storage.run_folder import Run
@@ -55,12 +55,12 @@ def illustrate(run: Run, rows: list[Mistake], data: str | Path | None) -> str:
 
 def _illustrate(run: Run, rows: list[Mistake], data: str | Path | None) -> None:
     """Raises a KitError where the data is not this run's, or gone; lays nothing out."""
-    info, was = run.info, opened(run, needed=False)
+    info, was = run.info, load_run(run, needed=False)
     places = [Path(data)] if data else [was.root, *was.facts.places()]
     root = next((place for place in places if was.facts.is_at(place) or (was.facts.one_file and place.is_file())), None)
     if root is None:
         raise Usage(f"the run's data is no longer in {places[0]} (--data names another place).")
-    facts = opened(run, root).facts
+    facts = load_run(run, root).facts
     if files.fingerprint(root, facts.files(root)) != info["data"]:
         raise Usage(f"the data in {root} is not what this run was trained on.")
     table = facts.tables(root).train.loc[[row.id for row in rows]]
