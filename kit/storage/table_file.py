@@ -1,0 +1,91 @@
+"""Table file: a competition's table as text cells, whatever file holds it: delimited text, Parquet, Feather, JSON lines."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import BadData, Usage
+from kit.storage import delimited_text
+from kit.storage.delimited_text import QUOTINGS, TableFormat, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["QUOTINGS", "SUFFIXES", "TableFile", "TableFormat", "read", "write_text"]
+
+TEXTS, COLUMNAR, LINES = (".csv", ".tsv", ".tab", ".txt"), (".parquet", ".feather"), (".jsonl", ".ndjson", ".json")
+SUFFIXES = (*TEXTS[:3], *COLUMNAR, *LINES)  # of files that are tables; a .txt may be anything
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table as it was read: every cell as text; how its file is written; notes, and questions that begin with "?"."""
+
+    frame: pd.DataFrame
+    form: TableFormat = field(default_factory=TableFormat)
+    notes: tuple[str, ...] = ()
+
+
+def read(data: bytes, name: str, stated: TableFormat | None = None, most: int = 0) -> TableFile:
+    """The table in the bytes of the file `name`. `most`: about so many cells of a text are read at most.
+
+    Raises BadData naming the line that cannot be read, Usage where a package for this kind of file is missing.
+    """
+    suffix = PurePosixPath(name.lower()).suffix
+    if suffix in COLUMNAR:
+        return TableFile(_columnar(data, name, suffix))
+    if suffix in LINES:
+        return TableFile(_json_lines(data, name))
+    frame, form, notes = delimited_text.read(data, name, stated or TableFormat(), most)
+    return TableFile(frame, form, tuple(notes))
+
+
+def _columnar(data: bytes, name: str, suffix: str) -> pd.DataFrame:
+    """Parquet or Feather, with cells as a CSV of them would have them."""
+    import pandas as pd
+
+    try:
+        import pyarrow
+    except ImportError:
+        raise Usage(
+            f"{name}: this kind of file needs the extra `parquet` (pip install 'kaggle-baseline-kit[parquet]')."
+        ) from None
+    read_file = pd.read_parquet if suffix == ".parquet" else pd.read_feather
+    try:
+        frame = read_file(io.BytesIO(data), dtype_backend="numpy_nullable")
+    except (ValueError, OSError, pyarrow.ArrowException) as fault:
+        raise BadData(f"{name}: not a readable {suffix[1:]} file ({str(fault).splitlines()[0]}). Download it again.") from None
+    frame = frame.reset_index() if frame.index.names != [None] else frame
+    cells = {str(column): [_text(value) for value in frame[column].astype(object)] for column in frame}
+    return pd.DataFrame(cells, dtype=object)
+
+
+def _json_lines(data: bytes, name: str) -> pd.DataFrame:
+    """An object a line, or one list of objects; a key that an object lacks is a blank cell."""
+    import pandas as pd
+
+    text = data.decode("utf-8-sig", "replace").strip()
+    rows: list[dict[str, Any]] = []
+    try:
+        if text.startswith("["):
+            rows = json.loads(text)
+        for number, line in enumerate(text.split("\n") if not rows else (), start=1):
+            where = f", line {number}"
+            rows += [json.loads(line)] if line.strip() else []
+    except ValueError as fault:
+        raise BadData(f"{name}{'' if text.startswith('[') else where}: no JSON ({fault}).") from None
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise BadData(f'{name}: an object a row is expected, as {{"id": 1, "text": "…"}}.')
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    return pd.DataFrame({key: [_text(row.get(key)) for row in rows] for key in names}, dtype=object)
+
+
+def _text(value: Any) -> str:
+    """A value as a cell of a CSV has it."""
+    if value is None or value != value or str(value) == "<NA>":
+        return ""
+    return value if isinstance(value, str) else json.dumps(value) if isinstance(value, list | dict) else str(value)
