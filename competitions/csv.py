@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.competition import Asked, Competition, matched, numbered
+from kit.competition import Asked, Competition, asked_of, numbered
 from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
@@ -131,7 +131,7 @@ def read_test(facts: Competition, root: Path) -> Asked:
     if _file(facts, root, facts.test):
         test = numbered(_read(facts, root, facts.test), facts.id, facts.test)
         if facts.sample:
-            return Asked(test, matched(facts.sample_table(root), test, facts))
+            return asked_of(facts.sample_table(root), test, facts)
         return Asked(test, test[[]].assign(**{answer: ""}))
     rows, back = table(facts, root)
     test = rows[back]

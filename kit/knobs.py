@@ -141,6 +141,14 @@ class DataKnobs:
         "", "column that holds the text; empty: the data is a table of numbers, categories and dates (competition csv)"
     )
     target: str = knob("label", "column that holds the answer (competition csv)", flag="--target")
+    delimiter: str = knob("auto", "sign between the fields of the tables: comma, tab, semicolon, pipe or itself; auto: found")
+    quoting: str = knob(
+        "auto",
+        "how quotes within quotes are written in the tables; none: quotes are letters; auto: found in them",
+        ("auto", "doubled", "backslash", "none"),
+    )
+    decimal: str = knob("auto", "decimal sign of numbers in the tables; auto: found in each column", ("auto", "point", "comma"))
+    encoding: str = knob("auto", "encoding of the tables, such as cp1252; auto: UTF-8 or UTF-16, else Windows-1252")
 
 
 @dataclass(frozen=True)

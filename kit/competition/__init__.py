@@ -2,13 +2,17 @@
 
 from kit.competition.facts import Competition
 from kit.competition.loading import Adapter, folders, load, names
-from kit.competition.tables import Asked, Tables, first, matched, numbered, prepare, sound
+from kit.competition.sample import Sample
+from kit.competition.sources import numbered
+from kit.competition.tables import Asked, Tables, asked_of, first, matched, prepare, sound
 
 __all__ = [
     "Adapter",
     "Asked",
     "Competition",
+    "Sample",
     "Tables",
+    "asked_of",
     "first",
     "folders",
     "load",

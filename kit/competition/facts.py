@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.competition import consistency
-from kit.competition.tables import Asked, Tables, matched, numbered, prepare
+from kit.competition import consistency, sample as samples
+from kit.competition.sample import Sample
+from kit.competition.sources import Names, first_of, paths, picture_pattern, read
+from kit.competition.tables import Asked, Tables, asked_of, prepare
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.inputs import Inputs
 from kit.labels import Labels
 from kit.metrics import Metric
-from kit.storage import archives, files, frames
+from kit.storage import archives, files, frames, table_file
+from kit.storage.table_file import NAMES, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WRITTEN = ("delimiter", "quoting", "decimal", "encoding")  # knobs that say how tables are written
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,18 @@ class Competition:
     """What the organisers fixed.
 
     `id`: the id column of the sample submission. A table without that column is numbered 1, 2, 3, … as Kaggle does
-    for digit-recognizer. `group`, `time`: training columns whose rows must not straddle folds, or that order them.
+    for digit-recognizer; so are all where `id` is "". `train`, `test`: a table; several (a tuple) are joined by id; a name
+    with a `*` stands for tables that follow each other; `train` with braces (`train/{label}.{number}.jpg`) is made of the
+    names of pictures. `id_from`: ids are made of columns (`{Store}_{Date}`). `melted`: the mark between row and answer column
+    in the ids of a table and sample of the long form (`ID_12_any`: "_"). `group`, `time`: training columns whose rows must
+    not straddle folds, or that order them.
     `embedded`: lays the files out in a folder, for a competition whose data ships with a library.
     Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
     to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.competition.synthetic`).
     `shape` returns the facts that follow from a Config, where columns are named on the command line, and from the files in
     a folder, if one is given; `one_file`: the data may be a single file. `code`: a code competition, whose kernel is run
-    again on a hidden test set.
+    again on a hidden test set. `delimiter`, `quoting` (doubled, backslash, none), `decimal`, `encoding`: how the tables are
+    written, where that is not found right. `questions`: what is not known yet; each run repeats them in its notes.
     """
 
     slug: str
@@ -40,8 +50,8 @@ class Competition:
     inputs: Inputs
     labels: Labels
     metric: Metric
-    train: str = "train.csv"
-    test: str = "test.csv"
+    train: Names = "train.csv"
+    test: Names = "test.csv"
     sample: str = "sample_submission.csv"
     group: str | None = None
     time: str | None = None
@@ -52,6 +62,13 @@ class Competition:
     shape: Callable[[Competition, Config, Path | None], Competition] | None = None
     one_file: bool = False
     code: bool = False
+    id_from: str = ""
+    melted: str = ""
+    delimiter: str = ""
+    quoting: str = ""
+    decimal: str = ""
+    encoding: str = ""
+    questions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         consistency.refuse(self.inputs, self.labels, self.metric)
@@ -61,42 +78,58 @@ class Competition:
     def tables(self, root: Path) -> Tables:
         """Read everything, or raise BadData naming file, line and id."""
         asked = self.test_tables(root)
-        train, notes = self.read_train(self, root) if self.read_train else (self._train_table(root), [])
-        return prepare(self, root, train, asked, notes=notes)
+        train, notes = self.read_train(self, root) if self.read_train else read(self, root, self.train, answered=True)
+        return prepare(self, root, train, asked, notes=[*notes, *(f"? {question}" for question in self.questions)])
 
-    def _train_table(self, root: Path) -> pd.DataFrame:
-        return numbered(self.inputs.read_csv(files.read(root, self.train), self.train), self.id, self.train)
+    def written(self, config: Config) -> Competition:
+        """This competition, with what a Config says of how its tables are written. Raises Usage for no single delimiter."""
+        given = {name: getattr(config, name) for name in WRITTEN if getattr(config, name) != "auto"}
+        if "delimiter" in given:
+            given["delimiter"] = NAMES.get(given["delimiter"], given["delimiter"])
+            if len(given["delimiter"]) != 1:
+                raise Usage(f"--delimiter {config.delimiter}: one of {', '.join(NAMES)}, or a single sign, is expected.")
+        if "decimal" in given:
+            given["decimal"] = {"comma": ",", "point": "."}[given["decimal"]]
+        return replace(self, **given) if given else self
 
-    def sample_table(self, root: Path) -> pd.DataFrame:
-        """The sample submission, indexed by id."""
-        table = frames.read_csv(files.read(root, self.sample), self.sample)
-        if not len(table):
-            raise BadData(f"{self.sample}: a header and no rows. Download it again.")
-        return frames.index_by(table, self.id, self.sample)
+    @property
+    def form(self) -> TableFormat:
+        """How the tables are written, as far as it is stated."""
+        return TableFormat(self.delimiter, self.quoting, self.encoding)
+
+    def sample_table(self, root: Path) -> Sample:
+        """The sample submission."""
+        file = table_file.read(files.read(root, self.sample), self.sample, TableFormat("", "", self.encoding))
+        return samples.read(file, self.sample, self.id, self.labels.asked, self.melted)
 
     def test_tables(self, root: Path) -> Asked:
-        """The test table and the sample, which must ask for the same ids; a `solution.csv` beside them, if any."""
+        """The test rows that the sample asks for, and the sample; a `solution.csv` beside them, if any."""
         if self.read_test:
             return self.read_test(self, root)
         sample = self.sample_table(root)
         solution = frames.read_by(root, "solution.csv", self.id) if files.find(root, "solution.csv") else None
         if not self.test:
-            return Asked(sample[[]], sample, solution)
-        test = numbered(self.inputs.read_csv(files.read(root, self.test), self.test), self.id, self.test)
-        return Asked(test, matched(sample, test, self), solution)
+            extra = self.inputs.from_ids(sample.index)
+            return Asked(sample.frame[[]].assign(**(extra or {})), sample, solution, sample.notes)
+        test, notes = read(self, root, self.test, answered=False)
+        asked = asked_of(sample, test, self)
+        return replace(asked, solution=solution, notes=(*notes, *asked.notes))
 
     def is_at(self, place: Path) -> bool:
-        """Does a folder hold the training table (or, where the table is a tree of files, its folder)?"""
-        return files.find(place, self.train) is not None or (bool(self.train) and archives.find(place, self.train) is not None)
+        """Does a folder hold the training table (or, where it is a tree of pictures, their folder)?"""
+        first = first_of(self.train)
+        if "{" in first:
+            folder = picture_pattern(first)[0].partition("/")[0]
+            return archives.find(place, folder) is not None
+        return bool(paths(place, first)) or (bool(first) and archives.find(place, first) is not None)
 
     def files(self, root: Path) -> list[Path]:
         """The files whose content identifies the data, where they are."""
         if root.is_file():
             return [root]
-        names = (self.train, self.test, self.sample)
-        tables = [path for path in (files.find(root, name) for name in names if name) if path]
+        tables = [path for names in (self.train, self.test, self.sample) for path in paths(root, names)]
         runs = root / "runs"  # what the kit writes where it is started, be it among the data
-        return [*tables, *(path for path in self.inputs.files(root) if runs not in path.parents)]
+        return list(dict.fromkeys([*tables, *(path for path in self.inputs.files(root) if runs not in path.parents)]))
 
     def places(self, environ: Mapping[str, str] | None = None) -> list[Path]:
         """Every folder where the data is looked for, in order."""
@@ -105,6 +138,13 @@ class Competition:
         owned = [Path(environ["KIT_DATA"]) / self.slug] if environ.get("KIT_DATA") else []
         datasets = sorted(mount.glob(f"datasets/*/{self.slug}"))
         return [*owned, mount / "competitions" / self.slug, mount / self.slug, *datasets, Path("data") / self.slug]
+
+    def _below(self, place: Path) -> Path:
+        """The folder itself, or the only one in it that holds the files where it does not, as some archives unpack."""
+        if place.is_file() or self.is_at(place):
+            return place
+        inside = [path for path in sorted(place.iterdir()) if path.is_dir() and self.is_at(path)]
+        return inside[0] if len(inside) == 1 else place
 
     def find(self, data: str | Path | None = None) -> Path:
         """The folder that holds the files. Lays embedded data out where none is found.
@@ -117,7 +157,7 @@ class Competition:
                 if Path(data).is_file():
                     reason = "that is a file; name the folder that holds it, unpacked"
                 raise Usage(f"--data {data}: {reason}.")
-            return Path(data)
+            return self._below(Path(data))
         for place in self.places():
             if self.is_at(place):
                 return place

@@ -32,8 +32,8 @@ class Adapter:
 
         Raises Usage for knobs that a loss of the adapter does not use.
         """
-        facts = self.competition
-        adapter = replace(self, competition=facts.shape(facts, config, root)) if facts.shape else self
+        facts = self.competition.written(config)
+        adapter = replace(self, competition=facts.shape(facts, config, root) if facts.shape else facts)
         adapter.competition.labels.chosen(config)  # before anything is read
         return adapter
 

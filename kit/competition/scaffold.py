@@ -12,21 +12,29 @@ from typing import Any
 import pandas as pd
 
 from kit.competition import loading as competitions
-from kit.competition.detect_facts import TIMED, facts_of, tables_in
+from kit.competition.detect_facts import TIMED, facts_of
+from kit.competition.detect_tables import tables_in
 from kit.competition.facts import Competition
+from kit.competition.sources import every, first_of, parts
 from kit.competition.tables import Tables
+from kit.config import Config
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Inputs
 from kit.inputs.detection import Beginning, names_of_pictures
 from kit.storage import files
 
+STATED = (
+    "train", "test", "sample", "group", "time", "id_from", "melted", "delimiter", "quoting", "decimal", "encoding",
+)  # fmt: skip
 WIDTH = 100  # characters of a line of names
 DATES = 8  # ids that are tried as dates
 CELLS = 500  # cells of the sample whose answers are looked at
 
 
-def write(name: str, root: Path, target: str = "") -> tuple[Path, list[str]]:
-    """Write `competitions/NAME.py` where the kit was started; returns its path and lines on what was found and guessed.
+def write(name: str, root: Path, target: str = "", config: Config | None = None) -> tuple[Path, list[str]]:
+    """Write `competitions/NAME.py` where the kit was started; returns its path and lines on what was found (·) and asked (?).
+
+    What is asked stands in the adapter too, as its `questions`. `config`: knobs that say how the tables are written.
 
     Raises Usage for a name that is taken or is none, BadData for files from which nothing can be inferred, or that an
     adapter of their facts does not read yet.
@@ -37,22 +45,25 @@ def write(name: str, root: Path, target: str = "") -> tuple[Path, list[str]]:
         raise Usage(f"{name}: {competitions.names()[name]} is there already. Take another name, or remove it.")
     if not root.is_dir():
         raise Usage(f"--from {root}: there is no such folder.")
-    facts = facts_of(root, target)
+    facts = facts_of(root, target, config)
     path = Path("competitions") / f"{name}.py"
+    root = facts.find(root)
     try:
         tables = facts.tables(root)
     except BadData as fault:
         files.write(path, text(name, facts, facts.inputs.beginning(root, None)))
         raise BadData(f"{path} is written, but these facts do not read the files yet: {fault}") from fault
     beginning = facts.inputs.beginning(root, tables.train)
-    files.write(path, text(name, facts, beginning))
-    return path, list(_lines(facts, tables, beginning))
+    found, questions = list(_found(facts, tables)), list(_questions(facts, tables))
+    files.write(path, text(name, replace(facts, questions=tuple(questions)), beginning))
+    presets = f"the presets are a beginning, for {beginning.suits}"
+    return path, [*(f"· {line}" for line in found), *(f"? {line}" for line in [*questions, presets])]
 
 
 def text(name: str, facts: Competition, beginning: Beginning) -> str:
     """The adapter's file."""
     default = {one.name: one.default for one in fields(Competition)}
-    more = {key: getattr(facts, key) for key in ("train", "test", "sample", "group", "time")}
+    more = {key: getattr(facts, key) for key in STATED}
     lines = [
         f'"""{name}: {facts.labels.describe()} from {facts.inputs.kind}, {facts.metric.name}."""',
         "",
@@ -69,6 +80,7 @@ def text(name: str, facts: Competition, beginning: Beginning) -> str:
         f"    labels={call(facts.labels)},",
         f"    metric={facts.metric.name},",
         *(f"    {key}={_literal(value)}," for key, value in more.items() if value != default[key]),
+        *_asked(facts.questions),
         ")",
         "presets = {",
         f'    "fast": {call(beginning.fast)},',
@@ -76,6 +88,14 @@ def text(name: str, facts: Competition, beginning: Beginning) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _asked(questions: tuple[str, ...]) -> list[str]:
+    """The lines of an adapter that hold the questions."""
+    if not questions:
+        return []
+    lines = [f"        {_literal(question)}," for question in questions]
+    return ["    questions=(  # repeated by every run: delete what is answered", *lines, "    ),"]
 
 
 def call(noun: Any) -> str:
@@ -118,34 +138,44 @@ def _literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _lines(facts: Competition, tables: Tables, beginning: Beginning) -> Iterator[str]:
-    """What was found (·) and what was guessed (?)."""
+def _found(facts: Competition, tables: Tables) -> Iterator[str]:
+    """What the files prove."""
     yield (
-        f"· {len(tables.train):,} training rows ({facts.train}); {len(tables.sample):,} to be answered ({facts.sample}),"
-        f" named by {facts.id!r}"
+        f"{len(tables.train):,} training rows ({first_of(facts.train)}); {len(tables.sample):,} to be answered"
+        f" ({facts.sample}), named by {repr(facts.id) if facts.id else 'their numbers'}"
     )
-    read = {facts.train, facts.test, facts.sample, "solution.csv", facts.inputs.unlabelled}
+    if facts.id_from:
+        yield f"ids are made of columns: {facts.id_from}"
+    if facts.melted:
+        yield f"a row for each id and answer: {facts.id!r} is made of the two, with {facts.melted!r} between"
+    read = {facts.sample, "solution.csv", facts.inputs.unlabelled}
+    read |= {part for names in (facts.train, facts.test) for name in every(names) for part in parts(tables.root, name)}
     unread = [name for name in tables_in(tables.root) if name not in read]
     if unread:
-        yield f"· tables that are not read: {listed(unread)}"
-    yield f"· {call(_plain(facts))}"
-    yield f"· {call(facts.labels)}"
-    yield from (f"· {note}" for note in tables.notes)
+        yield f"tables that are not read: {listed(unread)}"
+    yield call(_plain(facts))
+    yield call(facts.labels)
+    yield from (note for note in tables.notes if not note.startswith("? "))
     if facts.group:
         told = "the test has others" if facts.group in tables.test else "the test does not name them"
-        yield f"· rows of one {facts.group!r} stay in one fold: {told}"
+        yield f"rows of one {facts.group!r} stay in one fold: {told}"
     if facts.time:
-        yield f"· folds by {facts.time!r}: the test is later than every training row"
-    yield f"? {facts.metric.name} is what such answers are mostly scored by: what does the competition's page say?"
-    yield from (f"? {doubt}" for doubt in (*_of_answers(tables), *_of_inputs(facts, tables)))
-    yield f"? the presets are a beginning, for {beginning.suits}"
+        yield f"folds by {facts.time!r}: the test is later than every training row"
+
+
+def _questions(facts: Competition, tables: Tables) -> Iterator[str]:
+    """What the files do not prove."""
+    yield f"{facts.metric.name} is what such answers are mostly scored by: what does the competition's page say?"
+    yield from (note.removeprefix("? ") for note in tables.notes if note.startswith("? "))
+    yield from (*_of_answers(tables), *_of_inputs(facts, tables))
 
 
 def _of_answers(tables: Tables) -> Iterator[str]:
     """What may be wrong with the labels, and what to state then."""
     labels = tables.labels
     yield from labels.doubts()
-    cells = [cell for name in tables.sample for cell in tables.sample[name].iloc[:CELLS].unique() if cell.strip()]
+    asked = tables.sample.frame
+    cells = [cell for name in asked for cell in asked[name].iloc[:CELLS].unique() if cell.strip()]
     if cells and all(map(labels.fault, cells)):
         yield f"the sample has other answers: {labels.fault(cells[0])}. What does the competition's page ask for?"
 

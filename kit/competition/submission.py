@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.competition.sample import Sample
 from kit.errors import BadData
 from kit.storage import files, frames
 
@@ -23,39 +26,57 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def build(sample: pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """The submission (index: id) for predictions by id. Raises BadData where an id has no prediction."""
-    missing = sample.index[~sample.index.isin(predictions.index)]
+def build(sample: Sample | pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """The answers (index: id) for predictions by id. Raises BadData where an id has no prediction."""
+    asked = Sample.of(sample)
+    missing = asked.index[~asked.index.isin(predictions.index)]
     if len(missing):
         raise BadData(f"{len(missing)} ids of the sample have no prediction, the first {missing[0]!r}.")
-    values = predictions.loc[sample.index].to_numpy(np.float32)
-    answers = labels.decode(values, list(sample.columns))
-    return sample[[]].assign(**answers)[list(sample.columns)]
+    values = predictions.loc[asked.index].to_numpy(np.float32)
+    answers = labels.decode(values, list(asked.columns))
+    return asked.frame[[]].assign(**answers)[list(asked.columns)]
 
 
-def write(path: Path, sample: pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> None:
-    """Write a submission that was checked as a file; raises BadData with its faults and writes nothing otherwise."""
-    text = frames.csv_text(submission).encode()
-    wrong = faults(text, sample, labels)
+def write(path: Path, sample: Sample | pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> None:
+    """Write answers as the sample's file has them, checked as a file.
+
+    Raises BadData with its faults and writes nothing otherwise.
+    """
+    asked = Sample.of(sample)
+    wrong = _answer_faults(asked, submission)
+    text = b"" if wrong else asked.text(submission).encode()
+    wrong = wrong or faults(text, asked, labels)
     if wrong:
         raise BadData(f"the submission would be wrong: {'; '.join(wrong[:3])}. Nothing was written.")
     files.write(path, text)
 
 
-def faults(data: bytes, sample: pd.DataFrame, labels: Labels) -> list[str]:
-    """Every fault of a submission file against the sample (index: id), each with its line and id; none: it is good."""
+def _answer_faults(sample: Sample, answers: pd.DataFrame) -> list[str]:
+    """What is wrong with the ids and columns of answers."""
+    header, wanted = ([str(one.index.name), *map(str, one.columns)] for one in (answers, sample))
+    wrong = [] if header == wanted else [_header_fault(header, wanted)]
+    if answers.index.has_duplicates or not sample.index.isin(answers.index).all() or len(answers) != len(sample):
+        missing = sample.index[~sample.index.isin(answers.index)]
+        wrong.append(f"{len(answers):,} answers for {len(sample):,} ids, {len(missing):,} of which have none")
+    return wrong
+
+
+def faults(data: bytes, sample: Sample | pd.DataFrame, labels: Labels) -> list[str]:
+    """Every fault of a submission file against the sample, each with its line and id; none: it is good."""
+    asked = Sample.of(sample)
     wrong = _encoding_faults(data)
     try:
-        reader = csv.reader(io.StringIO(frames.text_of(data, "the file"), newline=""), strict=True)
+        text = io.StringIO(frames.text_of(data, "the file"), newline="")
+        reader = csv.reader(text, strict=True, **asked.form.dialect)
         rows = [(reader.line_num, row) for row in reader]
     except (BadData, csv.Error) as fault:
         return [*wrong, f"cannot be read as CSV: {fault}"]
-    header = [str(sample.index.name), *map(str, sample.columns)]
+    header = [str(name) for name in asked.cells.columns]
     if not rows:
         return [*wrong, "the file is empty"]
     if rows[0][1] != header:
         return [*wrong, _header_fault(rows[0][1], header)]
-    return wrong + _row_faults(rows[1:], len(header), sample, labels)
+    return wrong + _row_faults(rows[1:], header, asked, labels)
 
 
 def _encoding_faults(data: bytes) -> list[str]:
@@ -75,30 +96,34 @@ def _header_fault(seen: list[str], wanted: list[str]) -> str:
     return words
 
 
-def _row_faults(rows: list[tuple[int, list[str]]], width: int, sample: pd.DataFrame, labels: Labels) -> list[str]:
+def _row_faults(rows: list[tuple[int, list[str]]], header: list[str], sample: Sample, labels: Labels) -> list[str]:
     wrong: list[str] = []
-    lines: dict[str, int] = {}
-    known = set(sample.index)
-    for line, row in rows:
-        if len(row) != width:
-            wrong.append(f"line {line}: {len(row)} fields instead of {width}")
-            if row and row[0] in known:
-                lines.setdefault(row[0], line)
+    lines: dict[str, list[int]] = {}
+    place = header.index(sample.key) if sample.key else -1
+    wanted = Counter(map(str, sample.cells[sample.key] if sample.key else sample.rows))
+    checked = [(i, name) for i, name in enumerate(header) if name in sample.filled]
+    for number, (line, row) in enumerate(rows, start=1):
+        row_id = str(number) if place < 0 else row[place] if place < len(row) else ""
+        if len(row) != len(header):
+            wrong.append(f"line {line}: {len(row)} fields instead of {len(header)}")
+            if row_id in wanted:
+                lines.setdefault(row_id, []).append(line)
             continue
-        row_id = row[0]
-        if row_id not in known:
-            wrong.append(f"line {line}: the id {row_id!r} is not in the sample{_respelled(row_id, known)}")
-        elif row_id in lines:
-            wrong.append(f"line {line}: the id {row_id!r} stands in line {lines[row_id]} already")
-        lines.setdefault(row_id, line)
-        for column, cell in zip(sample.columns, row[1:], strict=True):
+        seen = lines.setdefault(row_id, [])
+        if row_id not in wanted:
+            wrong.append(f"line {line}: the id {row_id!r} is not in the sample{_respelled(row_id, wanted)}")
+        elif len(seen) >= wanted[row_id]:
+            wrong.append(f"line {line}: the id {row_id!r} stands in line {seen[-1]} already")
+        seen.append(line)
+        for i, column in checked:
+            cell = row[i].replace(",", ".") if sample.decimal == "," else row[i]
             fault = labels.fault(cell)
             if fault:
                 wrong.append(f"line {line}, id {row_id!r}, column {column!r}: {fault}")
-    return wrong + [f"the id {row_id!r} is missing" for row_id in sample.index if row_id not in lines]
+    return wrong + [f"the id {row_id!r} is missing" for row_id, count in wanted.items() if len(lines.get(row_id, [])) < count]
 
 
-def _respelled(one: str, known: set[str]) -> str:
+def _respelled(one: str, known: Container[str]) -> str:
     for guess in (one.strip(), one.removesuffix(".0"), one.lstrip("0")):
         if guess != one and guess in known:
             return f" (it has {guess!r})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from kit.competition.facts import Competition
-from kit.storage import files, frames
+from kit.competition.sources import Names, every, first_of, made_ids, picture_pattern
+from kit.storage import files, frames, table_file
 
 
 def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, seed: int = 0) -> None:
@@ -23,24 +25,64 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
         table[facts.group] = [f"g{i // 2}" for i in range(train)]
     if facts.time:
         table[facts.time] = [str(i) for i in range(train)]
-    files.write(root / facts.train, facts.inputs.csv_text(table))
+    if "{" not in first_of(facts.train):
+        _write(facts, root, facts.train, table)
     unknown = pd.DataFrame(facts.labels.fabricate(test, rng), dtype=object)
     rows = _with_inputs(facts, root, unknown, split="test", rng=rng)
     ids = list(rows[facts.id]) if facts.id in rows else [str(i + 1) for i in range(test)]
     if facts.test:
-        files.write(root / facts.test, facts.inputs.csv_text(rows.drop(columns=list(facts.labels.train_columns))))
+        _write(facts, root, facts.test, rows.drop(columns=list(facts.labels.train_columns)))
     if not facts.sample:
         return
     bound = facts.labels.bind(answers)
     prior = np.repeat(bound.prior(bound.encode(answers))[None], test, axis=0)
     names = list(bound.asked)
-    sample = pd.DataFrame({facts.id: ids, **{name: bound.decode(prior, names)[name] for name in names}})
-    frames.write_csv(root / facts.sample, sample, index=False)
+    filled = {name: bound.decode(prior, names)[name] for name in names}
+    sample = pd.DataFrame({**({facts.id: ids} if facts.id else {}), **filled})
+    frames.write_csv(root / facts.sample, _long(facts, sample) if facts.melted else sample, index=False)
+
+
+def _write(facts: Competition, root: Path, names: Names, table: pd.DataFrame) -> None:
+    """A table as its files: answers in the last of several, and ids only in those between."""
+    first, *others = every(names)
+    answers = [name for name in facts.labels.train_columns if name in table]
+    if facts.melted and answers:
+        table = _long(facts, table[[facts.id, *answers]])
+    if facts.id_from:
+        table = table.drop(columns=facts.id)
+    parts = {first: table.drop(columns=answers) if others else table}
+    for name in others:
+        parts[name] = table[[facts.id, *answers]] if name == others[-1] else table[[facts.id]]
+    for name, part in parts.items():
+        files.write(root / name.replace("*", "1"), table_file.write_text(part, facts.inputs.form.over(facts.form)))
+
+
+def _long(facts: Competition, table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each id and answer column."""
+    names = [name for name in table.columns if name != facts.id]
+    rows = [(f"{row[facts.id]}{facts.melted}{name}", row[name]) for row in table.to_dict("records") for name in names]
+    return pd.DataFrame(rows, columns=[facts.id, "Label"], dtype=object)
 
 
 def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: str, rng: np.random.Generator) -> pd.DataFrame:
     ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
+    made: dict[str, list[str]] = {}
+    if split == "train" and "{" in first_of(facts.train):
+        ids = [_picture(first_of(facts.train), dict(row), i) for i, row in enumerate(answers.to_dict("records"))]
+    if facts.id_from:
+        made = {name: [one if i == 0 else "1" for one in ids] for i, name in enumerate(re.findall("{(.*?)}", facts.id_from))}
+        ids = made_ids(pd.DataFrame(made), facts.id_from, split)
     classes = [int(code) for code in np.unique(answers.astype(str).agg("|".join, axis=1), return_inverse=True)[1]]
     columns = facts.inputs.fabricate(root, ids, split=split, classes=classes, rng=rng)
     in_table = not facts.inputs.numbered or facts.group or facts.time
-    return pd.concat([pd.DataFrame({facts.id: ids}) if in_table else pd.DataFrame(), answers, pd.DataFrame(columns)], axis=1)
+    named = pd.DataFrame({facts.id: ids}) if in_table and facts.id else pd.DataFrame()
+    others = {name: cells for name, cells in made.items() if name not in columns}
+    return pd.concat([named, pd.DataFrame(others), answers, pd.DataFrame(columns)], axis=1)
+
+
+def _picture(template: str, answers: dict[str, str], number: int) -> str:
+    """The id of an invented picture whose name tells its answers."""
+    folder, _ = picture_pattern(template)
+    cells = {name: answers.get(name, f"x{number}") for name in re.findall("{(.*?)}", template)}
+    path = template.format(**{**cells, **({"number": str(number)} if "number" in cells else {})})
+    return path.removeprefix(folder).rpartition(".")[0]

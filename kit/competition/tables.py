@@ -5,13 +5,16 @@ pandas is imported inside functions: `kit list` loads every competition, and non
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.competition.sample import EXCERPT, Sample
+from kit.competition.sources import every, first_of
 from kit.errors import BadData, listed
 from kit.labels import Labels
 from kit.metrics import Metric
@@ -32,7 +35,7 @@ class Tables:
     root: Path
     train: pd.DataFrame
     test: pd.DataFrame
-    sample: pd.DataFrame
+    sample: Sample
     labels: Labels
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
@@ -62,12 +65,15 @@ class Tables:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be answered: the test rows, the sample submission (both indexed by id), the answers where known."""
+    """What is to be answered: the test rows and the sample submission (frames by id serve), the answers where known."""
 
     test: pd.DataFrame
-    sample: pd.DataFrame
+    sample: Sample
     solution: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sample", Sample.of(self.sample))
 
 
 def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, notes: list[str]) -> Tables:
@@ -76,15 +82,16 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     Raises BadData for a sample whose columns these labels do not fill.
     """
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
-    frames.need_columns(train, needed, facts.train)
+    name = first_of(facts.train)
+    frames.need_columns(train, needed, " with ".join(every(facts.train)))
     blank = facts.labels.blank(train)
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
     notes = [*notes, *asked.notes, *agreement]
     if blank.any():
-        notes.append(f"{facts.train}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
+        notes.append(f"{name}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
     if not len(train):
-        raise BadData(f"{facts.train}: no training rows with an answer.")
+        raise BadData(f"{name}: no training rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
     return Tables(
@@ -98,26 +105,70 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     )
 
 
-def numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:
-    """A table indexed by its id column, or by 1, 2, 3, … where it has none. Raises BadData where it has no rows."""
-    import pandas as pd
-
-    if not len(table):
-        raise BadData(f"{name}: a header and no rows. Download it again.")
-    if id_column in table.columns:
-        return frames.index_by(table, id_column, name)
-    return table.set_index(pd.Index([str(i) for i in range(1, len(table) + 1)], dtype=object, name=id_column))
+def matched(sample: Sample | pd.DataFrame, test: pd.DataFrame, facts: Competition) -> Sample:
+    """The sample, which must ask for ids of the test. Raises BadData naming some that it lacks."""
+    return asked_of(sample, test, facts).sample
 
 
-def matched(sample: pd.DataFrame, test: pd.DataFrame, facts: Competition) -> pd.DataFrame:
-    """The sample, which must ask for the test's ids and no others. Raises BadData naming some that differ."""
+def asked_of(sample: Sample | pd.DataFrame, test: pd.DataFrame, facts: Competition) -> Asked:
+    """The test rows that the sample asks for, and the sample.
+
+    A sample of the test's first few rows shows the form only: then all rows are asked for. Ids that are written otherwise in
+    the two files (`200.0` and `200`) are taken as the sample writes them. Raises BadData naming ids that the test lacks.
+    """
+    sample = Sample.of(sample)
+    notes = list(sample.notes)
+    if not sample.index.isin(test.index).all():
+        test, note = _spelled(test, sample.index)
+        notes += note
     missing = sample.index[~sample.index.isin(test.index)]
     if len(missing):
         raise BadData(f"{facts.sample} asks for ids that {facts.test} does not have: {listed(missing)}.")
-    extra = test.index[~test.index.isin(sample.index)]
-    if len(extra):
-        raise BadData(f"{facts.test} has ids that {facts.sample} does not ask for: {listed(extra)}.")
-    return sample
+    extra = len(test) - len(sample)
+    if extra and len(sample) <= min(EXCERPT, len(test) // 2) and list(test.index[: len(sample)]) == list(sample.index):
+        notes.append(
+            f"{facts.sample} is an excerpt, the first {len(sample)} rows of {facts.test}: all {len(test):,} are answered"
+        )
+        return Asked(test, sample.renamed(test.index), notes=tuple(notes))
+    if extra:
+        notes.append(f"{facts.sample} asks for {len(sample):,} of the {len(test):,} rows of {facts.test}: these are answered")
+    strange = [name for name in sample.cells if name not in (sample.key, *sample.filled) and name not in test]
+    if strange:
+        raise BadData(
+            f"{facts.sample} asks for {listed(strange)} besides {listed(sample.columns)}: the labels have no such column."
+        )
+    return Asked(test.loc[sample.index], sample, notes=tuple(notes))
+
+
+def _spelled(test: pd.DataFrame, wanted: pd.Index) -> tuple[pd.DataFrame, list[str]]:
+    """The test rows under the ids of the sample, where the two differ in how they are written only; and a note."""
+    for how, plain in SPELLINGS.items():
+        ids, own = [plain(str(one)) for one in wanted], [plain(str(one)) for one in test.index]
+        if len(set(ids)) == len(ids) and len(set(own)) == len(own) and set(ids) <= set(own):
+            name = dict(zip(ids, wanted, strict=True))
+            changed = test.set_axis([name.get(one, old) for one, old in zip(own, test.index, strict=True)]).rename_axis(
+                wanted.name
+            )
+            example = next(one for one in test.index if one not in wanted)
+            return changed, [
+                f"ids of the test and the sample differ in {how} ({example!r}): they are written as the sample has them"
+            ]
+    return test, []
+
+
+def _number(one: str) -> str:
+    """A whole number as it is written plainly: `007` and `7.0` are 7."""
+    bare = one.strip().removesuffix(".0")
+    return str(int(bare)) if bare.isascii() and bare.isdecimal() else one.strip()
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "blanks around them": str.strip,
+    "'.0' or zeros before a whole number": _number,
+    "how accents are encoded": lambda one: unicodedata.normalize("NFC", one.strip()),
+    "capital letters": lambda one: unicodedata.normalize("NFC", one.strip()).casefold(),
+    "a suffix": lambda one: one.strip().rpartition(".")[0] or one.strip(),
+}
 
 
 def first(tables: Tables, count: int) -> Tables:

@@ -18,7 +18,8 @@ from kit.config import Config
 from kit.errors import BadData
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
-from kit.storage import frames
+from kit.storage import table_file
+from kit.storage.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,6 @@ class Inputs(ABC):
     alike: bool = True  # do pictures that are nearly the same count as one?
     unlabelled: str = ""  # the name of a table of further rows without answers
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
-    any_csv: ClassVar[bool] = False  # are tables read that are separated by tabs, or escape their quotes?
 
     def changed(self, **values: Any) -> Self:
         """A copy with other values; of a subclass that has an `__init__` of its own, too."""
@@ -123,17 +123,18 @@ class Inputs(ABC):
         """The presets of an adapter that states none."""
         return {"fast": FIRST.get(self.kind, Config())}
 
-    def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
+    def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
         """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels."""
-        return frames.read_csv(data, name)
+        return table_file.read(data, name, self.form.over(stated))
 
-    def read_as_text(self, data: bytes, name: str) -> pd.DataFrame:
-        """The same table with every cell as the text that stands in the file."""
-        return self.read_csv(data, name)
+    @property
+    def form(self) -> TableFormat:
+        """How the tables are written, where these inputs state it."""
+        return TableFormat()
 
-    def csv_text(self, table: pd.DataFrame) -> str:
-        """A table as text that `read_csv` reads; undoes that."""
-        return frames.csv_text(table, index=False)
+    def from_ids(self, ids: pd.Index) -> dict[str, Any] | None:
+        """Columns that are made of the ids of rows; None: none."""
+        return None
 
     def files(self, root: Path) -> list[Path]:
         """The files besides the tables that hold this input."""

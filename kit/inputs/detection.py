@@ -61,7 +61,7 @@ class Evidence:
     train: pd.DataFrame
     test: pd.DataFrame
     answers: frozenset[str]
-    delimiter: str = ","
+    delimiter: str = ""
     escape: str = ""
     unlabelled: str = ""
 

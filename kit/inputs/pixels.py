@@ -5,11 +5,10 @@ pandas is imported inside functions: see `kit.inputs.base`.
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -20,7 +19,7 @@ from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import resize
 from kit.inputs.detection import SMALL_PICTURES, Beginning, Evidence
-from kit.storage import frames
+from kit.storage.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,23 +68,27 @@ class Pixels(Inputs):
         """The pixel columns, in reading order."""
         return [f"{self.prefix}{i}" for i in range(self.side**2)]
 
-    def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
+    def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
         """As the base, with the pixel columns as uint8. Names the row and column of a pixel that is none."""
+        fast = None if _unusual(data, name) or stated.delimiter not in ("", ",") else self._read_fast(data, name)
+        if fast is not None:
+            return TableFile(self._convert(fast, name))
+        file = super().read_table(data, name, stated)  # exact text first, numbers after
+        return replace(file, frame=self._convert(file.frame, name))
+
+    def _read_fast(self, data: bytes, name: str) -> pd.DataFrame | None:
+        """The table by pandas' own reader; None where it is not written plainly, or a cell is no number."""
         import pandas as pd
 
-        if _unusual(data):  # exact text first, numbers after
-            return self._convert(frames.read_csv(data, name), name)
-        header = self._check_shape(data, name)
+        header = self._plain_header(data)
+        if not header:
+            return None
         own = dict.fromkeys(self.names, np.float32)
         kinds = {column: own.get(column, str) for column in header}
         try:
-            table = pd.read_csv(io.BytesIO(data), dtype=kinds, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-        except (ValueError, OverflowError):  # a cell that is no number: the slow way finds it
-            return self._convert(frames.read_csv(data, name), name)
-        return self._convert(table, name)
-
-    def read_as_text(self, data: bytes, name: str) -> pd.DataFrame:
-        return frames.read_csv(data, name)
+            return pd.read_csv(io.BytesIO(data), dtype=kinds, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+        except (ValueError, OverflowError):  # a cell that is no number: the careful way finds it
+            return None
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only
@@ -102,16 +105,13 @@ class Pixels(Inputs):
         cells = noisy.round().astype(int).reshape(len(ids), -1)
         return {name: cells[:, i].astype(str).tolist() for i, name in enumerate(self.names)}
 
-    def _check_shape(self, data: bytes, name: str) -> list[str]:
-        """The header, after every line was seen to have as many fields (no quotes: a comma is a comma)."""
+    def _plain_header(self, data: bytes) -> list[str]:
+        """The header, where every line has as many fields (no quotes: a comma is a comma); else nothing."""
         lines = data.split(b"\n")
-        header = next(csv.reader([frames.text_of(lines[0], name).rstrip("\r")]))
-        frames.check_header(header, name)
+        header = lines[0].decode("utf-8-sig").rstrip("\r").split(",")
         wanted = len(header) - 1
-        for number, line in enumerate(lines, start=1):
-            if line.count(b",") != wanted and line.strip():
-                raise frames.ragged(name, number, line.count(b",") + 1, len(header))
-        return header
+        plain = all(line.count(b",") == wanted or not line.strip() for line in lines)
+        return header if plain and len(set(header)) == len(header) > 1 else []
 
     def _convert(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         import pandas as pd
@@ -138,7 +138,9 @@ class Pixels(Inputs):
         return pd.concat([table.drop(columns=self.names), pixels], axis=1)
 
 
-def _unusual(data: bytes) -> bool:
-    """Quotes, UTF-16, NUL or lone carriage returns, which the fast reader takes for something else."""
+def _unusual(data: bytes, name: str) -> bool:
+    """No CSV; or quotes, UTF-16, NUL or lone carriage returns, which the fast reader takes for something else."""
+    if not name.lower().endswith(".csv") or not data.partition(b"\n")[0].removeprefix(b"\xef\xbb\xbf").isascii():
+        return True
     lone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
     return lone or b'"' in data or b"\0" in data or data[:2] in (b"\xff\xfe", b"\xfe\xff")

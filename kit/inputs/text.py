@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from kit.config import Config
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
-from kit.storage import files, frames
+from kit.storage import files, frames, table_file
+from kit.storage.table_file import TableFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,13 +37,12 @@ class Text(Inputs):
     """
 
     column: str
-    delimiter: str = ","
+    delimiter: str = ""
     escape: str = ""
     unlabelled: str = ""
     kind: ClassVar[str] = "text"
     channels: int = 0
     mirror: bool = False
-    any_csv: ClassVar[bool] = True
 
     @classmethod
     def detect(cls, evidence: Evidence) -> Self | None:
@@ -67,20 +65,9 @@ class Text(Inputs):
     def presets(self) -> dict[str, Config]:
         return {**super().presets(), "transformer": TRANSFORMER}
 
-    def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
-        return frames.read_csv(data, name, self.delimiter, self.escape)
-
-    def csv_text(self, table: pd.DataFrame) -> str:
-        return self._written(list(table.columns), table.astype(str).to_numpy().tolist())
-
-    def _written(self, header: list[str], rows: list[list[str]]) -> str:
-        """A table as text, written as the competition writes its tables."""
-        buffer = io.StringIO()
-        how: dict[str, Any] = {"escapechar": self.escape, "doublequote": False} if self.escape else {}
-        writer = csv.writer(buffer, delimiter=self.delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL, **how)
-        writer.writerow(header)
-        writer.writerows(rows)
-        return buffer.getvalue()
+    @property
+    def form(self) -> TableFormat:
+        return TableFormat(self.delimiter, "backslash" if self.escape else "")
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         frames.need_columns(frame, [self.column], f"the {split} table")
@@ -94,17 +81,20 @@ class Text(Inputs):
         """The texts that have no answer and need none; none where there is no such table. Raises BadData for a broken one."""
         if not self.files(root):
             return Texts([])
-        table = self.read_csv(files.read(root, self.unlabelled), self.unlabelled)
+        table = table_file.read(files.read(root, self.unlabelled), self.unlabelled, self.form).frame
         frames.need_columns(table, [self.column], self.unlabelled)
         return Texts([str(text) for text in table[self.column]])
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
     ) -> dict[str, list[str]]:
+        import pandas as pd
+
         def sentence(one: int) -> str:
             words = [WORDS[one % len(WORDS)], *rng.choice(FILLERS, 12), f"take{rng.integers(1000)}"]
             return " ".join(rng.permutation(words)) + "."
 
         if self.unlabelled and split == "train":
-            files.write(root / self.unlabelled, self._written([self.column], [[sentence(one)] for one in classes * 2]))
+            more = pd.DataFrame({self.column: [sentence(one) for one in classes * 2]}, dtype=object)
+            files.write(root / self.unlabelled, table_file.write_text(more, self.form))
         return {self.column: [sentence(one) for one in classes]}

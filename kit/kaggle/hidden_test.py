@@ -9,7 +9,7 @@ import pandas as pd
 
 from kit.competition import Competition
 from kit.errors import Usage
-from kit.storage import files, frames
+from kit.storage import files, table_file
 
 GROWTH = 1.5
 
@@ -20,29 +20,29 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
     Each known row is there once, and a part of them a second time. Raises Usage for a competition that reads its test
     set in a way of its own.
     """
-    if facts.read_test:
+    if facts.read_test or facts.melted or facts.id_from or not isinstance(facts.test, str) or "*" in facts.test:
         raise Usage(f"{facts.slug}: reads its test set in its own way; a hidden one cannot be made up.")
     rng = np.random.default_rng(seed)
     sample = facts.sample_table(root)
     count = int(np.ceil(len(sample) * GROWTH))
     rows = rng.permutation(np.concatenate([np.arange(len(sample)), rng.integers(len(sample), size=count - len(sample))]))
     old = list(sample.index[rows])
-    numbered = bool(facts.test) and facts.id not in _header(facts, root)
+    table = _table(facts, root, facts.test) if facts.test else None
+    numbered = table is not None and facts.id not in table
     new = [str(i + 1) for i in range(count)] if numbered else _other_ids(old)
     originals = pd.Series(old, index=pd.Index(new, name=facts.id))
     out.mkdir(parents=True)
-    hidden_sample = sample.iloc[rows].reset_index(drop=True)
-    hidden_sample.insert(0, facts.id, new)
-    frames.write_csv(out / facts.sample, hidden_sample, index=False)
+    lines = sample.cells.set_index(pd.Index(sample.rows)).loc[lambda cells: ~cells.index.duplicated()].loc[old]
+    hidden = lines.assign(**({sample.key: new} if sample.key else {}))
+    files.write(out / facts.sample, table_file.write_text(hidden, sample.form))
     cells: pd.DataFrame | None = None
-    if facts.test:
-        table = _table(facts, root)
+    if table is not None:
         ids = [str(i + 1) for i in range(len(table))] if numbered else list(table[facts.id])
         row_of = {name: row for row, name in enumerate(ids)}
         cells = table.iloc[[row_of[name] for name in old]].reset_index(drop=True)
         if not numbered:
             cells[facts.id] = new
-        files.write(out / facts.test, facts.inputs.csv_text(cells))
+        files.write(out / str(facts.test), table_file.write_text(cells, facts.inputs.form.over(facts.form)))
     facts.inputs.lay_out_again(root, out, originals, cells)
     _link_others(facts, root, out)
     return originals
@@ -50,19 +50,15 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
 
 def _link_others(facts: Competition, root: Path, out: Path) -> None:
     """The files that a rerun does not replace."""
-    taken = {facts.sample, facts.test, f"{facts.sample}.zip", f"{facts.test}.zip"}
+    taken = {f"{name}{packed}" for name in (facts.sample, str(facts.test)) for packed in ("", ".zip", ".gz", ".bz2", ".xz")}
     for path in root.iterdir():
         if path.name not in taken and not (out / path.name).exists() and not (out / path.stem).is_dir():
             (out / path.name).symlink_to(path.resolve())
 
 
-def _header(facts: Competition, root: Path) -> list[str]:
-    return list(_table(facts, root).columns)
-
-
-def _table(facts: Competition, root: Path) -> pd.DataFrame:
+def _table(facts: Competition, root: Path, name: str) -> pd.DataFrame:
     """The test table as its cells stand in the file: inputs that read numbers would write them otherwise."""
-    return facts.inputs.read_as_text(files.read(root, facts.test), facts.test)
+    return table_file.read(files.read(root, name), name, facts.inputs.form.over(facts.form)).frame
 
 
 def _other_ids(old: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kit import competition as competitions, labels as all_labels
-from kit.competition import submission
+from kit.competition import Sample, submission
 from kit.console import say
 from kit.errors import BadData, Usage
 from kit.inference import blend, members, time_budget as budgets
@@ -21,8 +21,9 @@ from kit.inputs.text import Texts
 from kit.models.base import FoldModule
 from kit.pipeline.study import stored_answers
 from kit.reporting import readings
-from kit.storage import frames
+from kit.storage import frames, table_file
 from kit.storage.run_folder import Run
+from kit.storage.table_file import TableFormat
 
 
 def predict(
@@ -39,7 +40,7 @@ def predict(
 
 def answered(
     source: Run, data: str | Path | None, views: int | None, folder: Path | None = None, time_budget: float | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, Sample]:
     """Predictions for the test set in `data`, and its sample submission; of a blend, from the runs that it was made of.
 
     What was read of pictures, and how surely, is written to `folder`.
@@ -80,12 +81,10 @@ def say_doubts(model: FoldModule, rows: Any) -> None:
         say(line)
 
 
-def _blended(
-    source: Run, data: str | Path | None, views: int | None, time_budget: float | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _blended(source: Run, data: str | Path | None, views: int | None, time_budget: float | None) -> tuple[pd.DataFrame, Sample]:
     """What `answered` does, for a blend, whose runs share the time that is left."""
     began = time.monotonic()
-    samples: list[pd.DataFrame] = []
+    samples: list[Sample] = []
     used = sum(one["weight"] > 0 for one in source.record.members or [])
 
     def one(run: Run) -> pd.DataFrame:
@@ -134,8 +133,10 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
     cells = table.drop(columns=facts.id)
     if len(cells.columns):
         plain = cells.astype(object).where(cells.notna(), "")
-        cells = facts.inputs.read_csv(facts.inputs.csv_text(plain).encode(), "the frame")
-    return cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
+        plainly = TableFormat(",", "doubled")
+        cells = facts.inputs.read_table(table_file.write_text(plain, plainly).encode(), "the frame.csv", plainly).frame
+    named = cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
+    return named.assign(**(facts.inputs.from_ids(named.index) or {}))
 
 
 def pictures(images: Any, side: int, channels: int) -> Any:

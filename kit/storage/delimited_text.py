@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DELIMITERS = (",", "\t", ";", "|")
-NAMES = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "\\t": "\t"}  # how a command line may say them
-QUOTINGS = ("doubled", "backslash", "none")  # a quote within quotes: doubled, or behind a backslash; or quotes are letters
+NAMES = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "\\t": "\t"}  # how people say them
 LOOKED_AT = 200  # rows that tell how many fields a row has
 
 
@@ -29,7 +29,8 @@ LOOKED_AT = 200  # rows that tell how many fields a row has
 class TableFormat:
     """How a table is written. Empty fields are found in the file.
 
-    `quoting`: one of QUOTINGS. `spaced`: do blanks follow the delimiters?
+    `quoting`: how a quote within quotes is written: doubled, backslash (before it), or none (quotes are letters). `spaced`: do
+    blanks follow the delimiters?
     """
 
     delimiter: str = ""
@@ -69,10 +70,12 @@ def read(data: bytes, name: str, stated: TableFormat, most: int = 0) -> tuple[pd
     good = next((one for one in readings if one.read()), readings[0])
     if not good.complete:
         good.mend()
+    if good.form.quoting == "none" and not stated.quoting:
+        good.notes.append(f"{name}: quotes are read as letters, since they are not closed as quotes of a table are")
     frame = pd.DataFrame(good.rows, columns=pd.Index(good.header, dtype=object), dtype=object)
     empty = [not column.strip() and not frame.iloc[:, i].str.strip().any() for i, column in enumerate(good.header)]
     if any(empty) and not all(empty):
-        good.notes.append(f"{name}: {sum(empty)} columns without a name and without cells are left out")
+        good.notes.append(f"{name}: columns without a name and without cells are left out ({sum(empty)})")
         frame = frame.loc[:, [not one for one in empty]]
     return frame, good.form, [*notes, *good.notes]
 
@@ -230,7 +233,7 @@ class _Reading:
         elif len(header) == width - 1 and all(not row[-1].strip() for _, row in body if len(row) == width):
             body = [(number, row[:-1] if len(row) == width else row) for number, row in body]
             self.notes.append(f"{self.name}: the rows end with a delimiter and the header does not; it is left out")
-        elif len(header) < width:
+        elif len(header) < width and self._is_header(next(row for _, row in body if len(row) == width)):
             header, body = self._without_preface(every, width)
         wrong = [(number, len(row)) for number, row in body if len(row) != len(header)]
         if wrong:
@@ -238,6 +241,11 @@ class _Reading:
             raise BadData(f"{fault} {len(wrong):,} of {len(body):,} rows differ so. See --delimiter and --quoting.")
         count = self.most // len(header) + 1 if self.most else None
         self.header, self.rows = self._named(header), [row for _, row in body[:count]]
+
+    def _is_header(self, row: list[str]) -> bool:
+        """May a row be the names of columns? They differ, and none is blank or a number."""
+        numbers = [cell for cell in row if re.fullmatch(r"[-+]?[\d.,]+(e[-+]?\d+)?", cell.strip(), re.I)]
+        return len(set(row)) == len(row) and all(cell.strip() for cell in row) and not numbers
 
     def _without_preface(self, every: list[tuple[int, list[str]]], width: int) -> tuple[list[str], list[tuple[int, list[str]]]]:
         """The header and the rows below it, where lines of fewer fields stand before: the first row of full width."""

@@ -1,8 +1,11 @@
 """Files: found whether plain, zipped or unpacked; written whole or not at all."""
 
+import bz2
 import errno
+import gzip
 import hashlib
 import io
+import lzma
 import os
 import tempfile
 import zipfile
@@ -17,16 +20,37 @@ from kit.errors import BadData, DiskError
 HASH_WHOLE_BELOW = 512 << 20  # bytes; a rerun must say within two seconds that it is complete
 
 
+PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+
+
 def find(root: Path, name: str) -> Path | None:
-    """The file `name` below `root`: itself, its `.zip`, or a folder of that name that holds it (as some mounts do)."""
-    for candidate in (root / name, root / f"{name}.zip", root / name / name, root / Path(name).stem / name):
+    """The file that holds the file `name` below `root`.
+
+    It is itself, packed (.zip, .gz, .bz2, .xz), in a folder of its name (as some mounts have it), or in the only zip of `root`
+    that has it.
+    """
+    packed = [root / f"{name}{suffix}" for suffix in (".zip", *PACKED)]
+    for candidate in (root / name, *packed, root / name / name, root / Path(name).stem / name):
         if candidate.is_file():
             return candidate
-    return None
+    if not root.is_dir():
+        return None
+    holders = [path for path in sorted(root.glob("*.zip")) if path.is_file() and name in members(path, path.stat().st_mtime_ns)]
+    return holders[0] if len(holders) == 1 else None
+
+
+@cache
+def members(path: Path, changed: int) -> frozenset[str]:
+    """The names of a zip's files, without folders; none where it is broken. Looked up once while it has this time."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return frozenset(Path(name).name for name in archive.namelist() if not name.startswith("__MACOSX"))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return frozenset()
 
 
 def read(root: Path, name: str) -> bytes:
-    """The bytes of `name` below `root`, unzipped if need be.
+    """The bytes of `name` below `root`, unpacked if need be.
 
     Raises BadData if it is missing, empty or a broken archive, DiskError if it cannot be read.
     """
@@ -39,6 +63,11 @@ def read(root: Path, name: str) -> bytes:
         raise DiskError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
     if path.suffix == ".zip":
         data = _unzip(data, path, name)
+    elif path.suffix in PACKED:
+        try:
+            data = PACKED[path.suffix](data)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as fault:
+            raise BadData(f"{path}: cannot be unpacked ({fault}). Download it again.") from fault
     if not data or data.isspace():
         raise BadData(f"{path}: the file is empty. Download it again.")
     return data

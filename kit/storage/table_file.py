@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import BadData, Usage
 from kit.storage import delimited_text
-from kit.storage.delimited_text import QUOTINGS, TableFormat, write_text
+from kit.storage.delimited_text import NAMES, TableFormat, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["QUOTINGS", "SUFFIXES", "TableFile", "TableFormat", "read", "write_text"]
+__all__ = ["NAMES", "SUFFIXES", "TableFile", "TableFormat", "read", "write_text"]
 
 TEXTS, COLUMNAR, LINES = (".csv", ".tsv", ".tab", ".txt"), (".parquet", ".feather"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*TEXTS[:3], *COLUMNAR, *LINES)  # of files that are tables; a .txt may be anything

@@ -284,7 +284,7 @@ SAID: list[tuple[dict[str, pd.DataFrame], str]] = [
     ({"sample": SAMPLE.iloc[:0], "train": TABLE}, "sample.csv: a header and no rows"),
     (
         {"sample": SAMPLE, "train": TABLE.assign(id="a")},
-        "train.csv: several rows have the 'id' 'a'; an adapter has one row an id",
+        "train.csv: 5 rows have an id that another row has, and differ from it: id 'a'",
     ),
     ({"sample": SAMPLE, "train": TABLE}, r"nothing tells what the rows are: .* \(there are none"),
     (

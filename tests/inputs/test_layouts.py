@@ -298,7 +298,7 @@ def test_cifar100_is_read_from_its_folder_from_inside_it_and_from_its_archive(
     assert all(facts.is_at(root) for root in roots if root != roots[1])
     tables = [facts.tables(root) for root in roots]
     arrays = [facts.inputs.load(root, tables[0].train, "train", 0).rows for root in roots]
-    assert all(one.train.equals(tables[0].train) and one.sample.equals(tables[0].sample) for one in tables)
+    assert all(one.train.equals(tables[0].train) and one.sample.frame.equals(tables[0].sample.frame) for one in tables)
     assert all(np.array_equal(array, arrays[0]) for array in arrays)
     assert arrays[0].shape == (30, 32, 32, 3)
     assert tables[0].labels.columns == (("apple", "bear", "cup") if kind == "fine" else ("alive", "dead"))

@@ -23,7 +23,8 @@ from kit.models import registry
 from kit.models.batch import Batch
 from kit.models.texts import ngram_matrix
 from kit.models.texts.ngram_module import Product
-from kit.storage import frames
+from kit.storage import frames, table_file
+from kit.storage.table_file import TableFormat
 from kit.training import checkpoints
 
 MASK = (1 << 64) - 1
@@ -161,9 +162,9 @@ def test_a_fold_learns_nothing_from_the_texts_it_validates() -> None:
 def test_odd_texts_are_predicted_and_none_is_lost(tmp_path: Path) -> None:
     facts = competition.load("imdb").competition
     synthetic.fabricate(facts, tmp_path / "data", train=40, test=len(ODD))
-    test = facts.inputs.read_csv((tmp_path / "data" / facts.test).read_bytes(), facts.test)
+    test = facts.inputs.read_table((tmp_path / "data" / facts.test).read_bytes(), facts.test, facts.form).frame
     test["review"] = [text.replace("\0", " ") for text in ODD[:-1]] + ["word " * 200_000]
-    (tmp_path / "data" / facts.test).write_text(facts.inputs.csv_text(test), encoding="utf-8")
+    (tmp_path / "data" / facts.test).write_text(table_file.write_text(test, facts.inputs.form), encoding="utf-8")
     run = kit.run("imdb", tmp_path / "data", out=tmp_path / "run", quiet=True, folds=2)
     assert run.scores["oof"] > 0.9
     assert len(run.test) == len(ODD) and np.isfinite(run.test.to_numpy()).all()
@@ -177,20 +178,20 @@ def test_odd_texts_are_predicted_and_none_is_lost(tmp_path: Path) -> None:
 def test_kaggles_quoting_is_read_and_written_back() -> None:
     text = Text("review", delimiter="\t", escape="\\")
     data = b'id\tsentiment\treview\n"7_1"\t0\t"He said \\"no\\" and left.\\\\ <br />"\n"08_2"\t1\t"Fine,\ta tab"\n'
-    table = text.read_csv(data, "x.tsv")
+    table = text.read_table(data, "x.tsv", TableFormat()).frame
     assert table["review"].tolist() == ['He said "no" and left.\\ <br />', "Fine,\ta tab"]
     assert table["id"].tolist() == ["7_1", "08_2"]
-    assert text.read_csv(text.csv_text(table).encode(), "y.tsv").equals(table)
+    assert text.read_table(table_file.write_text(table, text.form).encode(), "y.tsv", TableFormat()).frame.equals(table)
     with pytest.raises(kit.BadData, match=r"z\.tsv, line \d: .* Is a quote left open"):
-        text.read_csv(data + b'"9_1"\t0\t"never closed\n', "z.tsv")
+        text.read_table(data + b'"9_1"\t0\t"never closed\n', "z.tsv", TableFormat())
 
 
 def test_reviews_that_repeat_each_other_stay_in_one_fold(tmp_path: Path) -> None:
     facts = competition.load("imdb").competition
     synthetic.fabricate(facts, tmp_path / "data", train=30, test=4)
-    train = facts.inputs.read_csv((tmp_path / "data" / facts.train).read_bytes(), facts.train)
+    train = facts.inputs.read_table((tmp_path / "data" / facts.train).read_bytes(), facts.train, facts.form).frame
     train.loc[20:, "review"] = [" " + text.upper() + "<br />" for text in train["review"][:10]]
-    (tmp_path / "data" / facts.train).write_text(facts.inputs.csv_text(train), encoding="utf-8")
+    (tmp_path / "data" / facts.train).write_text(table_file.write_text(train, facts.inputs.form), encoding="utf-8")
     run = kit.run("imdb", tmp_path / "data", out=tmp_path / "run", quiet=True, folds=3)
     fold = frames.read_csv((run.path / "folds.csv").read_bytes(), "folds")["fold"].to_numpy()
     assert (fold[:10] == fold[20:]).all()

@@ -6,11 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
+from kit.cli import knob_flags
 from kit.competition import scaffold
+from kit.config import Config
 
 
 def main(arguments: argparse.Namespace) -> int:
-    path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target)
+    path, lines = scaffold.write(
+        arguments.name, Path(arguments.folder), arguments.target, Config().changed(**knob_flags.given(arguments))
+    )
     if arguments.json:
         print(json.dumps({"adapter": str(path), "lines": lines}))
         return 0
