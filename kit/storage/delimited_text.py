@@ -106,7 +106,8 @@ def _decoded(data: bytes, name: str, form: TableFormat) -> tuple[str, TableForma
             raise BadData(f"{name}, line {line}: not {encoding} text ({fault.reason}). Try another --encoding.") from None
         encoding = "cp1252"
         text = data.decode(encoding, "replace")
-        word = data[max(0, fault.start - 12) : fault.start + 12].decode(encoding, "replace").split("\n")[0]
+        before, after = data[: fault.start].rpartition(b"\n")[2], data[fault.start :].partition(b"\n")[0]
+        word = (before[-12:] + after[:12]).decode(encoding, "replace")
         notes.append(
             f"? {name} is not UTF-8 (line {line}): it is read as Windows-1252, as in {word!r}. Are the letters right?"
             " If not, state --encoding."

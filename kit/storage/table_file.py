@@ -86,6 +86,6 @@ def _json_lines(data: bytes, name: str) -> pd.DataFrame:
 
 def _text(value: Any) -> str:
     """A value as a cell of a CSV has it."""
-    if value is None or value != value or str(value) == "<NA>":
+    if value is None or str(value) in ("<NA>", "nan", "NaT"):
         return ""
     return value if isinstance(value, str) else json.dumps(value) if isinstance(value, list | dict) else str(value)
