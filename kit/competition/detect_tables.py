@@ -24,6 +24,7 @@ SAMPLES, ANSWERS = re.compile("sample|submission", re.I), re.compile("sample|sub
 MARKS = ("_", "-", "|", ":", "/", " ", ".")  # what parts of an id are divided by
 MOST = 5_000_000  # cells of a table that are looked at
 LONG = range(2, 61)  # answer columns of a sample of the long form
+TWICE = 0.1  # share of ids that may stand twice in a column of ids
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,14 @@ def _id_of(sample: pd.DataFrame, tests: list[pd.DataFrame], train: pd.DataFrame)
     """
     columns = [str(name) for name in sample]
     shared = [name for name in columns if any(name in test for test in tests)]
-    named = [name for name in shared if sample[name].is_unique and IDENTIFIER.fullmatch(name)]
+    named = [name for name in shared if sample[name].duplicated().mean() <= TWICE and IDENTIFIER.fullmatch(name)]
     if len(columns) == 1:
         return ""
-    if columns[0] in shared or not shared or not columns[0].strip():
+    if columns[0] in shared or not shared or IDENTIFIER.fullmatch(columns[0]):
         return columns[0]
     if named:
         return named[0]
-    if len(shared) == 1 and sample[shared[0]].is_unique:
+    if len(shared) == 1 and sample[shared[0]].duplicated().mean() <= TWICE:
         return shared[0]
     return "" if columns[0] in train else columns[0]
 
@@ -181,7 +182,7 @@ def _belonging(row_id: str, trains: list[str], tests: list[str], read: dict[str,
         have = [name for name in names if row_id in read[name].frame]
         if len(names) < 2 or not have:
             return names[:1]
-        order = sorted(have, key=lambda name: -len(read[name].frame))
+        order = sorted(have, key=lambda n: (read[n].frame[row_id].duplicated().mean() > TWICE, -len(read[n].frame)))
         ids = set(read[order[0]].frame[row_id])
         fits = [n for n in order[1:] if not read[n].frame[row_id].duplicated().any() and set(read[n].frame[row_id]) <= ids]
         fits = [n for n in fits if set(read[n].frame) - set(read[order[0]].frame)]
@@ -217,21 +218,20 @@ def _long_form(sample: pd.DataFrame, train: pd.DataFrame, row_id: str) -> tuple[
     if row_id not in train or train.shape[1] != 2 or sample.shape[1] != 2:
         return "", ()
     for mark in MARKS:
-        for table in (sample, train):
-            pairs = [str(one).rpartition(mark) for one in table[row_id].unique()]
-            ends = list(dict.fromkeys(end for start, _, end in pairs if start))
-            rows = {start for start, _, _ in pairs}
-            if (
-                "" in rows
-                or len(rows) < 2
-                or len(ends) not in LONG
-                or len(rows) * len(ends) != len(pairs)
-                or all(map(str.isdecimal, ends))
-            ):
-                break
-        else:
-            return mark, tuple(ends)
+        first = str(sample[row_id].iloc[0])
+        for place in range(first.count(mark), 0, -1):
+            found = [_ends([str(one) for one in table[row_id].unique()], mark, place) for table in (sample, train)]
+            if found[0] and set(found[0]) == set(found[1]):
+                return mark, tuple(found[0])
     return "", ()
+
+
+def _ends(ids: list[str], mark: str, place: int) -> list[str]:
+    """What stands behind the mark number `place` of each id, where each beginning has every end; else nothing."""
+    pairs = [(mark.join(parts[:place]), mark.join(parts[place:])) for parts in (one.split(mark) for one in ids)]
+    rows, ends = {start for start, _ in pairs}, list(dict.fromkeys(end for _, end in pairs))
+    whole = "" not in ends and len(rows) > 1 and len(ends) in LONG and len(rows) * len(ends) == len(pairs)
+    return ends if whole and not all(map(str.isdecimal, ends)) else []
 
 
 def _made_of(sample: pd.DataFrame, test: pd.DataFrame, row_id: str) -> str:

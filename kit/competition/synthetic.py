@@ -54,7 +54,7 @@ def _write(facts: Competition, root: Path, names: Names, table: pd.DataFrame) ->
     for name in others:
         parts[name] = table[[facts.id, *answers]] if name == others[-1] else table[[facts.id]]
     for name, part in parts.items():
-        files.write(root / name.replace("*", "1"), table_file.write_text(part, facts.inputs.form.over(facts.form)))
+        files.write(root / name.replace("*", "1"), table_file.written(part, name, facts.inputs.form.over(facts.form)))
 
 
 def _long(facts: Competition, table: pd.DataFrame) -> pd.DataFrame:

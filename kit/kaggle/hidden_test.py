@@ -42,7 +42,7 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
         cells = table.iloc[[row_of[name] for name in old]].reset_index(drop=True)
         if not numbered:
             cells[facts.id] = new
-        files.write(out / str(facts.test), table_file.write_text(cells, facts.inputs.form.over(facts.form)))
+        files.write(out / facts.test, table_file.written(cells, facts.test, facts.inputs.form.over(facts.form)))
     facts.inputs.lay_out_again(root, out, originals, cells)
     _link_others(facts, root, out)
     return originals

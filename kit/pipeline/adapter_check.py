@@ -44,7 +44,7 @@ class Bench:
         """A submission file for the test rows, from that many training rows' predictions."""
         sample, labels = self.tables.sample, self.tables.labels
         frame = pd.DataFrame(np.resize(predictions, (len(sample), predictions.shape[1])), index=sample.index)
-        return submission.build(sample, frame, labels).reset_index().to_csv(index=False).encode()
+        return sample.text(submission.build(sample, frame, labels)).encode()
 
 
 def adapter(subject: Adapter) -> Iterator[tuple[str, str]]:
@@ -134,8 +134,10 @@ def _faulty(b: Bench, change: Callable[[list[str]], list[str]]) -> bool:
     return bool(submission.faults(("\n".join(change(lines)) + "\n").encode(), b.tables.sample, b.tables.labels))
 
 
-def _blank_last(lines: list[str]) -> list[str]:
-    return [*lines[:-1], lines[-1].split(",")[0] + "," * lines[-1].count(",")]
+def _refuses_blanks(b: Bench) -> bool:
+    sample = b.tables.sample
+    blank = pd.DataFrame("", index=sample.index, columns=sample.columns, dtype=object)
+    return bool(submission.faults(sample.text(blank).encode(), sample, b.tables.labels))
 
 
 def _ids_are_distinct_text(b: Bench) -> bool:
@@ -211,7 +213,7 @@ CHECKS: dict[str, Callable[[Bench], bool]] = {
     "a missing row is refused": lambda b: _faulty(b, lambda lines: lines[:-1]),
     "a doubled row is refused": lambda b: _faulty(b, lambda lines: [*lines, lines[-1]]),
     "a wrong header is refused": lambda b: _faulty(b, lambda lines: ["x" + lines[0], *lines[1:]]),
-    "a blank answer is refused": lambda b: _faulty(b, _blank_last),
+    "a blank answer is refused": _refuses_blanks,
 }  # fmt: skip
 PICTURES: dict[str, Callable[[Bench], bool]] = {
     "pictures are uint8": lambda b: b.x.dtype == np.uint8 and b.x.ndim == 4 and len(b.x) == ROWS,

@@ -15,7 +15,7 @@ from kit.storage.delimited_text import NAMES, TableFormat, write_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NAMES", "SUFFIXES", "TableFile", "TableFormat", "read", "write_text"]
+__all__ = ["NAMES", "SUFFIXES", "TableFile", "TableFormat", "read", "write_text", "written"]
 
 TEXTS, COLUMNAR, LINES = (".csv", ".tsv", ".tab", ".txt"), (".parquet", ".feather"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*TEXTS[:3], *COLUMNAR, *LINES)  # of files that are tables; a .txt may be anything
@@ -42,6 +42,18 @@ def read(data: bytes, name: str, stated: TableFormat | None = None, most: int = 
         return TableFile(_json_lines(data, name))
     frame, form, notes = delimited_text.read(data, name, stated or TableFormat(), most)
     return TableFile(frame, form, tuple(notes))
+
+
+def written(frame: pd.DataFrame, name: str, form: TableFormat | None = None) -> bytes:
+    """A table of text cells as the bytes of the file `name`; undoes `read`."""
+    suffix = PurePosixPath(name.lower()).suffix
+    if suffix in COLUMNAR:
+        buffer = io.BytesIO()
+        (frame.to_parquet if suffix == ".parquet" else frame.to_feather)(buffer)
+        return buffer.getvalue()
+    if suffix in LINES:
+        return "".join(json.dumps(row) + "\n" for row in frame.astype(str).to_dict("records")).encode()
+    return write_text(frame, form).encode()
 
 
 def _columnar(data: bytes, name: str, suffix: str) -> pd.DataFrame:

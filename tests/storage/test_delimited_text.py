@@ -30,7 +30,7 @@ def test_reading_undoes_writing_and_finds_the_format(mark: str, quoting: str) ->
 
 def test_a_thousand_random_tables_survive_in_every_format() -> None:
     rng = random.Random(0)
-    letters = 'ab01.,;|\t"\n\' é'
+    letters = "ab01.,;|\t\"\n' é"
     for _ in range(1000):
         cells = [["".join(rng.choices(letters, k=rng.randrange(6))) for _ in range(3)] for _ in range(rng.randrange(1, 6))]
         frame = pd.DataFrame([[str(i), *row] for i, row in enumerate(cells)], columns=["k", "a", "b", "c"], dtype=object)
@@ -42,7 +42,10 @@ def test_a_thousand_random_tables_survive_in_every_format() -> None:
     ("text", "note"),
     [
         (PLAIN.replace("price\n", "price,\n"), "the header ends with a delimiter"),
-        (PLAIN.replace("price\n", "price_\n").replace("\n", ",\n").replace("price_,", "price"), "the rows end with a delimiter"),
+        (
+            PLAIN.replace("price\n", "price_\n").replace("\n", ",\n").replace("price_,", "price"),
+            "the rows end with a delimiter",
+        ),
         (PLAIN.replace("\n", ",\n"), "columns without a name and without cells are left out (1)"),
         (PLAIN.replace(",", ", "), ""),
         ("World Bank,today\n\n" + PLAIN, "1 lines before the header are left out ('World Bank today')"),
