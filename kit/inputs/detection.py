@@ -6,7 +6,6 @@ For pictures: by which template those below a folder belong to rows, and which p
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kit.config import Config
 from kit.inputs.decode import SUFFIXES
+from kit.inputs.layout.search import Lead, lead
 from kit.storage import archives
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 # Columns with such names hold identifiers.
 IDENTIFIER = re.compile(r"(.*[_\W])?(id|uid|Id|ID|UID)|.*[a-z](Id|ID|UID)|index|Unnamed: 0|")
-LOOKED_AT = 500  # rows whose pictures are looked for
-MOSTLY = 0.9  # share of these that must have a picture, or the folder holds other pictures
-Folders = dict[str, dict[str, str]]  # folder → (name of a picture within it, with and without suffix) → suffix to add
 
 
 @dataclass(frozen=True)
@@ -94,36 +91,7 @@ def names_of_pictures(root: Path) -> list[str]:
     return [name for name in visible if name.lower().endswith(SUFFIXES)]
 
 
-def templates(evidence: Evidence) -> tuple[str, str]:
-    """The templates of training and test pictures, as `Images` takes them; "" where most rows have no picture."""
-    below = _folders(evidence.pictures)
-    return _template(evidence, "train", below), _template(evidence, "test", below)
-
-
-def _folders(pictures: list[str]) -> Folders:
-    below: Folders = {}
-    for name in pictures:
-        parts = name.split("/")
-        for depth in range(len(parts)):
-            folder = below.setdefault("".join(f"{part}/" for part in parts[:depth]), {})
-            inside = "/".join(parts[depth:])
-            stem, dot, suffix = inside.rpartition(".")
-            folder[inside], folder[stem] = "", dot + suffix
-    return below
-
-
-def _template(evidence: Evidence, split: str, below: Folders) -> str:
-    """The best column and folder: most pictures, a folder called as the split, the id rather than another column."""
+def templates(evidence: Evidence, split: str) -> Lead:
+    """The templates of a split's pictures, as `Images` takes them."""
     table = evidence.train if split == "train" else evidence.test
-    some = table.iloc[:: max(1, len(table) // LOOKED_AT)]
-    named = [str(name) for name in some.columns if name not in evidence.answers and not re.search(r"[.:!{}\[\]]", str(name))]
-    columns = {"id": list(some.index), **{name: list(some[name]) for name in named}}
-    best: tuple[float, bool, bool, str] = (MOSTLY, False, False, "")
-    for column, cells in columns.items():
-        for folder, suffixes in below.items():
-            hits = [suffixes[cell] for cell in cells if cell in suffixes]
-            if len(hits) >= MOSTLY * len(cells) > 0 and (column == "id" or len(set(cells)) > len(cells) // 2):
-                suffix = Counter(hits).most_common(1)[0][0]
-                share = len(hits) / len(cells)
-                best = max(best, (share, split in folder.lower(), column == "id", f"{folder}{{{column}}}{suffix}"))
-    return best[-1]
+    return lead(evidence.pictures, table, evidence.answers, split) if evidence.pictures else Lead()

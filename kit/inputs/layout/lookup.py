@@ -1,0 +1,213 @@
+"""Lookup: which file below the data's folder is the picture of which row, and what is not sure about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from kit.errors import BadData
+from kit.inputs.decode import SUFFIXES
+from kit.inputs.layout.rows import Rows
+from kit.inputs.layout.template import Template, composed, stem
+from kit.storage import archives
+from kit.storage.archives import Store
+from kit.storage.joined import Joined
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 3  # rows that a note names
+Spelling = Callable[[str], str]
+Names = dict[str, list[str]]
+Fits = list[tuple[str, Template]]  # the files of a row with the template that each was found by
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of some rows in `store`: `found`, or None where there is none called as `names` says.
+
+    `templates`: by which each was found, or the first. `notes`: rows whose file is not the only one that fits, or is called
+    otherwise.
+    """
+
+    store: Store
+    names: list[str]
+    found: list[str | None]
+    templates: list[Template]
+    notes: list[str]
+
+    def only(self, rows: list[int]) -> Files:
+        """The files of some of the rows."""
+        return replace(
+            self,
+            names=[self.names[row] for row in rows],
+            found=[self.found[row] for row in rows],
+            templates=[self.templates[row] for row in rows],
+        )
+
+
+def place_of(root: Path, template: Template) -> tuple[Path | None, str]:
+    """The folder or archive that holds a template's pictures, and the folder within it."""
+    folder = template.folder
+    place = archives.find(root, folder)
+    while place is None and "/" in folder:  # images/train/{id}.png in images.zip
+        folder = folder.rpartition("/")[0]
+        place = archives.find(root, folder)
+    return place, template.folder.removeprefix(folder).strip("/")
+
+
+def files_of(root: Path, templates: tuple[Template, ...], frame: pd.DataFrame, split: str) -> Files:
+    """The files of the rows of a frame (index: id). Raises BadData for a folder or a column that is not there."""
+    shelves, store = _shelves(root, templates)
+    rows = Rows(templates, frame)
+    names = [shelves[0].full(rows.name(templates[0], row)) for row in range(len(frame))]
+    fits: list[Fits] = []
+    loose: dict[int, str] = {}
+    for row in range(len(frame)):
+        fitting, name = next(_fitting(rows, row, shelves), ([], ""))
+        fits.append(fitting)
+        if fitting and composed(name) != composed(rows.name(shelves[0].template, row)):
+            loose[row] = name
+    for row in _shared(fits, loose, rows):
+        fits[row] = []
+        del loose[row]
+    if len(shelves) < len(templates) and not all(fits):
+        raise _no_folder(root, next(one for one in templates if place_of(root, one)[0] is None))
+
+    def place(file: str) -> str:
+        return store.where(file).removeprefix(f"{root}/")
+
+    return Files(
+        store=store,
+        names=names,
+        found=[some[0][0] if some else None for some in fits],
+        templates=[some[0][1] if some else templates[0] for some in fits],
+        notes=[*_twice(fits, rows, split, place), *_otherwise(fits, loose, rows, split, place)],
+    )
+
+
+def _no_folder(root: Path, template: Template) -> BadData:
+    return BadData(
+        f"{root / template.folder}: no such folder (nor {', '.join(archives.ARCHIVES)}).\n"
+        f"Is {root} the competition's folder? See --data."
+    )
+
+
+def _shelves(root: Path, templates: tuple[Template, ...]) -> tuple[list[_Shelf], Store]:
+    """What each template finds its files on, and the store of them all."""
+    found = [(template, *place_of(root, template)) for template in templates]
+    places = list(dict.fromkeys(place for _, place, _ in found if place is not None))
+    if not places:
+        raise _no_folder(root, templates[0])
+    store = archives.open_store(places[0]) if len(places) == 1 else Joined(root, [archives.open_store(one) for one in places])
+    shelves = []
+    for template, place, inner in found:
+        if place is not None:
+            prefix = f"{places.index(place)}/" if isinstance(store, Joined) else ""
+            own = PurePosixPath(template.folder.removesuffix(inner).rstrip("/")).name
+            shelves.append(_Shelf(store, template, prefix, own, inner))
+    return shelves, store
+
+
+class _Shelf:
+    """The files that a template may mean, by name and by name without suffix, as each way to spell has them.
+
+    `prefix`: of their names in the store; `own`: a folder that an archive may repeat; `inner`: the folder within the store.
+    """
+
+    def __init__(self, store: Store, template: Template, prefix: str, own: str, inner: str):
+        self.store, self.template, self.prefix, self.own, self.inner = store, template, prefix, own, inner
+        self._spelled: dict[Spelling, tuple[Names, Names]] = {}
+        self._suffixed = template.rest[-1].lower().endswith(SUFFIXES)
+
+    def full(self, name: str) -> str:
+        """A name in the store."""
+        return f"{self.prefix}{self.inner}/{name}" if self.inner else self.prefix + name
+
+    def _inside(self, name: str) -> str | None:
+        if not name.startswith(self.prefix):
+            return None
+        inside = name.removeprefix(self.prefix)
+        while self.own and inside.startswith(f"{self.own}/"):
+            inside = inside.removeprefix(f"{self.own}/")
+        if self.inner and not inside.startswith(f"{self.inner}/"):
+            return None
+        return self.template.without_any(inside.removeprefix(f"{self.inner}/") if self.inner else inside)
+
+    def _names(self, spelling: Spelling) -> tuple[Names, Names]:
+        if spelling not in self._spelled:
+            exact: Names = {}
+            stems: Names = {}
+            for name in sorted(self.store.names, key=lambda name: (name.count("/"), name)):
+                inside = self._inside(name)
+                if inside is not None:
+                    inside = spelling(inside)
+                    exact.setdefault(inside, []).append(name)
+                    if inside.lower().endswith(SUFFIXES):
+                        stems.setdefault(stem(inside), []).append(name)
+            self._spelled[spelling] = exact, stems
+        return self._spelled[spelling]
+
+    def fits(self, name: str, spelling: Spelling) -> list[str]:
+        """The files that may be meant by a name, the likeliest first: another image suffix or a second one is no hindrance."""
+        exact, stems = self._names(spelling)
+        name = spelling(name)
+        bare = stem(name)
+        if name in exact:
+            others = stems.get(bare, []) if self._suffixed else []
+            return list(dict.fromkeys([*exact[name], *others]))
+        return next(
+            (found for found in (stems.get(name), stems.get(bare), exact.get(bare), stems.get(stem(bare))) if found), []
+        )
+
+
+def _fitting(rows: Rows, row: int, shelves: list[_Shelf]) -> Iterator[tuple[Fits, str]]:
+    """The files that fit a row with the name that they were found by, by ever looser spellings of it."""
+
+    def look(names: list[str], spelling: Spelling) -> Fits:
+        both = zip(shelves, names, strict=True)
+        return [(file, shelf.template) for shelf, name in both for file in shelf.fits(name, spelling)]
+
+    names = [rows.name(shelf.template, row) for shelf in shelves]
+    if fits := look(names, str):
+        yield fits, names[0]
+    for spelling in (composed, _folded):
+        for cut in range(rows.depth(row) + 1):
+            names = [rows.tidy_name(shelf.template, row, cut) for shelf in shelves]
+            fits = look(names, spelling)
+            if fits and (spelling is composed or len(fits) == 1):
+                yield fits, spelling(names[0])
+
+
+def _folded(name: str) -> str:
+    """A name without the difference between small and capital letters."""
+    return composed(name).casefold()
+
+
+def _shared(fits: list[Fits], loose: dict[int, str], rows: Rows) -> list[int]:
+    """The rows found by a looser spelling whose file is another row's too: both cannot be right."""
+    whose: dict[str, set[str]] = {}
+    for row, some in enumerate(fits):
+        if some:
+            whose.setdefault(some[0][0], set()).add(rows.said(row))
+    return [row for row in loose if len(whose[fits[row][0][0]]) > 1]
+
+
+def _twice(fits: list[Fits], rows: Rows, split: str, place: Spelling) -> Iterator[str]:
+    """A note on the rows for which several files fit."""
+    several = [row for row, some in enumerate(fits) if len(some) > 1]
+    if several:
+        first, other = (place(file) for file, _ in fits[several[0]][:2])
+        yield (
+            f"several files fit {len(several):,} of {len(fits):,} {split} rows: {rows.said(several[0])!r} is read from"
+            f" {first!r}, not from {other!r}. State a template that only one fits, or remove the others"
+        )
+
+
+def _otherwise(fits: list[Fits], loose: dict[int, str], rows: Rows, split: str, place: Spelling) -> Iterator[str]:
+    """A note on the rows whose file is not called as their cell."""
+    if loose:
+        some = [f"{rows.said(row)!r} is read from {place(fits[row][0][0])!r}" for row in sorted(loose)[:SHOWN]]
+        yield f"the files of {len(loose):,} of {len(fits):,} {split} rows are not called as the table has it: {', '.join(some)}"
