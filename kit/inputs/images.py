@@ -156,7 +156,7 @@ class Images(Inputs):
         for name in (name for template in templates for name in template.columns if name not in given):
             last = [template.rest[-1] for template in templates if f"{{{name}" in template.rest[-1]]
             suffix = ".png" if last and "." not in last[0] else ""  # of the cells that name files
-            columns[name] = [one + suffix for one in ids]
+            columns[name] = [one + suffix if last else stem(one) for one in ids]
         rows = Rows(templates, pd.DataFrame({**columns, **given}, index=ids, dtype=object))
         for row, one in enumerate(classes):
             colour = (np.array([37, 91, 53]) * (one + 1) % 256)[None, None, : self.channels]

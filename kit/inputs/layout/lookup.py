@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kit.errors import BadData
 from kit.inputs.decode import SUFFIXES
 from kit.inputs.layout.rows import Rows
-from kit.inputs.layout.template import Template, composed, stem
+from kit.inputs.layout.template import Template, composed, plain_path, stem
 from kit.storage import archives
 from kit.storage.archives import Store
 from kit.storage.joined import Joined
@@ -62,13 +62,13 @@ def files_of(root: Path, templates: tuple[Template, ...], frame: pd.DataFrame, s
     """The files of the rows of a frame (index: id). Raises BadData for a folder or a column that is not there."""
     shelves, store = _shelves(root, templates)
     rows = Rows(templates, frame)
-    names = [shelves[0].full(rows.name(templates[0], row)) for row in range(len(frame))]
+    stated = rows.names[shelves[0].template]
     fits: list[Fits] = []
     loose: dict[int, str] = {}
     for row in range(len(frame)):
         fitting, name = next(_fitting(rows, row, shelves), ([], ""))
         fits.append(fitting)
-        if fitting and composed(name) != composed(rows.name(shelves[0].template, row)):
+        if fitting and name != stated[row] and composed(name) != plain_path(composed(stated[row])):
             loose[row] = name
     for row in _shared(fits, loose, rows):
         fits[row] = []
@@ -81,7 +81,7 @@ def files_of(root: Path, templates: tuple[Template, ...], frame: pd.DataFrame, s
 
     return Files(
         store=store,
-        names=names,
+        names=[shelves[0].full(name) for name in stated],
         found=[some[0][0] if some else None for some in fits],
         templates=[some[0][1] if some else templates[0] for some in fits],
         notes=[*_twice(fits, rows, split, place), *_otherwise(fits, loose, rows, split, place)],
@@ -170,7 +170,7 @@ def _fitting(rows: Rows, row: int, shelves: list[_Shelf]) -> Iterator[tuple[Fits
         both = zip(shelves, names, strict=True)
         return [(file, shelf.template) for shelf, name in both for file in shelf.fits(name, spelling)]
 
-    names = [rows.name(shelf.template, row) for shelf in shelves]
+    names = [rows.names[shelf.template][row] for shelf in shelves]
     if fits := look(names, str):
         yield fits, names[0]
     for spelling in (composed, _folded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kit.errors import BadData, listed
@@ -26,11 +27,17 @@ class Rows:
                     raise BadData(
                         f"the template {template.text!r} needs a column {column!r}; there are {listed(frame.columns)}."
                     )
-        self.tidy = {column: tidy(cells) for column, cells in self.columns.items()}
+        self.names = {template: self._names(template) for template in templates}
 
-    def name(self, template: Template, row: int) -> str:
-        """The name as the cells stand in the table."""
-        return template.name({column: cells[row] for column, cells in self.columns.items()})
+    @cached_property
+    def tidy(self) -> dict[str, list[str]]:
+        """The cells as names of files."""
+        return {column: tidy(cells) for column, cells in self.columns.items()}
+
+    def _names(self, template: Template) -> list[str]:
+        """The rows' names as the cells stand in the table."""
+        some = [self.columns[column] for column in template.columns]
+        return [template.name(dict(zip(template.columns, cells, strict=True))) for cells in zip(*some, strict=True)]
 
     def tidy_name(self, template: Template, row: int, cut: int = 0) -> str:
         """The name by cells that are names of files, paths without their first `cut` folders."""

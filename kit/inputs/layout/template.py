@@ -105,14 +105,14 @@ def tidy(cells: Iterable[str]) -> list[str]:
 
     Numbers lose their point only where all cells are such numbers: a blank makes a column of them so.
     """
-    paths = [_path(cell) for cell in map(composed, cells)]
+    paths = [plain_path(cell) for cell in map(composed, cells)]
     whole = [FLOAT.fullmatch(one) for one in paths]
     if all(match or not one for match, one in zip(whole, paths, strict=True)):
         return [match[1] if match else "" for match in whole]
     return paths
 
 
-def _path(cell: str) -> str:
+def plain_path(cell: str) -> str:
     """A path of any system, or an address, with `/` between its parts and none before them."""
     if "/" not in cell and "\\" not in cell:
         return cell
