@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.config import Config
+from kit.errors import BadData, quoted
 from kit.inputs.decode import SUFFIXES
 from kit.inputs.layout.search import Lead, lead
 from kit.storage import archives
@@ -32,6 +33,7 @@ class Beginning:
     best: Config
 
 
+ADDRESS = re.compile(r"\s*(https?|s3|gs)://", re.I)
 SMALL = 64  # pixels a side: such pictures need no pretrained backbone
 FAST = Config(model="resnet18", size=128, epochs=6, batch=32, lr=1e-3, augment="photo", views=2)
 PHOTOS = Beginning(
@@ -89,6 +91,18 @@ def names_of_pictures(root: Path) -> list[str]:
             names.append(place.name)
     visible = [name for name in names if not any(part.startswith((".", "__")) for part in name.split("/"))]
     return [name for name in visible if name.lower().endswith(SUFFIXES)]
+
+
+def refuse_addresses(evidence: Evidence) -> None:
+    """Raise BadData where rows have nothing but addresses of pictures on the network."""
+    told = {name: [*evidence.train[name], *evidence.test[name]] for name in evidence.shared if not IDENTIFIER.fullmatch(name)}
+    given = {name: cells for name, cells in told.items() if sum(map(bool, map(ADDRESS.match, cells))) > len(cells) / 2}
+    if given and len(given) == len(told):
+        name = next(iter(given))
+        raise BadData(
+            f"the column {name!r} holds addresses ({quoted(given[name][0])}), and no picture below {evidence.root} is called as"
+            " they end: the kit fetches none.\nFetch them into a folder, say images/, under the names at the addresses' ends."
+        )
 
 
 def templates(evidence: Evidence, split: str) -> Lead:

@@ -14,7 +14,7 @@ import numpy as np
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
-from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, templates
+from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, refuse_addresses, templates
 from kit.inputs.image_files import Pictures, Streamed
 from kit.inputs.layout.lookup import files_of, place_of
 from kit.inputs.layout.rows import Rows
@@ -58,6 +58,7 @@ class Images(Inputs):
     def detect(cls, evidence: Evidence) -> Self | None:
         train, test = (templates(evidence, split) for split in ("train", "test"))
         if not train.texts or not test.texts:
+            refuse_addresses(evidence)
             return None
         texts, others = (one.texts if len(one.texts) > 1 else one.texts[0] for one in (train, test))
         images = cls(texts, test="" if others == texts else others)

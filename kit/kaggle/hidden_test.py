@@ -50,10 +50,17 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
 
 def _link_others(facts: Competition, root: Path, out: Path) -> None:
     """The files that a rerun does not replace."""
-    taken = {facts.sample, facts.test, f"{facts.sample}.zip", f"{facts.test}.zip"}
-    for path in root.iterdir():
-        if path.name not in taken and not (out / path.name).exists() and not (out / path.stem).is_dir():
-            (out / path.name).symlink_to(path.resolve())
+    _link(root, out, {facts.sample, facts.test, f"{facts.sample}.zip", f"{facts.test}.zip"})
+
+
+def _link(source: Path, goal: Path, taken: set[str]) -> None:
+    """Links to what is not laid out, also beside a folder that is: training pictures beside test pictures."""
+    for path in source.iterdir():
+        laid_out = goal / path.name
+        if path.is_dir() and laid_out.is_dir() and not any(one.is_file() for one in laid_out.iterdir()):
+            _link(path, laid_out, set())
+        elif path.name not in taken and not laid_out.exists() and not (goal / path.stem).is_dir():
+            laid_out.symlink_to(path.resolve())
 
 
 def _header(facts: Competition, root: Path) -> list[str]:

@@ -233,6 +233,31 @@ def test_stated_templates_read_what_they_fabricate_and_lay_out_again(name: str, 
         assert np.array_equal(picture, known[originals[row_id]])
 
 
+def test_training_pictures_stay_beside_a_hidden_test_set(tmp_path: Path) -> None:
+    facts = of("imgs/train/{label}/{id}.png", "imgs/test/{id}.png")
+    fabricate(facts, tmp_path / "data", train=6, test=4)
+    hidden_test.lay_out(facts, tmp_path / "data", tmp_path / "hidden")
+    train = facts.tables(tmp_path / "hidden").train
+    assert not facts.inputs.load(tmp_path / "hidden", train, "train", 0).broken
+    assert len(list((tmp_path / "hidden/imgs/test").iterdir())) == 6 == len(list((tmp_path / "data/imgs/train").rglob("*.png")))
+
+
+def test_addresses_without_their_pictures_are_refused(tmp_path: Path) -> None:
+    cells = [f"https://host/p{i}.jpg" for i in range(30)]
+    (tmp_path / "train.csv").write_text(
+        "id,url,label\n" + "".join(f"{i},{cell},{'ab'[i % 2]}\n" for i, cell in enumerate(cells))
+    )
+    (tmp_path / "test.csv").write_text("id,url\n" + "".join(f"{i + 30},{cell}\n" for i, cell in enumerate(cells)))
+    (tmp_path / "sample_submission.csv").write_text("id,label\n" + "".join(f"{i + 30},a\n" for i in range(30)))
+    with pytest.raises(
+        BadData, match=r"the column 'url' holds addresses \('https://host/p0\.jpg'\).*none\.\nFetch them into a folder"
+    ):
+        facts_of(tmp_path)
+    for i in range(30):
+        save(tmp_path / f"images/p{i}.jpg", i)
+    assert facts_of(tmp_path).inputs == Images("images/{url}", channels=1)
+
+
 def test_paths_in_cells_lead_out_of_no_folder(tmp_path: Path) -> None:
     images = Images("test/{file}")
     cells = pd.DataFrame({"file": ["/etc/a.png", "../../b.png", "C:\\x\\c.png"]}, index=pd.Index(["1", "2", "3"], name="id"))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from kit.errors import BadData
-from kit.inputs.decode import SUFFIXES
 from kit.inputs.layout.rows import Rows
-from kit.inputs.layout.template import Template, composed, plain_path, stem
+from kit.inputs.layout.shelf import Shelf, Spelling
+from kit.inputs.layout.template import Template, composed, plain_path
 from kit.storage import archives
 from kit.storage.archives import Store
 from kit.storage.joined import Joined
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 3  # rows that a note names
-Spelling = Callable[[str], str]
-Names = dict[str, list[str]]
 Fits = list[tuple[str, Template]]  # the files of a row with the template that each was found by
 
 
@@ -95,7 +93,7 @@ def _no_folder(root: Path, template: Template) -> BadData:
     )
 
 
-def _shelves(root: Path, templates: tuple[Template, ...]) -> tuple[list[_Shelf], Store]:
+def _shelves(root: Path, templates: tuple[Template, ...]) -> tuple[list[Shelf], Store]:
     """What each template finds its files on, and the store of them all."""
     found = [(template, *place_of(root, template)) for template in templates]
     places = list(dict.fromkeys(place for _, place, _ in found if place is not None))
@@ -107,63 +105,11 @@ def _shelves(root: Path, templates: tuple[Template, ...]) -> tuple[list[_Shelf],
         if place is not None:
             prefix = f"{places.index(place)}/" if isinstance(store, Joined) else ""
             own = PurePosixPath(template.folder.removesuffix(inner).rstrip("/")).name
-            shelves.append(_Shelf(store, template, prefix, own, inner))
+            shelves.append(Shelf(store, template, prefix, own, inner))
     return shelves, store
 
 
-class _Shelf:
-    """The files that a template may mean, by name and by name without suffix, as each way to spell has them.
-
-    `prefix`: of their names in the store; `own`: a folder that an archive may repeat; `inner`: the folder within the store.
-    """
-
-    def __init__(self, store: Store, template: Template, prefix: str, own: str, inner: str):
-        self.store, self.template, self.prefix, self.own, self.inner = store, template, prefix, own, inner
-        self._spelled: dict[Spelling, tuple[Names, Names]] = {}
-        self._suffixed = template.rest[-1].lower().endswith(SUFFIXES)
-
-    def full(self, name: str) -> str:
-        """A name in the store."""
-        return f"{self.prefix}{self.inner}/{name}" if self.inner else self.prefix + name
-
-    def _inside(self, name: str) -> str | None:
-        if not name.startswith(self.prefix):
-            return None
-        inside = name.removeprefix(self.prefix)
-        while self.own and inside.startswith(f"{self.own}/"):
-            inside = inside.removeprefix(f"{self.own}/")
-        if self.inner and not inside.startswith(f"{self.inner}/"):
-            return None
-        return self.template.without_any(inside.removeprefix(f"{self.inner}/") if self.inner else inside)
-
-    def _names(self, spelling: Spelling) -> tuple[Names, Names]:
-        if spelling not in self._spelled:
-            exact: Names = {}
-            stems: Names = {}
-            for name in sorted(self.store.names, key=lambda name: (name.count("/"), name)):
-                inside = self._inside(name)
-                if inside is not None:
-                    inside = spelling(inside)
-                    exact.setdefault(inside, []).append(name)
-                    if inside.lower().endswith(SUFFIXES):
-                        stems.setdefault(stem(inside), []).append(name)
-            self._spelled[spelling] = exact, stems
-        return self._spelled[spelling]
-
-    def fits(self, name: str, spelling: Spelling) -> list[str]:
-        """The files that may be meant by a name, the likeliest first: another image suffix or a second one is no hindrance."""
-        exact, stems = self._names(spelling)
-        name = spelling(name)
-        bare = stem(name)
-        if name in exact:
-            others = stems.get(bare, []) if self._suffixed else []
-            return list(dict.fromkeys([*exact[name], *others]))
-        return next(
-            (found for found in (stems.get(name), stems.get(bare), exact.get(bare), stems.get(stem(bare))) if found), []
-        )
-
-
-def _fitting(rows: Rows, row: int, shelves: list[_Shelf]) -> Iterator[tuple[Fits, str]]:
+def _fitting(rows: Rows, row: int, shelves: list[Shelf]) -> Iterator[tuple[Fits, str]]:
     """The files that fit a row with the name that they were found by, by ever looser spellings of it."""
 
     def look(names: list[str], spelling: Spelling) -> Fits:

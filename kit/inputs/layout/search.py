@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from kit.inputs.layout.candidate import Candidate, Spelling
 from kit.inputs.layout.template import ANY, composed, stem, tidy
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ MOST = 8  # templates
 CALLED_SO = 64  # files of one name that are looked at: 1.png may lie in every folder
 DEEP = 6  # folders that may be called as a cell
 PROBES = 20  # rows that tell what stands before and after the cell in a file's name
-OTHER = re.compile(
-    r"mask|label|annot|segm|thumb|depth|(^|[^a-z])gt([^a-z]|$)", re.I
-)  # what such folders hold is no picture to learn
-SPLITS = ("train", "test")
-PHOTO = (".jpg", ".jpeg")  # of two files of one stem: masks are never stored with loss
-Spelling = tuple[str, int, str]  # what stands before the cell, how many signs it is filled up to, what stands after it
 
 
 @dataclass(frozen=True)
@@ -36,62 +30,6 @@ class Lead:
 
     texts: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
-
-
-@dataclass
-class _Candidate:
-    """A way to call pictures, and which rows have a picture that is called so."""
-
-    folders: tuple[str, ...]
-    column: str
-    spelling: Spelling
-    rows: dict[int, str] = field(default_factory=dict)  # row → the folder of its picture
-    twice: set[int] = field(default_factory=set)  # rows that have a picture in several folders
-    suffixes: Counter[str] = field(default_factory=Counter)  # "": the cells have it
-    files: set[str] = field(default_factory=set)
-    cut: int = 0  # rows whose cell has folders that are not there
-
-    def add(self, row: int, folder: str, name: str, suffix: str) -> None:
-        if self.rows.setdefault(row, folder) != folder:
-            self.twice.add(row)
-        self.suffixes[suffix] += 1
-        self.files.add(f"{folder}/{name}")
-
-    @cached_property
-    def any(self) -> int:
-        """How many folders no column tells."""
-        return self.folders.count(ANY)
-
-    @cached_property
-    def twins(self) -> list[str]:
-        """The suffixes that most rows have, where these are several: a mask beside the picture, say."""
-        common = [suffix for suffix, count in self.suffixes.most_common() if suffix and count * 2 > len(self.rows)]
-        return sorted(common, key=lambda suffix: suffix.lower() not in PHOTO) if len(common) > 1 else []
-
-    @cached_property
-    def text(self) -> str:
-        """The template."""
-        before, width, after = self.spelling
-        suffix = "" if self.suffixes[""] else (self.twins or [self.suffixes.most_common(1)[0][0]])[0]
-        filled = f":0>{width}" if width else ""
-        return "/".join([*self.folders, f"{before}{{{self.column}{filled}}}{after}{suffix}"])
-
-    def preference(self, split: str, count: int) -> tuple[bool | float | int | str, ...]:
-        """The larger, the likelier are these the pictures of a split of so many rows."""
-        named = "/".join(one for one in self.folders if "{" not in one)
-        other = next(one for one in SPLITS if one != split)
-        return (
-            not OTHER.search(named),
-            not (other in named.lower() and split not in named.lower()),
-            len(self.rows) / count,
-            split in named.lower(),
-            -self.any,
-            self.column == "id",
-            -self.cut,
-            -sum("{" in one for one in self.folders),
-            self.spelling == ("", 0, ""),
-            -len(self.text),
-        )
 
 
 def lead(pictures: list[str], table: pd.DataFrame, answers: Iterable[str], split: str) -> Lead:
@@ -123,23 +61,20 @@ class _Search:
         self.cells = {name: tidy(cells) for name, cells in {"id": list(some.index), **named}.items()}
         self.naming = [name for name in self.cells if name == "id" or name not in answers]
 
-    def candidates(self, spellings: list[Spelling]) -> list[_Candidate]:
+    def candidates(self, spellings: list[Spelling]) -> list[Candidate]:
         """Every way to call pictures that a row's picture is called, for columns whose cells are not a few names for all."""
-        found: dict[tuple[tuple[str, ...], str, Spelling], _Candidate] = {}
+        found: dict[tuple[tuple[str, ...], str, Spelling], Candidate] = {}
         for column, spelling in product(self.naming, spellings):
             for row, cell in enumerate(self.cells[column]):
                 for name, suffix in self._called(cell, spelling):
                     *inside, last = name.split("/")
-                    *path, _ = cell.split("/")
-                    agree = next(
-                        (i for i, pair in enumerate(zip(reversed(path), reversed(inside), strict=False)) if pair[0] != pair[1]),
-                        min(len(path), len(inside)),
-                    )
+                    depth = cell.count("/")
+                    agree = _alike(cell.split("/")[:-1], inside)
                     above = inside[: len(inside) - agree]
-                    for folders in product(*(self._folder(part, row, i < len(above) - DEEP) for i, part in enumerate(above))):
-                        one = found.setdefault((folders, column, spelling), _Candidate(folders, column, spelling))
-                        one.add(row, "/".join(inside), last, suffix)
-                        one.cut += agree < len(path)
+                    choices = [self._folder(part, row, len(above) - i > DEEP) for i, part in enumerate(above)]
+                    for folders in product(*choices):
+                        one = found.setdefault((folders, column, spelling), Candidate(folders, column, spelling))
+                        one.add(row, "/".join(inside), last, suffix, cut=agree < depth)
         return [one for one in found.values() if one.column == "id" or len(one.files) > len(one.rows) // 2]
 
     def _called(self, cell: str, spelling: Spelling) -> Iterator[tuple[str, str]]:
@@ -178,6 +113,12 @@ class _Search:
         return [spelling for spelling, count in found.most_common(3) if count >= MOSTLY * len(probes)]
 
 
+def _alike(path: list[str], inside: list[str]) -> int:
+    """How many of their last folders two paths share."""
+    pairs = list(zip(reversed(path), reversed(inside), strict=False))
+    return next((i for i, (one, other) in enumerate(pairs) if one != composed(other)), len(pairs))
+
+
 def _key(name: str) -> str:
     return composed(name).casefold()
 
@@ -193,7 +134,7 @@ def _around(name: str, cell: str) -> Iterator[Spelling]:
             yield before, (len(match[1]) + len(cell) if match[1] else 0), after
 
 
-def _best(found: list[_Candidate], split: str, count: int) -> list[_Candidate]:
+def _best(found: list[Candidate], split: str, count: int) -> list[Candidate]:
     """The likeliest candidate, or several that together find more."""
     ranked = sorted(found, key=lambda one: one.preference(split, count), reverse=True)
     sure = [one for one in ranked if len(one.rows) >= MOSTLY * count and len(one.twice) <= (1 - MOSTLY) * count]
@@ -207,9 +148,9 @@ def _best(found: list[_Candidate], split: str, count: int) -> list[_Candidate]:
     return best
 
 
-def _together(ranked: list[_Candidate], count: int) -> list[_Candidate]:
+def _together(ranked: list[Candidate], count: int) -> list[Candidate]:
     """Candidates of one column, each of which finds rows that those before it do not."""
-    chosen: list[_Candidate] = []
+    chosen: list[Candidate] = []
     rows: set[int] = set()
     while len(chosen) < MOST:
         further = [one for one in ranked if not chosen or one.column == chosen[0].column]
@@ -221,7 +162,7 @@ def _together(ranked: list[_Candidate], count: int) -> list[_Candidate]:
     return chosen
 
 
-def _doubts(chosen: list[_Candidate], found: list[_Candidate], split: str, count: int) -> Iterator[str]:
+def _doubts(chosen: list[Candidate], found: list[Candidate], split: str, count: int) -> Iterator[str]:
     """What the files do not tell: which of two suffixes is the picture, which of two folders."""
     for one in chosen:
         if one.twins:
