@@ -16,8 +16,9 @@ from kit.competition.sample import Sample
 from kit.competition.sources import Names
 from kit.errors import BadData, listed
 from kit.inputs.detection import IDENTIFIER, names_of_pictures
-from kit.storage import files, table_file
-from kit.storage.table_file import TableFile, TableFormat
+from kit.storage import files
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFile, TableFormat
 
 TABLES = re.compile(rf"(.+({'|'.join(map(re.escape, table_file.SUFFIXES))}))(\.zip|\.gz|\.bz2|\.xz)?", re.I)
 SAMPLES, ANSWERS = re.compile("sample|submission", re.I), re.compile("sample|submission|solution|unlabel", re.I)

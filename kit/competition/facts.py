@@ -17,8 +17,9 @@ from kit.errors import BadData, Usage
 from kit.inputs import Inputs
 from kit.labels import Labels
 from kit.metrics import Metric
-from kit.storage import archives, files, frames, table_file
-from kit.storage.table_file import NAMES, TableFormat
+from kit.storage import archives, files, frames
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import NAMES, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd

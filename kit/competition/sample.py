@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.errors import BadData, listed
-from kit.storage import frames, table_file
-from kit.storage.table_file import TableFile, TableFormat
+from kit.storage import frames
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd

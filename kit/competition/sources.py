@@ -10,7 +10,7 @@ from kit.competition.sample import split_ids
 from kit.errors import BadData, listed
 from kit.inputs.detection import names_of_pictures
 from kit.storage import files, frames
-from kit.storage.table_file import TableFile
+from kit.storage.tables.table_file import TableFile
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kit.competition.facts import Competition
 from kit.competition.sources import Names, every, first_of, made_ids, picture_pattern
-from kit.storage import files, frames, table_file
+from kit.storage import files, frames
+from kit.storage.tables import table_file
 
 
 def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, seed: int = 0) -> None:
@@ -20,15 +22,13 @@ def fabricate(facts: Competition, root: Path, train: int = 8, test: int = 8, see
         return
     rng = np.random.default_rng(seed)
     answers = pd.DataFrame(facts.labels.fabricate(train, rng), dtype=object)
-    table = _with_inputs(facts, root, answers, split="train", rng=rng)
-    if facts.group:
-        table[facts.group] = [f"g{i // 2}" for i in range(train)]
-    if facts.time:
-        table[facts.time] = [str(i) for i in range(train)]
+    more = {facts.group: [f"g{i // 2}" for i in range(train)]} if facts.group else {}
+    more |= {facts.time: [str(i) for i in range(train)]} if facts.time else {}
+    table = _with_inputs(facts, root, answers, split="train", rng=rng, more=more)
     if "{" not in first_of(facts.train):
         _write(facts, root, facts.train, table)
     unknown = pd.DataFrame(facts.labels.fabricate(test, rng), dtype=object)
-    rows = _with_inputs(facts, root, unknown, split="test", rng=rng)
+    rows = _with_inputs(facts, root, unknown, split="test", rng=rng, more={})
     ids = list(rows[facts.id]) if facts.id in rows else [str(i + 1) for i in range(test)]
     if facts.test:
         _write(facts, root, facts.test, rows.drop(columns=list(facts.labels.train_columns)))
@@ -64,7 +64,10 @@ def _long(facts: Competition, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[facts.id, "Label"], dtype=object)
 
 
-def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: str, rng: np.random.Generator) -> pd.DataFrame:
+def _with_inputs(
+    facts: Competition, root: Path, answers: pd.DataFrame, *, split: str, rng: np.random.Generator, more: dict[str, list[str]]
+) -> pd.DataFrame:
+    """A table of ids, answers, `more` columns and what the inputs invent beside them."""
     ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
     made: dict[str, list[str]] = {}
     if split == "train" and "{" in first_of(facts.train):
@@ -73,11 +76,15 @@ def _with_inputs(facts: Competition, root: Path, answers: pd.DataFrame, split: s
         made = {name: [one if i == 0 else "1" for one in ids] for i, name in enumerate(re.findall("{(.*?)}", facts.id_from))}
         ids = made_ids(pd.DataFrame(made), facts.id_from, split)
     classes = [int(code) for code in np.unique(answers.astype(str).agg("|".join, axis=1), return_inverse=True)[1]]
-    columns = facts.inputs.fabricate(root, ids, split=split, classes=classes, rng=rng)
+    table = pd.concat([pd.DataFrame({facts.id: ids}), answers, pd.DataFrame(more)], axis=1)
+    known = [facts.id, *more, *(answers.columns if split == "train" else ())]
+    cells = {name: list(table[name]) for name in facts.inputs.used_columns() or () if name in known}
+    how: dict[str, Any] = {"cells": cells} if cells else {}
+    columns = pd.DataFrame(facts.inputs.fabricate(root, ids, split=split, classes=classes, rng=rng, **how))
     in_table = not facts.inputs.numbered or facts.group or facts.time
     named = pd.DataFrame({facts.id: ids}) if in_table and facts.id else pd.DataFrame()
-    others = {name: cells for name, cells in made.items() if name not in columns}
-    return pd.concat([named, pd.DataFrame(others), answers, pd.DataFrame(columns)], axis=1)
+    others = pd.DataFrame({name: cells for name, cells in made.items() if name not in columns})
+    return pd.concat([named, others, answers, pd.DataFrame(more), columns.drop(columns=list(more), errors="ignore")], axis=1)
 
 
 def _picture(template: str, answers: dict[str, str], number: int) -> str:

@@ -18,8 +18,8 @@ from kit.config import Config
 from kit.errors import BadData
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
-from kit.storage import table_file
-from kit.storage.table_file import TableFile, TableFormat
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +33,13 @@ class Loaded:
     strings or `Texts`, or an object that is indexed like an array of pictures (`Streamed`).
     `look`: the same rows small enough to compare with each other; by default the rows themselves.
     `broken`: what is wrong with the files of some ids. Broken training rows are left out of `rows`, broken test rows are
-    blank in it. Raises BadData for an array that is none of these.
+    blank in it. `notes`: what else there is to say of the files. Raises BadData for an array that is none of these.
     """
 
     rows: Any
     broken: dict[str, str] = field(default_factory=dict)
     look: Any = None
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rows = _as_inputs(self.rows)
@@ -193,5 +194,6 @@ class Inputs(ABC):
     ) -> dict[str, list[str]]:
         """Invent the inputs of rows with these ids: write their files below `root`, return their columns as text cells.
 
-        `classes`: a number per row; rows of one class should look alike, so that something can be learned.
+        `classes`: a number per row; rows of one class should look alike, so that something can be learned. Inputs that use
+        columns which the rows have already (`used_columns` names their id, answer, group or time) get these as `cells`.
         """

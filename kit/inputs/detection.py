@@ -6,14 +6,15 @@ For pictures: by which template those below a folder belong to rows, and which p
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.config import Config
+from kit.errors import BadData, quoted
 from kit.inputs.decode import SUFFIXES
+from kit.inputs.layout.search import Lead, lead
 from kit.storage import archives
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 # Columns with such names hold identifiers.
 IDENTIFIER = re.compile(r"(.*[_\W])?(id|uid|Id|ID|UID)|.*[a-z](Id|ID|UID)|index|Unnamed: 0|")
-LOOKED_AT = 500  # rows whose pictures are looked for
-MOSTLY = 0.9  # share of these that must have a picture, or the folder holds other pictures
-Folders = dict[str, dict[str, str]]  # folder → (name of a picture within it, with and without suffix) → suffix to add
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Beginning:
     best: Config
 
 
+ADDRESS = re.compile(r"\s*(https?|s3|gs)://", re.I)
 SMALL = 64  # pixels a side: such pictures need no pretrained backbone
 FAST = Config(model="resnet18", size=128, epochs=6, batch=32, lr=1e-3, augment="photo", views=2)
 PHOTOS = Beginning(
@@ -94,36 +93,19 @@ def names_of_pictures(root: Path) -> list[str]:
     return [name for name in visible if name.lower().endswith(SUFFIXES)]
 
 
-def templates(evidence: Evidence) -> tuple[str, str]:
-    """The templates of training and test pictures, as `Images` takes them; "" where most rows have no picture."""
-    below = _folders(evidence.pictures)
-    return _template(evidence, "train", below), _template(evidence, "test", below)
+def refuse_addresses(evidence: Evidence) -> None:
+    """Raise BadData where rows have nothing but addresses of pictures on the network."""
+    told = {name: [*evidence.train[name], *evidence.test[name]] for name in evidence.shared if not IDENTIFIER.fullmatch(name)}
+    given = {name: cells for name, cells in told.items() if sum(map(bool, map(ADDRESS.match, cells))) > len(cells) / 2}
+    if given and len(given) == len(told):
+        name = next(iter(given))
+        raise BadData(
+            f"the column {name!r} holds addresses ({quoted(given[name][0])}), and no picture below {evidence.root} is called as"
+            " they end: the kit fetches none.\nFetch them into a folder, say images/, under the names at the addresses' ends."
+        )
 
 
-def _folders(pictures: list[str]) -> Folders:
-    below: Folders = {}
-    for name in pictures:
-        parts = name.split("/")
-        for depth in range(len(parts)):
-            folder = below.setdefault("".join(f"{part}/" for part in parts[:depth]), {})
-            inside = "/".join(parts[depth:])
-            stem, dot, suffix = inside.rpartition(".")
-            folder[inside], folder[stem] = "", dot + suffix
-    return below
-
-
-def _template(evidence: Evidence, split: str, below: Folders) -> str:
-    """The best column and folder: most pictures, a folder called as the split, the id rather than another column."""
+def templates(evidence: Evidence, split: str) -> Lead:
+    """The templates of a split's pictures, as `Images` takes them."""
     table = evidence.train if split == "train" else evidence.test
-    some = table.iloc[:: max(1, len(table) // LOOKED_AT)]
-    named = [str(name) for name in some.columns if name not in evidence.answers and not re.search(r"[.:!{}\[\]]", str(name))]
-    columns = {"id": list(some.index), **{name: list(some[name]) for name in named}}
-    best: tuple[float, bool, bool, str] = (MOSTLY, False, False, "")
-    for column, cells in columns.items():
-        for folder, suffixes in below.items():
-            hits = [suffixes[cell] for cell in cells if cell in suffixes]
-            if len(hits) >= MOSTLY * len(cells) > 0 and (column == "id" or len(set(cells)) > len(cells) // 2):
-                suffix = Counter(hits).most_common(1)[0][0]
-                share = len(hits) / len(cells)
-                best = max(best, (share, split in folder.lower(), column == "id", f"{folder}{{{column}}}{suffix}"))
-    return best[-1]
+    return lead(evidence.pictures, table, evidence.answers, split) if evidence.pictures else Lead()

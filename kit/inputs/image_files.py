@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kit import resources
 from kit.errors import BadData
-from kit.inputs.decode import SUFFIXES, decode
-from kit.storage.archives import Folder, Store
+from kit.inputs.decode import decode
+from kit.inputs.layout.lookup import Files
 
 CHUNK = 256  # files, or ...
 CHUNK_BYTES = 4 << 20  # ... this much that a thread decodes at a time: less is all overhead
@@ -22,40 +21,22 @@ WAITING = 4  # chunks per thread that may wait in memory
 
 
 class Pictures:
-    """Which file of `store` is the picture of which id. `names`: relative to the folder called `folder`."""
+    """The pictures of some rows: `files` says which file of its store is that of which id."""
 
-    def __init__(self, store: Store, folder: str, names: list[str], ids: list[str], channels: int):
-        self.store, self.folder, self.names, self.ids, self.channels = store, folder, names, ids, channels
+    def __init__(self, files: Files, ids: list[str], channels: int):
+        self.store, self.names, self.found = files.store, files.names, files.found
+        self.layout, self.ids, self.channels = files, ids, channels
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def only(self, rows: list[int]) -> Pictures:
         """Some of the rows."""
-        names, ids = [self.names[i] for i in rows], [self.ids[i] for i in rows]
-        some = Pictures(store=self.store, folder=self.folder, names=names, ids=ids, channels=self.channels)
-        some.found = [self.found[i] for i in rows]
-        return some
-
-    @cached_property
-    def found(self) -> list[str | None]:
-        """The file of each row, or None. An archive may repeat its own name as a folder; the suffix may be another."""
-        exact: dict[str, str] = {}
-        stems: dict[str, str] = {}
-        for name in self.store.names:
-            inside = name
-            while self.folder and inside.startswith(f"{self.folder}/"):
-                inside = inside.removeprefix(f"{self.folder}/")
-            exact[inside] = name
-            if inside.lower().endswith(SUFFIXES):
-                stems.setdefault(inside.rpartition(".")[0], name)
-        return [exact.get(name) or stems.get(name) or stems.get(_stem(name)) for name in self.names]
+        return Pictures(self.layout.only(rows), [self.ids[i] for i in rows], self.channels)
 
     def files(self) -> list[Path]:
-        """The files whose content these pictures are."""
-        if isinstance(self.store, Folder):
-            return [self.store.path / name for name in dict.fromkeys(self.found) if name]
-        return [self.store.path]
+        """The files on the disk whose content these pictures are."""
+        return list(dict.fromkeys(self.store.origin(name) for name in self.found if name))
 
     def where(self, row: int) -> str:
         """How to name a row's picture in a message."""
@@ -219,8 +200,3 @@ def _compact(array: np.ndarray, left_out: list[int]) -> int:
         some = kept[start : start + 1024]
         array[start : start + len(some)] = array[some]
     return len(kept)
-
-
-def _stem(name: str) -> str:
-    """A name without its suffix, where that is an image's."""
-    return str(PurePosixPath(name).with_suffix("")) if name.lower().endswith(SUFFIXES) else name

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES
-from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, templates
+from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, refuse_addresses, templates
 from kit.inputs.image_files import Pictures, Streamed
+from kit.inputs.layout.lookup import files_of, place_of
+from kit.inputs.layout.rows import Rows
+from kit.inputs.layout.template import Template, composed, stem
 from kit.storage import archives, array_cache, files
 
 if TYPE_CHECKING:
@@ -27,49 +30,48 @@ SHOWN, SIDE = 8, 32  # pictures that detection looks into, and at what size
 MANY = 5000  # images whose decoding takes long enough to be announced
 
 
-@lru_cache
-def _parts(template: str) -> tuple[str, str]:
-    parts = PurePosixPath(template).parts
-    fixed = next(i for i, part in enumerate(parts) if "{" in part)
-    return "/".join(parts[:fixed]), "/".join(parts[fixed:])
-
-
 @dataclass(frozen=True)
 class Images(Inputs):
-    """A file a row: `template` such as `train/{id}.png` (any column of the table may stand in braces).
+    """A file a row: `template` such as `train/{id}.png` (any column of the table may stand in braces, `*` for any folder).
 
-    The first folder of the template may be a folder, `.zip`, `.7z` or `.tar`; another image suffix than the template's,
+    `{id:0>5}` is the id filled up with zeros, `train/*/{id}.png` a file in any folder of train. Several templates are tried
+    in turn. The first folder of a template may be a folder, `.zip`, `.7z` or `.tar`; another image suffix than the template's,
     or none in it, is found too. `test`: the template of test images where it differs. `channels`: 3 (colour) or 1 (grey).
     `mirror`: may they be mirrored? `alike`: do pictures that are nearly the same count as one? Not where a digit tells
     them apart.
     """
 
-    template: str
-    test: str = ""
+    template: str | tuple[str, ...]
+    test: str | tuple[str, ...] = ""
     channels: int = 3
     mirror: bool = True
     alike: bool = True
     kind: ClassVar[str] = "images"
+    guesses: ClassVar[tuple[str, ...]] = ()  # of `detect`: what the files do not tell
 
     def __post_init__(self) -> None:
-        for one in filter(None, (self.template, self.test)):
-            if "{" not in one:
-                raise ValueError(f"Images({one!r}): which column is in a picture's name? In braces, as {one}/{{id}}.png")
+        for text in (*_texts(self.template), *_texts(self.test)):
+            if "{" not in text:
+                raise ValueError(f"Images({text!r}): which column is in a picture's name? In braces, as {text}/{{id}}.png")
 
     @classmethod
     def detect(cls, evidence: Evidence) -> Self | None:
-        train, test = templates(evidence) if evidence.pictures else ("", "")
-        if not train or not test:
+        train, test = (templates(evidence, split) for split in ("train", "test"))
+        if not train.texts or not test.texts:
+            refuse_addresses(evidence)
             return None
-        images = cls(train, test="" if test == train else test)
-        some = images.load(evidence.root, evidence.train.iloc[:SHOWN], "train", SIDE).rows[:]
+        texts, others = (one.texts if len(one.texts) > 1 else one.texts[0] for one in (train, test))
+        images = cls(texts, test="" if others == texts else others)
+        images = images.changed(guesses=tuple(dict.fromkeys([*train.doubts, *test.doubts])))
+        some = images.load(evidence.root, evidence.train.iloc[:: -(-len(evidence.train) // SHOWN)], "train", SIDE).rows[:]
         return images.changed(channels=1) if (some == some[..., :1]).all() else images
 
     def used_columns(self) -> tuple[str, ...]:
-        return tuple(name for name in re.findall("{(.*?)}", self.template + self.test) if name != "id")
+        both = [*self._templates("train"), *self._templates("test")]
+        return tuple(dict.fromkeys(name for one in both for name in one.columns if name != "id"))
 
     def doubts(self) -> list[str]:
-        return ["pictures may be mirrored: state mirror=False where left is not right"]
+        return [*self.guesses, "pictures may be mirrored: state mirror=False where left is not right"]
 
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
         if train is None:
@@ -80,35 +82,23 @@ class Images(Inputs):
             return PHOTOS
         return SMALL_PICTURES if max(some.shape[1:3]) <= SMALL else PHOTOS
 
-    def _template(self, split: str) -> tuple[str, str]:
-        """The folder that a split's images are in, and the rest of their template."""
-        return _parts(self.test if split == "test" and self.test else self.template)
-
-    def name(self, row_id: str, cells: dict[Any, Any], split: str) -> str:
-        """The name of a row's image within the split's folder."""
-        template = self._template(split)[1]
-        try:
-            return template.format(**{**cells, "id": row_id})
-        except KeyError as missing:
-            raise BadData(f"the template {template!r} needs a column {missing}; there are {listed(cells)}.") from None
+    def _templates(self, split: str) -> tuple[Template, ...]:
+        return tuple(map(Template, _texts(self.test if split == "test" and self.test else self.template)))
 
     def files(self, root: Path) -> list[Path]:
         found: set[Path] = set()
-        for folder, rest in {self._template(split) for split in ("train", "test")}:
-            place = archives.find(root, folder)
+        for template in {*self._templates("train"), *self._templates("test")}:
+            place, inner = place_of(root, template)
             if place is None or not place.is_dir():
                 found |= {place} if place else set()
                 continue
-            stem = re.escape(str(PurePosixPath(rest).with_suffix("")) if "." in rest else rest)
-            braces = "[^/]*" if folder or "/" in rest else ".*"  # a bare {id} may hold folders
-            again = f"({re.escape(PurePosixPath(folder).name)}/)?" if folder else ""
-            pattern = re.compile(again + braces.join(re.split(r"\\{.*?\\}", stem)) + r"\.[^./]*")
-            names = [name for name in archives.Folder(place).names if name.lower().endswith(SUFFIXES)]
-            own = [name for name in names if pattern.fullmatch(name)]
+            below = place / inner
+            names = [name for name in archives.Folder(below).names if name.lower().endswith(SUFFIXES)]
+            own = [name for name in names if template.pattern.fullmatch(composed(name))]
             odd = next(filter(NO_UTF8.search, own), "")
             if odd:
                 raise BadData(f"{place}: the file name {odd!r} is no UTF-8: rename it.")
-            found |= {place / name for name in own}
+            found |= {below / name for name in own}
         return sorted(found)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
@@ -122,40 +112,21 @@ class Images(Inputs):
                 return _stream(pictures, shape, split, keep)
             kept = _decoded(key, pictures, shape, split=split, size=size, keep=keep)
         _refuse_ruins(pictures, kept[1], split)
-        return Loaded(*kept)
+        return Loaded(kept[0], kept[1], notes=pictures.layout.notes)
 
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
-        folder, _ = self._template(split)
-        place = archives.find(root, folder)
-        while place is None and "/" in folder:  # images/train/{id}.png in images.zip
-            folder = folder.rpartition("/")[0]
-            place = archives.find(root, folder)
-        if place is None:
-            raise BadData(
-                f"{root / folder}: no such folder (nor {', '.join(archives.ARCHIVES)}).\n"
-                f"Is {root} the competition's folder? See --data."
-            )
-        inner = self._template(split)[0].removeprefix(folder).strip("/")
-        # pandas 2.2 has no records for a frame without columns
-        cells = frame.to_dict("records") if len(frame.columns) else [{}] * len(frame)
-        names = [self.name(one, row, split) for one, row in zip(frame.index, cells, strict=True)]
-        named = [f"{inner}/{name}" if inner else name for name in names]
-        return Pictures(
-            store=archives.open_store(place),
-            folder=PurePosixPath(folder).name,
-            names=named,
-            ids=list(frame.index),
-            channels=self.channels,
-        )
+        return Pictures(files_of(root, self._templates(split), frame, split), list(frame.index), self.channels)
 
     def lay_out_again(self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None) -> None:
-        table = known.to_frame() if cells is None else cells
-        pictures = self._pictures(root, table.set_index(known.to_numpy()), "test")
+        row_id = known.index.name
+        table = known.to_frame("") if cells is None else cells.drop(columns=row_id, errors="ignore")
+        pictures = self._pictures(root, table.set_index(known.to_numpy()).rename_axis(row_id), "test")
+        rows = Rows(self._templates("test"), table.set_index(known.index))
         goals: dict[str, list[Path]] = {}
-        for row_id, row, source in zip(known.index, table.to_dict("records"), pictures.found, strict=True):
+        for row, source in enumerate(pictures.found):
             if source is not None:
-                goal = out / self._template("test")[0] / self.name(row_id, row, "test")
-                goals.setdefault(source, []).append(goal.with_suffix(PurePosixPath(source).suffix))
+                name = rows.below(pictures.layout.templates[row], row)
+                goals.setdefault(source, []).append(out / f"{stem(name)}{PurePosixPath(source).suffix}")
 
         def put(source: str, data: bytes) -> None:
             for goal in goals[source]:
@@ -165,34 +136,47 @@ class Images(Inputs):
         pictures.store.each(goals, put)
 
     def example_id(self, split: str, number: int) -> str:
-        suffix = "" if "." in PurePosixPath(self._template(split)[1]).name else ".jpg"
+        suffix = "" if "." in self._templates(split)[0].rest[-1] else ".jpg"
         return super().example_id(split, number) + suffix
 
     def fabricate(
-        self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
+        self,
+        root: Path,
+        ids: list[str],
+        split: str,
+        classes: list[int],
+        rng: np.random.Generator,
+        cells: dict[str, list[str]] | None = None,
     ) -> dict[str, list[str]]:
+        import pandas as pd
         from PIL import Image
 
-        template = self._template(split)[1]
-        suffix = "" if "." in template else ".png"  # of the cells that name files
-        columns = {name: [one + suffix for one in ids] for name in re.findall("{(.*?)}", template) if name != "id"}
-        for row, (row_id, one) in enumerate(zip(ids, classes, strict=True)):
+        templates = self._templates(split)
+        given = {**(cells or {}), "id": ids}
+        columns = {}
+        for name in (name for template in templates for name in template.columns if name not in given):
+            last = [template.rest[-1] for template in templates if f"{{{name}" in template.rest[-1]]
+            suffix = ".png" if last and "." not in last[0] else ""  # of the cells that name files
+            columns[name] = [one + suffix if last else stem(one) for one in ids]
+        rows = Rows(templates, pd.DataFrame({**columns, **given}, index=ids, dtype=object))
+        for row, one in enumerate(classes):
             colour = (np.array([37, 91, 53]) * (one + 1) % 256)[None, None, : self.channels]
             image = np.clip(colour + rng.normal(0, 20, (32, 32, self.channels)), 0, 255).astype(np.uint8)
-            path = (
-                root
-                / self._template(split)[0]
-                / self.name(row_id, {name: cells[row] for name, cells in columns.items()}, split)
-            )
+            path = root / rows.below(templates[row % len(templates)], row)
+            path = path if path.name.lower().endswith(SUFFIXES) else path.with_name(f"{path.name}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.squeeze()).save(path)
         return columns
 
 
+def _texts(templates: str | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(filter(None, (templates,) if isinstance(templates, str) else templates))
+
+
 def _key(pictures: Pictures, split: str, size: int) -> str:
     """What the decoded array is kept by: the files' content, the rows, and how they are decoded."""
     content = files.fingerprint(pictures.store.path.parent, pictures.files(), by_time=True)
-    facts = [content, split, size, pictures.channels, *pictures.ids, *pictures.names]
+    facts = [content, split, size, pictures.channels, *pictures.ids, *pictures.names, *pictures.found]
     return hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -216,13 +200,16 @@ def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) 
     look, broken = array_cache.get(key) or _decoded(key, pictures, small, split=split, size=LOOK, keep=keep)
     _refuse_ruins(pictures, broken, split)
     sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in broken]
-    return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look)
+    return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look, pictures.layout.notes)
 
 
 def _refuse_ruins(pictures: Pictures, broken: dict[str, str], split: str) -> None:
     """Raise BadData where most images of a split cannot be read: a broken download, not a broken image."""
     if len(broken) * 2 > len(pictures):
+        missing = pictures.found.count(None)
+        there = [name for name in pictures.store.names if name.lower().endswith(SUFFIXES)] if missing else []
+        hint = f"There are {len(there):,} pictures, such as {listed(there[:2])}. " if there else ""
         raise BadData(
             f"{len(broken):,} of {len(pictures):,} {split} images cannot be read; the first: {next(iter(broken.values()))}\n"
-            "Is the download whole, and the archive unpacked where the rest is?"
+            f"{hint}Is the download whole, and the archive unpacked where the rest is?"
         )

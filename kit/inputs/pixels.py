@@ -1,4 +1,4 @@
-"""Pixels in columns of the table itself, a column each, as digit-recognizer has them.
+"""Pixels in the table itself: a column each, as digit-recognizer has them, or all of a picture in one cell.
 
 pandas is imported inside functions: see `kit.inputs.base`.
 """
@@ -6,8 +6,6 @@ pandas is imported inside functions: see `kit.inputs.base`.
 from __future__ import annotations
 
 import io
-import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
@@ -19,46 +17,68 @@ from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import resize
 from kit.inputs.detection import SMALL_PICTURES, Beginning, Evidence
-from kit.storage.table_file import TableFile, TableFormat
+from kit.inputs.layout import pixel_columns
+from kit.storage import frames
+from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TOPS = (1, 15, 16, 63, 255)  # the brightest pixel there can be
-LEAST = 64  # pixels of a picture
+INVENTED = 12  # pixels a side of invented pictures, where it is not stated
 
 
 @dataclass(frozen=True)
 class Pixels(Inputs):
-    """Square grey images of whole numbers 0…`top`, row by row in the columns `{prefix}0`, `{prefix}1`, …"""
+    """Square grey images of whole numbers 0…`top`, row by row in the columns `{prefix}0`, `{prefix}1`, …
 
-    side: int
+    `first`: the number of the first column. A `prefix` with braces is the whole name: `{row}x{column}`, or `pixel{:0>4}`.
+    With `column`, a cell of that column holds all of a picture's values, divided by blanks or commas, and these need not be
+    whole; `side` follows from their count where it is not stated. `width`: of pictures that are not square.
+    """
+
+    side: int = 0
     prefix: str = "pixel"
     top: int = 255
+    column: str = ""
+    width: int = 0
+    first: int = 0
     kind: ClassVar[str] = "pixels"
     channels: int = 1
     mirror: bool = False
     numbered: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if self.column and self.side and self.width:
+            raise ValueError("Pixels: state the side of square pictures, or the width of others")
+        if not self.column and (not self.side or self.width):
+            raise ValueError('Pixels: state side=28, say, where a pixel is a column, or column="pixels" where a cell holds all')
+
     @classmethod
     def detect(cls, evidence: Evidence) -> Self | None:
-        """Columns called pixel0, pixel1, … and so on, as many as a square has, of whole numbers."""
-        import pandas as pd
-
-        prefixes = Counter(match[1] for name in evidence.shared if (match := re.fullmatch(r"(.*?)\d+", name)))
-        for prefix, count in prefixes.most_common(1):
-            pixels = cls(isqrt(count), prefix)
-            if count >= LEAST and pixels.side**2 == count and set(pixels.names) <= set(evidence.shared):
-                values = evidence.train[pixels.names].apply(pd.to_numeric, errors="coerce").to_numpy()
-                top = next((top for top in TOPS if ((values >= 0) & (values <= top) & (values % 1 == 0)).all()), 0)
-                return pixels.changed(top=top) if top else None
+        """A column of cells of many numbers, or columns of whole numbers called pixel0, pixel1, …, as many as a square has."""
+        for name in evidence.shared:
+            cells = [*evidence.train[name], *evidence.test[name]]
+            if found := pixel_columns.in_one_cell(cells):
+                count, top = found
+                side = isqrt(count)
+                square = side**2 == count
+                width = 0 if square else pixel_columns.likely_width(count)
+                return cls(side if square else 0, top=top, column=name, width=width)
+        if found_columns := pixel_columns.named(evidence.shared):
+            prefix, first, side = found_columns
+            pixels = cls(side, prefix, first=first)
+            top = pixel_columns.top_of(evidence.train[pixels.names], evidence.test[pixels.names])
+            return pixels.changed(top=top) if top else None
         return None
 
     def used_columns(self) -> tuple[str, ...]:
-        return tuple(self.names)
+        return (self.column,) if self.column else tuple(self.names)
 
     def doubts(self) -> list[str]:
-        return [f"{self.names[0]}, {self.names[1]}, … are read as pictures: state Table() where they are none"]
+        if not self.column:
+            return [f"{self.names[0]}, {self.names[1]}, … are read as pictures: state Table() where they are none"]
+        size = f"of {self.side}×{self.side}" if self.side else f"{self.width} wide, which is a guess: state width="
+        return [f"the numbers in {self.column!r} are read as pictures {size}"]
 
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
         return SMALL_PICTURES
@@ -66,10 +86,14 @@ class Pixels(Inputs):
     @property
     def names(self) -> list[str]:
         """The pixel columns, in reading order."""
-        return [f"{self.prefix}{i}" for i in range(self.side**2)]
+        name = self.prefix if "{" in self.prefix else f"{self.prefix}{{}}"
+        rows, first = range(self.side**2), self.first
+        return [name.format(i + first, row=i // self.side + first, column=i % self.side + first) for i in rows]
 
     def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
         """As the base, with the pixel columns as uint8. Names the row and column of a pixel that is none."""
+        if self.column:
+            return super().read_table(data, name, stated)
         fast = None if _unusual(data, name) or stated.delimiter not in ("", ",") else self._read_fast(data, name)
         if fast is not None:
             return TableFile(self._convert(fast, name))
@@ -91,18 +115,47 @@ class Pixels(Inputs):
             return None
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
-        images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)  # pandas' own is read-only
-        if not size or size == self.side:
-            return Loaded(images)
-        return Loaded(np.stack([resize(image, size) for image in images]))
+        broken: dict[str, str] = {}
+        if self.column:
+            images, broken = self._cells(frame, split)
+        else:  # a copy: pandas' own is read-only
+            images = np.array(frame[self.names], np.uint8).reshape(-1, self.side, self.side, 1)
+        if size and images.shape[1:3] != (size, size):
+            images = np.stack([resize(image, size) for image in images])
+        return Loaded(images, broken)
+
+    def _cells(self, frame: pd.DataFrame, split: str) -> tuple[np.ndarray, dict[str, str]]:
+        """The pictures in one cell each, uint8 [n, h, w, 1], and what is wrong with which ids, as `Loaded` has them."""
+        frames.need_columns(frame, [self.column], f"the {split} table")
+        cells = list(frame[self.column])
+        count = self.side**2 or pixel_columns.usual_count(cells)
+        width = self.side or self.width or isqrt(count)
+        if not count or count % width or not (self.width or width**2 == count):
+            raise BadData(
+                f"the {split} table, column {self.column!r}: most cells have {count} numbers, which is no picture"
+                f" {f'{self.width} wide' if self.width else 'of a square'}: state width=."
+            )
+        pixels, faults = pixel_columns.read(cells, count, self.top)
+        broken = {
+            frame.index[row]: f"{split} row {frame.index[row]!r}, column {self.column!r}: {faults[row]}" for row in faults
+        }
+        if len(broken) * 2 > len(cells):
+            raise BadData(
+                f"{len(broken):,} of {len(cells):,} pictures cannot be read; the first: {next(iter(broken.values()))}."
+            )
+        kept = np.delete(pixels, sorted(faults), axis=0) if faults and split == "train" else pixels
+        return kept.reshape(len(kept), -1, width, 1), broken
 
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
     ) -> dict[str, list[str]]:
-        grid = np.add.outer(np.arange(self.side), np.arange(self.side)) / self.side
+        side = self.side or self.width or INVENTED
+        grid = np.add.outer(np.arange(side), np.arange(side)) / side
         waves = np.sin(grid * (np.array(classes)[:, None, None] + 1) * 3 + rng.random((len(ids), 1, 1)))
         noisy = ((waves + 1) / 2 * 0.8 + rng.random(waves.shape) * 0.2) * self.top
         cells = noisy.round().astype(int).reshape(len(ids), -1)
+        if self.column:
+            return {self.column: [" ".join(map(str, row)) for row in cells.tolist()]}
         return {name: cells[:, i].astype(str).tolist() for i, name in enumerate(self.names)}
 
     def _plain_header(self, data: bytes) -> list[str]:
@@ -118,14 +171,15 @@ class Pixels(Inputs):
 
         missing = [column for column in self.names if column not in table.columns]
         if missing:
-            found = sum(str(column).startswith(self.prefix) for column in table.columns)
+            found = sum(str(column).startswith(self.prefix.partition("{")[0]) for column in table.columns)
             hint = f" ({isqrt(found)}×{isqrt(found)})" if found and isqrt(found) ** 2 == found else ""
             raise BadData(
                 f"{name}: no column {missing[0]!r}; {self.side}×{self.side} pixels are expected, {found} found{hint}."
             )
         cells = table[self.names]
         values = cells.apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
-        wrong = ~((values >= 0) & (values <= self.top) & (values == np.round(values)))
+        whole = (values == np.round(values)) | (self.top == 1)  # greys from 0 to 1
+        wrong = ~((values >= 0) & (values <= self.top) & whole)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             cell = cells.iat[row, column]

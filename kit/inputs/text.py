@@ -10,8 +10,9 @@ from kit.config import Config
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
-from kit.storage import files, frames, table_file
-from kit.storage.table_file import TableFormat
+from kit.storage import files, frames
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFormat
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,8 @@ import pandas as pd
 
 from kit.competition import Competition
 from kit.errors import Usage
-from kit.storage import files, table_file
+from kit.storage import files
+from kit.storage.tables import table_file
 
 GROWTH = 1.5
 
@@ -50,10 +51,18 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
 
 def _link_others(facts: Competition, root: Path, out: Path) -> None:
     """The files that a rerun does not replace."""
-    taken = {f"{name}{packed}" for name in (facts.sample, str(facts.test)) for packed in ("", ".zip", ".gz", ".bz2", ".xz")}
-    for path in root.iterdir():
-        if path.name not in taken and not (out / path.name).exists() and not (out / path.stem).is_dir():
-            (out / path.name).symlink_to(path.resolve())
+    names = (facts.sample, str(facts.test))
+    _link(root, out, {f"{name}{packed}" for name in names for packed in ("", ".zip", ".gz", ".bz2", ".xz")})
+
+
+def _link(source: Path, goal: Path, taken: set[str]) -> None:
+    """Links to what is not laid out, also beside a folder that is: training pictures beside test pictures."""
+    for path in source.iterdir():
+        laid_out = goal / path.name
+        if path.is_dir() and laid_out.is_dir() and not any(one.is_file() for one in laid_out.iterdir()):
+            _link(path, laid_out, set())
+        elif path.name not in taken and not laid_out.exists() and not (goal / path.stem).is_dir():
+            laid_out.symlink_to(path.resolve())
 
 
 def _table(facts: Competition, root: Path, name: str) -> pd.DataFrame:

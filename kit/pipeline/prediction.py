@@ -21,9 +21,10 @@ from kit.inputs.text import Texts
 from kit.models.base import FoldModule
 from kit.pipeline.study import stored_answers
 from kit.reporting import readings
-from kit.storage import frames, table_file
+from kit.storage import frames
 from kit.storage.run_folder import Run
-from kit.storage.table_file import TableFormat
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFormat
 
 
 def predict(

@@ -37,6 +37,7 @@ def load(
     train = facts.inputs.load(root, tables.train, "train", config.size, keep)
     test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
+    notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
         notes += copied(train.look, test.look)
     if config.vectors and "vectors" in family_of(adapter, config).heeds and isinstance(facts.inputs, Text):

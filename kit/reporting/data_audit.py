@@ -34,7 +34,7 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
     train = inputs.load(root, tables.train, "train", config.size)
     test = inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size)
     tables, notes = sound(tables, train.broken, test.broken)
-    for note in notes:
+    for note in (*notes, *train.notes, *test.notes):
         yield note, True
     yield from remarks.remarks(train, test, (tables.train.index, tables.sample.index))
     both = remarks.joined(train, test)

@@ -56,6 +56,10 @@ class Store(ABC):
         """How to name a file in a message."""
         return f"{self.path}/{name}"
 
+    def origin(self, name: str) -> Path:
+        """The file on the disk that holds this one."""
+        return self.path
+
     def broken(self, fault: object) -> BadData:
         """The error for an archive that cannot be read."""
         said = str(fault).partition("\n")[0][:160].rstrip(":") or type(fault).__name__
@@ -82,6 +86,9 @@ class Folder(Store):
             return (self.path / name).read_bytes()
         except FileNotFoundError:
             raise KeyError(name) from None
+
+    def origin(self, name: str) -> Path:
+        return self.path / name
 
 
 def walk(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from test_image_faults import HOLDS, photo, stored
 from kit.errors import BadData
 from kit.inputs import Images, Pixels
 from kit.inputs.decode import decode
-from kit.storage.table_file import TableFormat
+from kit.storage.tables.table_file import TableFormat
 
 PIXELS = Pixels(side=2)
 HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n"

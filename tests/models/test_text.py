@@ -23,8 +23,9 @@ from kit.models import registry
 from kit.models.batch import Batch
 from kit.models.texts import ngram_matrix
 from kit.models.texts.ngram_module import Product
-from kit.storage import frames, table_file
-from kit.storage.table_file import TableFormat
+from kit.storage import frames
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFormat
 from kit.training import checkpoints
 
 MASK = (1 << 64) - 1

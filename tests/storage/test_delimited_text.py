@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from kit.errors import BadData, Usage
-from kit.storage import table_file
-from kit.storage.table_file import TableFormat
+from kit.storage.tables import table_file
+from kit.storage.tables.table_file import TableFormat
 
 CELLS = pd.DataFrame({"id": ["1", "2", "3"], "says": ["a", "b c", "Grün"], "price": ["1,5", "2,25", "3"]}, dtype=object)
 PLAIN = "id,says,price\n1,a,4\n2,b c,5\n3,d,6\n"

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import BadData, Usage
-from kit.storage import delimited_text
-from kit.storage.delimited_text import NAMES, TableFormat, write_text
+from kit.storage.tables import delimited_text
+from kit.storage.tables.delimited_text import NAMES, TableFormat, write_text
 
 if TYPE_CHECKING:
     import pandas as pd

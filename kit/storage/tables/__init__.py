@@ -1,0 +1,1 @@
+"""Tables of a competition: read however they are written."""
