@@ -10,6 +10,7 @@ from typing import Any
 
 POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.data.augmentation` has them
 SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.optimizers.schedules` has them
+TASKS = ("classes", "numbers", "grades", "probability", "tags")  # `kit.competition.detect_labels` has them
 VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.data.tta` has them
 
 
@@ -141,6 +142,7 @@ class DataKnobs:
         "", "column that holds the text; empty: the data is a table of numbers, categories and dates (competition csv)"
     )
     target: str = knob("label", "column that holds the answer (competition csv)", flag="--target")
+    task: str = knob("", "what the answers are; empty: as the files show (competition csv)", ("", *TASKS))
 
 
 @dataclass(frozen=True)

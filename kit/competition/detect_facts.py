@@ -25,8 +25,10 @@ TIMED = re.compile("date|time|year|month|day|sold", re.I)
 MOST = 5_000_000  # cells of a table that are looked at
 
 
-def facts_of(root: Path, target: str = "") -> Competition:
+def facts_of(root: Path, target: str = "", task: str = "") -> Competition:
     """The competition whose files are in `root`. `target`: the column of answers, where the sample's columns do not tell.
+
+    `task`: what answers are, where someone says so (see the knob).
 
     Raises BadData where there is no sample submission or training table, or no column holds what is asked.
     """
@@ -40,7 +42,7 @@ def facts_of(root: Path, target: str = "") -> Competition:
     train = _by_id(table, row_id, train_name)
     test = _by_id(_asked(_read(root, test_name)[0], sample, test_name), row_id, test_name) if test_name else sample[[]]
     try:
-        labels = labels_of(train, test, sample, target)
+        labels = labels_of(train, test, sample, target, task)
     except BadData as fault:
         raise BadData(f"{train_name}: {fault}") from fault
     inputs = _inputs(root, train, test, labels=labels, name=train_name, escape=escape)

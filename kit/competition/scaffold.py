@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from kit.competition import loading as competitions
+from kit.competition.answers import questions
 from kit.competition.detect_facts import TIMED, facts_of, tables_in
 from kit.competition.facts import Competition
 from kit.competition.tables import Tables
@@ -25,7 +26,7 @@ DATES = 8  # ids that are tried as dates
 CELLS = 500  # cells of the sample whose answers are looked at
 
 
-def write(name: str, root: Path, target: str = "") -> tuple[Path, list[str]]:
+def write(name: str, root: Path, target: str = "", task: str = "") -> tuple[Path, list[str]]:
     """Write `competitions/NAME.py` where the kit was started; returns its path and lines on what was found and guessed.
 
     Raises Usage for a name that is taken or is none, BadData for files from which nothing can be inferred, or that an
@@ -37,7 +38,7 @@ def write(name: str, root: Path, target: str = "") -> tuple[Path, list[str]]:
         raise Usage(f"{name}: {competitions.names()[name]} is there already. Take another name, or remove it.")
     if not root.is_dir():
         raise Usage(f"--from {root}: there is no such folder.")
-    facts = facts_of(root, target)
+    facts = facts_of(root, target, task)
     path = Path("competitions") / f"{name}.py"
     try:
         tables = facts.tables(root)
@@ -130,7 +131,7 @@ def _lines(facts: Competition, tables: Tables, beginning: Beginning) -> Iterator
         yield f"· tables that are not read: {listed(unread)}"
     yield f"· {call(_plain(facts))}"
     yield f"· {call(facts.labels)}"
-    yield from (f"· {note}" for note in tables.notes)
+    yield from (note if note.startswith("? ") else f"· {note}" for note in tables.notes)
     if facts.group:
         told = "the test has others" if facts.group in tables.test else "the test does not name them"
         yield f"· rows of one {facts.group!r} stay in one fold: {told}"
@@ -144,9 +145,9 @@ def _lines(facts: Competition, tables: Tables, beginning: Beginning) -> Iterator
 def _of_answers(tables: Tables) -> Iterator[str]:
     """What may be wrong with the labels, and what to state then."""
     labels = tables.labels
-    yield from labels.doubts()
+    yield from questions(labels, tables.train, tables.sample)
     cells = [cell for name in tables.sample for cell in tables.sample[name].iloc[:CELLS].unique() if cell.strip()]
-    if cells and all(map(labels.fault, cells)):
+    if cells and not labels.named and all(map(labels.fault, cells)):
         yield f"the sample has other answers: {labels.fault(cells[0])}. What does the competition's page ask for?"
 
 

@@ -10,7 +10,7 @@ from kit.competition import scaffold
 
 
 def main(arguments: argparse.Namespace) -> int:
-    path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target)
+    path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target, arguments.task)
     if arguments.json:
         print(json.dumps({"adapter": str(path), "lines": lines}))
         return 0
