@@ -18,7 +18,7 @@ from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
 from kit.inputs.texts import Texts
-from kit.labels import OneOf, answer_spelling
+from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
 from kit.storage import files, frames
 
@@ -125,19 +125,22 @@ def read_train(facts: Competition, root: Path, task: str = "") -> tuple[pd.DataF
     if isinstance(facts.inputs, Table):
         where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
         answer = facts.labels.train_columns[0]
-        said = sorted({cell for cell in rows[answer] if cell.strip()})
-        of = f" of {len(said)} ({listed(said, SHOWN)})" if facts.labels.exclusive else ""
-        notes += [] if task else [f"? {question}" for question in _open(facts, root, rows)]
+        labels, open_questions = _bound(facts, root, rows)
+        of = f" of {len(labels.columns)} ({listed(labels.columns, SHOWN)})" if labels.exclusive else ""
+        notes += [] if task else [f"? {question}" for question in open_questions]
         notes.append(f"{answer!r} is {facts.labels.describe()}{of}, scored by {facts.metric.name}; rows are {where}")
     return rows[[not one for one in back]], notes
 
 
-def _open(facts: Competition, root: Path, rows: pd.DataFrame) -> list[str]:
-    """What the files leave open about the answers."""
+def _bound(facts: Competition, root: Path, rows: pd.DataFrame) -> tuple[Labels, list[str]]:
+    """The labels with what the rows tell, spelled as the sample's, and what is open about them."""
     sample = facts.sample_table(root) if facts.sample else None
     rows = answer_spelling.written(rows, facts.labels.respelled(rows, rows[[]] if sample is None else sample))
     rows = rows[~facts.labels.blank(rows)]
-    return questions(facts.labels.bind(rows), rows, sample) if len(rows) else []
+    if not len(rows):
+        return facts.labels, []
+    labels = facts.labels.bind(rows)
+    return labels, questions(labels, rows, sample)
 
 
 def read_test(facts: Competition, root: Path) -> Asked:

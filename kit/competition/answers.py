@@ -41,8 +41,10 @@ def spelled(facts: Competition, train: pd.DataFrame, asked: Asked) -> tuple[pd.D
                 f"\nState them as the sample has them: ({classes})"
             )
     found = answer_spelling.notes(train, changes, "the adapter has them" if stated else "the sample has them")
-    if asked.solution is not None and changes:
-        asked = replace(asked, solution=answer_spelling.written(asked.solution, changes))
+    known = asked.solution
+    if known is not None and changes:
+        of = dict.fromkeys(known.columns, next(iter(changes.values()))) if known.shape[1] == 1 else changes
+        asked = replace(asked, solution=answer_spelling.written(known, of))
     return answer_spelling.written(train, changes), asked, [*found, *sums(train, asked.test, labels)]
 
 

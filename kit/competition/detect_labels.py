@@ -80,9 +80,11 @@ def of_task(task: str, cells: pd.Series) -> Labels:
     if task == "numbers":
         return Numbers((name,))
     if task == "probability":
-        if values.between(0, 1).all() or answer_spelling.indicators(distinct):
+        if len(distinct) > 1 and (values.between(0, 1).all() or answer_spelling.indicators(distinct)):
             return Columns((name,))
-        return Columns((distinct[-1],), column=name) if len(distinct) == 2 else Columns(column=name)
+        if len(distinct) == 2:
+            return Columns((distinct[-1],), column=name)
+        raise Usage(f"--task probability: {name!r} has {listed(distinct)}; one column is filled for one of two, or for 0 to 1.")
     if values.isna().any() or (values % 1 != 0).any() or values.min() == values.max():
         raise Usage(f"--task grades: {name!r} has {listed(distinct)}; several whole numbers are expected.")
     low, top = int(values.min()), int(values.max())
@@ -97,7 +99,7 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     name = str(cells.name)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
     strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
-    numeric = values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
+    numeric = values.notna().any() and values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
     asked = [] if sample is None else list(sample.unique())
     if numeric and (
         (values.dropna() % 1 != 0).any()

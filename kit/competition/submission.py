@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kit.labels import Labels
 
 SHOWN = 20
+POINT = re.compile(r"(?<=\d)\.0+$")  # of whole numbers that the sample writes as 3.0
 
 
 def build(sample: pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
@@ -79,6 +81,7 @@ def _row_faults(rows: list[tuple[int, list[str]]], width: int, sample: pd.DataFr
     wrong: list[str] = []
     lines: dict[str, int] = {}
     known = set(sample.index)
+    real = [name for name in sample.columns if any(map(POINT.search, sample[name].unique()))]
     for line, row in rows:
         if len(row) != width:
             wrong.append(f"line {line}: {len(row)} fields instead of {width}")
@@ -93,7 +96,7 @@ def _row_faults(rows: list[tuple[int, list[str]]], width: int, sample: pd.DataFr
         lines.setdefault(row_id, line)
         for column, cell in zip(sample.columns, row[1:], strict=True):
             fault = labels.fault(cell)
-            if fault:
+            if fault and not (column in real and not labels.fault(POINT.sub("", cell))):
                 wrong.append(f"line {line}, id {row_id!r}, column {column!r}: {fault}")
     return wrong + [f"the id {row_id!r} is missing" for row_id in sample.index if row_id not in lines]
 

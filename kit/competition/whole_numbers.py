@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 
+SIGNS = 3  # so many may be -1, 0 and 1; more of them, where some are negative, are amounts
 FEW = 20  # so many different whole numbers are classes, unless something speaks against it
 MANY = 1_200  # more are amounts
 LARGEST = 10_000_000  # larger ones are amounts
@@ -18,7 +19,7 @@ UNEVEN = 2.0  # and at least so much where something shapes them
 ALIKE, UNLIKE = 0.6, 0.35  # correlation of the rows of neighbouring numbers, for amounts and for classes
 SPARSE = 10  # times as many numbers as have rows: neighbours tell nothing
 CLASSES = re.compile(  # words in the names of columns
-    "class(es)?|labels?|types?|categor(y|ies)|codes?|species|kinds?|breeds?|genus|family|ids?|groups?|clusters?|topics?|genres?"
+    ".*(class|label|categor|species|breed).*|types?|.*code|codes|kinds?|genus|family|ids?|groups?|clusters?|topics?|genres?"
     "|brands?|characters?|letters?|digits?|symbols?|signs?|languages?|departments?"
 )
 AMOUNTS = re.compile(
@@ -38,7 +39,7 @@ def are_classes(name: str, values: np.ndarray, spelled: list[str], asked: list[s
     shown = [number for cell in asked if (number := _number(cell)) is not None]
     if len(numbers) > 2 and any(number % 1 for number in shown):
         return False
-    if len(numbers) > FEW and not could_be_classes(values):
+    if len(numbers) > SIGNS and not could_be_classes(values):
         return False
     called = _called(name)
     if len(numbers) > 2 and called < 0:
@@ -59,7 +60,7 @@ def could_be_classes(values: np.ndarray) -> bool:
 def _called(name: str) -> int:
     """What a column's name says: 1 for classes, -1 for amounts, 0 for neither or both."""
     words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
-    return any(map(CLASSES.fullmatch, words)) - any(map(AMOUNTS.fullmatch, words))
+    return int(any(map(CLASSES.fullmatch, words))) - int(any(map(AMOUNTS.fullmatch, words)))
 
 
 def _of_rows(numbers: np.ndarray, rows: np.ndarray) -> int:
@@ -88,6 +89,7 @@ def _neighbours(numbers: np.ndarray, rows: np.ndarray) -> float:
 
 def _number(cell: str) -> float | None:
     try:
-        return float(cell)
+        number = float(cell)
     except ValueError:
         return None
+    return number if np.isfinite(number) else None

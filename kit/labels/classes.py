@@ -85,7 +85,7 @@ class OneOf(Labels):
                 f"the sample has 0 or 1: if the page asks for a probability, state Columns(({column},)) and, say, auc"
                 " (--task probability)"
             ]
-        if numbers and all(map(str.isdecimal, numbers)):
+        if numbers and all(name.removeprefix("-").isdecimal() for name in numbers):
             return [
                 f"whole numbers are read as {len(self.classes)} classes: if they are amounts, or near is better than far, state"
                 f" Numbers(({column},), True) (--task numbers)"
