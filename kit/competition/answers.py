@@ -40,7 +40,8 @@ def spelled(facts: Competition, train: pd.DataFrame, asked: Asked) -> tuple[pd.D
                 f"{facts.sample} spells answers as {listed(answer_spelling.cells_of(sample))}, the adapter as {listed(stated)}."
                 f"\nState them as the sample has them: ({classes})"
             )
-    found = answer_spelling.notes(train, changes, "the adapter has them" if stated else "the sample has them")
+    how = "as the adapter has them" if stated else "as the sample has them" if facts.sample else "alike"
+    found = answer_spelling.notes(train, changes, how)
     known = asked.solution
     if known is not None and changes:
         of = dict.fromkeys(known.columns, next(iter(changes.values()))) if known.shape[1] == 1 else changes

@@ -47,6 +47,8 @@ def respelled(trained: Iterable[str], asked: Iterable[str], complete: bool = Fal
         fits = (-len(names - wanted) * complete, len(wanted & names), alike, len({_plain(name) for name in names}) - len(names))
         if number == 0 or fits > rank:
             best, rank = written, fits
+        if rank == (0, len(wanted), len(dotted) == 1, 0):
+            break  # none fits better
     return {cell: other for cell, other in best.items() if other != cell}
 
 
@@ -83,16 +85,16 @@ def written(table: pd.DataFrame, changes: Mapping[str, Mapping[str, str]]) -> pd
     return table
 
 
-def notes(table: pd.DataFrame, changes: Mapping[str, Mapping[str, str]], whose: str) -> list[str]:
+def notes(table: pd.DataFrame, changes: Mapping[str, Mapping[str, str]], how: str) -> list[str]:
     """What was respelled in a table (as it was), and which of its answers became one, with the numbers of their rows.
 
-    `whose` spelling it is, in words.
+    `how` they are written, in words.
     """
     said = {f"{quoted(cell)} as {quoted(other)}": None for of in changes.values() for cell, other in of.items()}
     if not said:
         return []
     more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
-    return [f"answers are written as {whose}: {', '.join([*said][:SHOWN])}{more}", *_unions(table, changes)]
+    return [f"answers are written {how}: {', '.join([*said][:SHOWN])}{more}", *_unions(table, changes)]
 
 
 def _unions(table: pd.DataFrame, changes: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

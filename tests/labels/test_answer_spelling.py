@@ -94,8 +94,8 @@ def test_each_kind_of_labels_says_how_its_answers_are_written(labels: Labels, sa
 
 def test_notes_name_what_is_respelled_and_what_becomes_one() -> None:
     changes = OneOf("y").respelled(TABLE, ONE)
-    assert answer_spelling.notes(TABLE, changes, "the sample has them") == [
+    assert answer_spelling.notes(TABLE, changes, "as the sample has them") == [
         "answers are written as the sample has them: 'Cat' as 'cat', 'Dog' as 'dog'",
         "'Dog' (2 rows) and 'dog' (1 rows) count as one answer, 'dog'",
     ]
-    assert answer_spelling.notes(TABLE, {}, "the sample has them") == []
+    assert answer_spelling.notes(TABLE, {}, "alike") == []
