@@ -7,18 +7,19 @@ fifth is kept back. Needs no adapter: what the answers are (classes, numbers, a 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, asked_of, numbered
+from kit.competition.answers import questions
 from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
 from kit.inputs.texts import Texts
-from kit.labels import Labels, OneOf
-from kit.metrics import Metric, accuracy
+from kit.labels import Labels, OneOf, answer_spelling
+from kit.metrics import accuracy
 from kit.storage import files, frames
 
 if TYPE_CHECKING:
@@ -30,17 +31,17 @@ SHOWN = 20  # classes that are named
 
 def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
     """The columns that the command line names, and what the files say of them."""
-    if config.text:
-        return replace(facts, inputs=Text(config.text), labels=OneOf(config.target))
-    facts = replace(facts, inputs=Table(), labels=OneOf(config.target))
+    inputs = Text(config.text) if config.text else Table()
+    facts = replace(facts, inputs=inputs, labels=OneOf(config.target), read_train=partial(read_train, task=config.task))
     if root is None:
         return facts
+    if config.text:
+        return answered(facts, root, config.task) if config.task else facts
     facts = replace(facts, sample=SAMPLE if _file(facts, root, SAMPLE) else "")
     facts = replace(facts, id=id_column(facts, root) or facts.id)
     if config.target == facts.id:
         raise Usage(f"--target {config.target}: this column names the rows; which one holds the answers?")
-    labels, metric = answers(facts, root)
-    return replace(facts, labels=labels, metric=metric)
+    return answered(facts, root, config.task)
 
 
 def id_column(facts: Competition, root: Path) -> str:
@@ -53,20 +54,25 @@ def id_column(facts: Competition, root: Path) -> str:
     return min(good, key=len, default="")
 
 
-def answers(facts: Competition, root: Path) -> tuple[Labels, Metric]:
-    """What the answers are: amounts, a probability where the sample has fractions for 0 and 1, else classes."""
+def answered(facts: Competition, root: Path, task: str) -> Competition:
+    """The facts with labels of what the answers are: as `task` says, else as found.
+
+    Found are amounts, a probability where the sample has fractions for 0 and 1, else classes.
+    """
     target = facts.labels.train_columns[0]
     table = _read(facts, root, facts.train) if _file(facts, root, facts.train) else None
     if table is None or target not in table:
-        return facts.labels, facts.metric
-    sample = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
-    from kit.competition.detect_labels import filled, of_column  # loads pandas, which `kit list` does not need
+        return facts
+    from kit.competition.detect_labels import answers_in, of_column, of_task  # loads pandas, which `kit list` does not need
 
+    shown = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
+    sample = table[target][:0] if shown is None or shown.empty else shown.iloc[:, 0]
+    cells = answers_in(table[target], sample)
     try:
-        labels = of_column(filled(table[target]), None if sample is None or sample.empty else sample.iloc[:, 0])
+        labels = of_task(task, cells) if task else of_column(cells, sample)
     except BadData as fault:
         raise BadData(f"{facts.train}: {fault}") from fault
-    return labels, labels.usual_metric
+    return replace(facts, labels=labels, metric=labels.usual_metric)
 
 
 def _file(facts: Competition, root: Path, name: str) -> Path | None:
@@ -111,18 +117,30 @@ def _content(facts: Competition, rows: pd.DataFrame) -> list[bytes]:
     return [one.encode() for one in content]
 
 
-def read_train(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The rows to train on, and what was found out about the files."""
+def read_train(facts: Competition, root: Path, task: str = "") -> tuple[pd.DataFrame, list[str]]:
+    """The rows to train on, and what was found out about the files; what is open about the answers, unless a task is given."""
     rows, back = table(facts, root)
     frames.need_columns(rows, list(facts.labels.train_columns), f"{facts.train} (see --target)")
     notes = [f"no {facts.test}: {sum(back):,} of {len(rows):,} rows are kept back as the test set"] if any(back) else []
     if isinstance(facts.inputs, Table):
         where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
         answer = facts.labels.train_columns[0]
-        said = sorted({cell for cell in rows[answer] if cell.strip()})
-        of = f" of {len(said)} ({listed(said, SHOWN)})" if facts.labels.exclusive else ""
+        labels, open_questions = _bound(facts, root, rows)
+        of = f" of {len(labels.columns)} ({listed(labels.columns, SHOWN)})" if labels.exclusive else ""
+        notes += [] if task else [f"? {question}" for question in open_questions]
         notes.append(f"{answer!r} is {facts.labels.describe()}{of}, scored by {facts.metric.name}; rows are {where}")
     return rows[[not one for one in back]], notes
+
+
+def _bound(facts: Competition, root: Path, rows: pd.DataFrame) -> tuple[Labels, list[str]]:
+    """The labels with what the rows tell, spelled as the sample's, and what is open about them."""
+    sample = facts.sample_table(root).frame if facts.sample else None
+    rows = answer_spelling.written(rows, facts.labels.respelled(rows, rows[[]] if sample is None else sample))
+    rows = rows[~facts.labels.blank(rows)]
+    if not len(rows):
+        return facts.labels, []
+    labels = facts.labels.bind(rows)
+    return labels, questions(labels, rows, sample)
 
 
 def read_test(facts: Competition, root: Path) -> Asked:

@@ -216,9 +216,8 @@ def _check(name: str, about: Field[Any], value: Any) -> None:
         raise Usage(f"{flag(name)} {value!r}: the value must have the type of the default, {about.default!r}.")
     choices, low, high = (about.metadata[key] for key in ("choices", "low", "high"))
     if choices and value not in choices and not about.metadata["extensible"]:
-        raise Usage(
-            f"{flag(name)} {value!r}: the value must be one of {', '.join(choices)}.{did_you_mean(str(value), choices)}"
-        )
+        able = ", ".join(filter(None, choices))
+        raise Usage(f"{flag(name)} {value!r}: the value must be one of {able}.{did_you_mean(str(value), choices)}")
     if isinstance(value, float | int) and not (
         (low is None or value >= low) and (high is None or value <= high) and math.isfinite(value)
     ):

@@ -10,6 +10,7 @@ from typing import Any
 
 POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.data.augmentation` has them
 SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.optimizers.schedules` has them
+TASKS = ("classes", "numbers", "grades", "probability", "tags")  # `kit.competition.detect_labels` has them
 VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.data.tta` has them
 
 
@@ -149,6 +150,7 @@ class DataKnobs:
     )
     decimal: str = knob("auto", "decimal sign of numbers in the tables; auto: found in each column", ("auto", "point", "comma"))
     encoding: str = knob("auto", "encoding of the tables, such as cp1252; auto: UTF-8 or UTF-16, else Windows-1252")
+    task: str = knob("", "what the answers are; empty: as the files show (competition csv)", ("", *TASKS))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from kit.cli import knob_flags
 from kit.cli.knob_flags import Shown
+from kit.knobs import TASKS
 
 WRITTEN = ("delimiter", "quoting", "decimal", "encoding")  # knobs that say how tables are written
 Adder = Callable[[str, str], argparse.ArgumentParser]
@@ -23,7 +24,7 @@ def add(add_command: Adder, knobs: Shown) -> None:
     validate.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
     validate.add_argument("file", metavar="FILE", help="submission file to check")
     validate.add_argument("--data", help="folder with the competition's files")
-    knob_flags.add_some(validate, ("text", "target", *WRITTEN))
+    knob_flags.add_some(validate, ("text", "target", "task", *WRITTEN))
     check = add_command("check", "test an adapter against its own facts, and audit its data")
     check.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
     check.add_argument("--data", help="folder with the competition's files")
@@ -35,6 +36,7 @@ def add(add_command: Adder, knobs: Shown) -> None:
     new.add_argument(
         "--target", default="", metavar="COLUMN", help="column of the answers, if the sample submission does not show it"
     )
+    new.add_argument("--task", default="", choices=TASKS, help="what the answers are, if the files do not show it")
     knob_flags.add_some(new, WRITTEN)
     export = add_command(
         "export", "write the models of a complete run as one file, compare it with the run on real rows, and describe it"

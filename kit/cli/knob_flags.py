@@ -33,7 +33,7 @@ class Shown:
     def help(self, name: str) -> str:
         """What a knob does, its choices, and its value unless it is given."""
         about, value = self.fields[name].metadata, shown_value(name, self.preset[name])
-        choices = f" ({', '.join(about['choices'])})" if about["choices"] else ""
+        choices = f" ({', '.join(filter(None, about['choices']))})" if about["choices"] else ""
         known = f" ({'here' if self.whose else 'default'}: {value})" if value else ""
         return f"{about['help']}{choices}{known}".replace("%", "%%")
 

@@ -27,17 +27,18 @@ TIMED = re.compile("date|time|year|month|day|sold", re.I)
 PLAIN = Competition(slug="plain", id="id", inputs=Table(), labels=OneOf("label"), metric=accuracy)  # nothing is known yet
 
 
-def facts_of(root: Path, target: str = "", config: Config | None = None) -> Competition:
+def facts_of(root: Path, target: str = "", task: str = "", config: Config | None = None) -> Competition:
     """The competition whose files are in `root`. `target`: the column of answers, where the sample's columns do not tell.
 
-    `config`: knobs that say how the tables are written, where the files do not tell. Raises BadData where there is no sample
-    submission or training table, or no column holds what is asked.
+    `task`: what answers are, where someone says so (see the knob). `config`: knobs that say how the tables are written, where
+    the files do not tell. Raises BadData where there is no sample submission or training table, or no column holds what is
+    asked.
     """
     written = PLAIN.written(config or Config())
     layout = layout_of(root, written.form)
     name = first_of(layout.train_names)
     try:
-        labels = labels_of(layout.train, layout.test, layout.sample.frame, target)
+        labels = labels_of(layout.train, layout.test, layout.sample.frame, target, task)
     except BadData as fault:
         raise BadData(f"{name}: {fault}") from fault
     inputs = _inputs(layout, labels)

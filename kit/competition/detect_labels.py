@@ -7,23 +7,25 @@ One decision for all kinds: what a column holds follows from comparing them. Loa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
-from kit.errors import BadData, listed, quoted
-from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
+from kit.competition.whole_numbers import are_classes
+from kit.errors import BadData, Usage, listed, quoted
+from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags, answer_spelling
 
-CLASSES = 20  # more different whole numbers than these are amounts
+CLASSES = 20  # more different texts than these are classes only where they repeat
 MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
 GRADED = re.compile("diagnosis|grade|severity|rating|score|level|stage|stars|quality", re.I)  # what ordered classes are called
 GRADES = range(3, 11)  # so many of them
 
 
-def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, target: str = "") -> Labels:
+def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, target: str = "", task: str = "") -> Labels:
     """The Labels that fill a sample submission, from tables indexed by id.
 
-    `target`: the column of answers, where the names do not tell. Raises BadData where no column holds them, or one holds
-    texts that hardly repeat.
+    `target`: the column of answers, where the names do not tell. `task`: what answers are, see the knob; "": as found.
+    Raises BadData where no column holds them, or one holds texts that hardly repeat.
     """
     asked = [str(name) for name in sample.columns]
     if target and target not in train:
@@ -34,10 +36,15 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
         alike = [name for name in unseen if name.lower() == asked[0].lower()]
         own = alike or (unseen if len(unseen) == 1 else [])
     if len(asked) == len(own) == 1:
-        return _single(filled(train[own[0]]), sample[asked[0]])
+        cells = answers_in(train[own[0]], sample[asked[0]])
+        return of_task(task, cells) if task else _single(cells, sample[asked[0]])
     if len(own) == len(asked):
-        return _several(train, tuple(asked))
-    classes = {str(name): set(filled(train[name])) for name in (own if target else unseen)}
+        return _several(train, tuple(asked), task)
+    if task not in ("", "probability"):
+        raise Usage(
+            f"--task {task}: the sample asks for {listed(asked)}, which are no columns of such answers in the training table."
+        )
+    classes = {str(name): _as_columns(set(filled(train[name])), asked) for name in (own if target else unseen)}
     for name, values in classes.items():
         for prefix in ("", *(asked[0].removesuffix(one) for one in values if asked[0].endswith(one))):
             named = {prefix + one for one in values}
@@ -55,6 +62,35 @@ def filled(cells: pd.Series) -> pd.Series:
     return cells[cells != ""]
 
 
+def answers_in(cells: pd.Series, sample: pd.Series) -> pd.Series:
+    """The cells that are not blank, spelled as the sample's are."""
+    cells = filled(cells)
+    changes = answer_spelling.respelled(cells.unique(), sample.unique())
+    return cells.map(lambda cell: changes.get(cell, cell))
+
+
+def of_task(task: str, cells: pd.Series) -> Labels:
+    """The Labels of a column whose answers are as someone says (see the knob `task`). Raises Usage where they cannot be."""
+    name, distinct = str(cells.name), sorted(set(cells))
+    values = pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce")
+    if task == "classes":
+        return OneOf(name)
+    if task == "tags":
+        return Tags(name)
+    if task == "numbers":
+        return Numbers((name,))
+    if task == "probability":
+        if len(distinct) > 1 and (values.between(0, 1).all() or answer_spelling.indicators(distinct)):
+            return Columns((name,))
+        if len(distinct) == 2:
+            return Columns((distinct[-1],), column=name)
+        raise Usage(f"--task probability: {name!r} has {listed(distinct)}; one column is filled for one of two, or for 0 to 1.")
+    if values.isna().any() or (values % 1 != 0).any() or values.min() == values.max():
+        raise Usage(f"--task grades: {name!r} has {listed(distinct)}; several whole numbers are expected.")
+    low, top = int(values.min()), int(values.max())
+    return Grade(name, top) if low == 0 else Numbers((name,), True, (low,), (top,))
+
+
 def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     """Amounts; a probability, where the cells are 0 and 1 and the sample has fractions; else classes.
 
@@ -63,12 +99,16 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     name = str(cells.name)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
     strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
-    numeric = values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
-    if numeric and (different > CLASSES or (values.dropna() % 1 != 0).any()):
+    numeric = values.notna().any() and values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
+    asked = [] if sample is None else list(sample.unique())
+    if numeric and (
+        (values.dropna() % 1 != 0).any()
+        or not are_classes(name, values.dropna().to_numpy(float), spelled=list(cells.unique()), asked=asked)
+    ):
         return Numbers((name,))
-    if set(cells) == {"0", "1"} and sample is not None and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+    if set(cells) == {"0", "1"} and _has_fractions(asked):
         return Columns((name,))
-    if different > max(CLASSES, len(cells) // 2):
+    if not numeric and different > max(CLASSES, len(cells) // 2):
         raise BadData(
             f"{different:,} different texts in the column {name!r} of {len(cells):,} rows: no classes,"
             f" and no numbers ({quoted(strange.iloc[0])}).\nIs it the right --target?"
@@ -78,7 +118,8 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
 
 def _single(cells: pd.Series, sample: pd.Series) -> Labels:
     name, distinct = str(cells.name), set(cells)
-    if GRADED.search(name) and len(distinct) in GRADES and all(map(str.isdecimal, distinct)):
+    fractions = _has_fractions(sample.unique())
+    if not fractions and GRADED.search(name) and len(distinct) in GRADES and all(map(str.isdecimal, distinct)):
         grades = sorted(map(int, distinct))
         if {str(one) for one in range(grades[0], grades[-1] + 1)} == distinct:
             return Grade(name, top=grades[-1]) if grades[0] == 0 else Numbers((name,), True, (grades[0],), (grades[-1],))
@@ -87,7 +128,7 @@ def _single(cells: pd.Series, sample: pd.Series) -> Labels:
     if _are_tags(distinct):
         return Tags(name)
     labels = of_column(cells, sample)
-    if labels.exclusive and len(distinct) == 2 and (pd.to_numeric(sample, errors="coerce") % 1 > 0).any():
+    if labels.exclusive and len(distinct) == 2 and fractions:
         return Columns(
             (max(distinct),), column=name
         )  # yes, True, Presence: the later of two is mostly the one that is asked for
@@ -102,7 +143,28 @@ def _are_tags(distinct: set[str]) -> bool:
     return once and len(words) < len(distinct) and not any("." in word and word.replace(".", "").isdecimal() for word in words)
 
 
-def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:
+def _has_fractions(asked: Iterable[str]) -> bool:
+    return bool((pd.to_numeric(pd.Series(list(asked), dtype=object), errors="coerce") % 1 > 0).any())
+
+
+def _as_columns(classes: set[str], asked: list[str]) -> set[str]:
+    """Classes spelled as the sample's columns are (after what those begin with), where a spelling is found for all of them."""
+    first, last = min(asked), max(asked)
+    begun = next(first[:end] for end in range(len(first), -1, -1) if last.startswith(first[:end]))
+    for prefix in ("", begun, re.sub("[A-Za-z0-9]*$", "", begun)):
+        changes = answer_spelling.respelled(classes, [name.removeprefix(prefix) for name in asked], complete=True)
+        spelled = {changes.get(one, one) for one in classes}
+        if len(spelled) > 1 and {prefix + one for one in spelled} <= set(asked):
+            return spelled
+    return classes
+
+
+def _several(train: pd.DataFrame, names: tuple[str, ...], task: str = "") -> Labels:
+    if task in ("classes", "tags"):
+        raise Usage(f"--task {task}: the sample has several columns of answers, {listed(names)}; such answers fill one.")
+    if task in ("numbers", "grades"):
+        return Numbers(names, whole=task == "grades")
+    train = answer_spelling.written(train, Columns(names).respelled(train, train))
     values = train[list(names)].apply(pd.to_numeric, errors="coerce").dropna()
     if not len(values):
         raise BadData(f"no training row has numbers in all of {listed(names)}: which columns hold the answers?")

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from kit.competition import loading as competitions
+from kit.competition.answers import questions
 from kit.competition.detect_facts import TIMED, facts_of
 from kit.competition.detect_tables import tables_in
 from kit.competition.facts import Competition
@@ -31,10 +32,10 @@ DATES = 8  # ids that are tried as dates
 CELLS = 500  # cells of the sample whose answers are looked at
 
 
-def write(name: str, root: Path, target: str = "", config: Config | None = None) -> tuple[Path, list[str]]:
+def write(name: str, root: Path, target: str = "", task: str = "", config: Config | None = None) -> tuple[Path, list[str]]:
     """Write `competitions/NAME.py` where the kit was started; returns its path and lines on what was found (·) and asked (?).
 
-    What is asked stands in the adapter too, as its `questions`. `config`: knobs that say how the tables are written.
+    What is asked stands in the adapter too, as its `questions`. `target`, `task`, `config`: see `facts_of`.
 
     Raises Usage for a name that is taken or is none, BadData for files from which nothing can be inferred, or that an
     adapter of their facts does not read yet.
@@ -45,7 +46,7 @@ def write(name: str, root: Path, target: str = "", config: Config | None = None)
         raise Usage(f"{name}: {competitions.names()[name]} is there already. Take another name, or remove it.")
     if not root.is_dir():
         raise Usage(f"--from {root}: there is no such folder.")
-    facts = facts_of(root, target, config)
+    facts = facts_of(root, target, task, config)
     path = Path("competitions") / f"{name}.py"
     root = facts.find(root)
     try:
@@ -173,10 +174,10 @@ def _questions(facts: Competition, tables: Tables) -> Iterator[str]:
 def _of_answers(tables: Tables) -> Iterator[str]:
     """What may be wrong with the labels, and what to state then."""
     labels = tables.labels
-    yield from labels.doubts()
+    yield from questions(labels, tables.train, tables.sample.frame)
     asked = tables.sample.frame
     cells = [cell for name in asked for cell in asked[name].iloc[:CELLS].unique() if cell.strip()]
-    if cells and all(map(labels.fault, cells)):
+    if cells and not labels.named and all(map(labels.fault, cells)):
         yield f"the sample has other answers: {labels.fault(cells[0])}. What does the competition's page ask for?"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Container
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kit.labels import Labels
 
 SHOWN = 20
+POINT = re.compile(r"(?<=\d)\.0+$")  # of whole numbers that the sample writes as 3.0
 
 
 def build(sample: Sample | pd.DataFrame, predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
@@ -102,6 +104,7 @@ def _row_faults(rows: list[tuple[int, list[str]]], header: list[str], sample: Sa
     place = header.index(sample.key) if sample.key else -1
     wanted = Counter(map(str, sample.cells[sample.key] if sample.key else sample.rows))
     checked = [(i, name) for i, name in enumerate(header) if name in sample.filled]
+    real = [name for name in sample.filled if any(map(POINT.search, sample.cells[name].unique()))]
     for number, (line, row) in enumerate(rows, start=1):
         row_id = str(number) if place < 0 else row[place] if place < len(row) else ""
         if len(row) != len(header):
@@ -118,7 +121,7 @@ def _row_faults(rows: list[tuple[int, list[str]]], header: list[str], sample: Sa
         for i, column in checked:
             cell = row[i].replace(",", ".") if sample.decimal == "," else row[i]
             fault = labels.fault(cell)
-            if fault:
+            if fault and not (column in real and not labels.fault(POINT.sub("", cell))):
                 wrong.append(f"line {line}, id {row_id!r}, column {column!r}: {fault}")
     return wrong + [f"the id {row_id!r} is missing" for row_id, count in wanted.items() if len(lines.get(row_id, [])) < count]
 

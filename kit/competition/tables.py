@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.competition import answers
 from kit.competition.sample import EXCERPT, Sample
 from kit.competition.sources import every, first_of
 from kit.errors import BadData, listed
@@ -84,9 +85,10 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     name = first_of(facts.train)
     frames.need_columns(train, needed, " with ".join(every(facts.train)))
+    train, asked, spelled = answers.spelled(facts, train, asked)
     blank = facts.labels.blank(train)
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
-    notes = [*notes, *asked.notes, *agreement]
+    notes = [*notes, *asked.notes, *spelled, *agreement]
     if blank.any():
         notes.append(f"{name}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
@@ -94,6 +96,7 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
         raise BadData(f"{name}: no training rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
+    notes += answers.strange(facts, labels, asked.sample.frame)
     return Tables(
         root=root,
         train=train,

@@ -41,6 +41,7 @@ class Labels(Showing):
     exclusive: bool = False  # does exactly one of the columns apply to a row?
     bounded: ClassVar[bool] = True  # are predictions probabilities?
     reads: ClassVar[bool] = False  # is the answer a text that is read in a picture?
+    named: ClassVar[bool] = False  # does a cell of the submission hold names of classes?
     continuous: ClassVar[bool] = False  # are answers amounts, which are scaled before they are learned?
     log: bool = False  # are answers learned and averaged as logarithms?
     loss: Loss | None = None
@@ -68,6 +69,10 @@ class Labels(Showing):
     def asked(self) -> tuple[str, ...]:
         """The columns of a submission (after `bind`); a single one may have another name."""
         return self.train_columns
+
+    def respelled(self, train: pd.DataFrame, sample: pd.DataFrame) -> dict[str, dict[str, str]]:
+        """By training column: cells that are to be written otherwise, so that answers are spelled as in the sample."""
+        return {}
 
     def bind(self, train: pd.DataFrame) -> Labels:
         """These labels with what only the training file tells (such as the names of the classes)."""

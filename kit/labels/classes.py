@@ -13,7 +13,8 @@ import numpy as np
 
 from kit import metrics
 from kit.errors import BadData, listed
-from kit.labels import evaluation
+from kit.labels import answer_spelling, evaluation
+from kit.labels.answer_spelling import cells_of
 from kit.labels.base import Labels, Loss
 from kit.labels.evaluation import ClassAnswers, Confidence, Detection
 from kit.labels.parsing import codes, distinct, number_fault, numbers, unknown
@@ -65,6 +66,7 @@ class OneOf(Labels):
     classes: tuple[str, ...] = ()
     loss: Loss | None = None
     kind: ClassVar[str] = "one class"
+    named: ClassVar[bool] = True
     exclusive = True
 
     @property
@@ -77,11 +79,22 @@ class OneOf(Labels):
 
     def doubts(self) -> list[str]:
         column = json.dumps(self.column, ensure_ascii=False)
-        if set(self.classes) == {"0", "1"}:
-            return [f"the sample has 0 or 1: if the page asks for a probability, state Columns(({column},)) and, say, auc"]
-        if all(map(str.isdecimal, self.classes)):
-            return [f"whole numbers are read as classes: if near is better than far, state Numbers(({column},), True)"]
+        numbers = {name.strip().removesuffix(".0") for name in self.classes}
+        if numbers == {"0", "1"}:
+            return [
+                f"the sample has 0 or 1: if the page asks for a probability, state Columns(({column},)) and, say, auc"
+                " (--task probability)"
+            ]
+        if numbers and all(name.removeprefix("-").isdecimal() for name in numbers):
+            return [
+                f"whole numbers are read as {len(self.classes)} classes: if they are amounts, or near is better than far, state"
+                f" Numbers(({column},), True) (--task numbers)"
+            ]
         return []
+
+    def respelled(self, train: pd.DataFrame, sample: pd.DataFrame) -> dict[str, dict[str, str]]:
+        asked = self.classes or cells_of(sample)
+        return {self.column: answer_spelling.respelled(train[self.column].unique(), asked, bool(self.classes))}
 
     def bind(self, train: pd.DataFrame) -> Self:
         return self if self.classes else self.changed(classes=distinct(train, self.column))

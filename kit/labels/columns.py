@@ -12,7 +12,7 @@ import numpy as np
 
 from kit import metrics
 from kit.errors import BadData, listed
-from kit.labels import evaluation
+from kit.labels import answer_spelling, evaluation
 from kit.labels.base import Loss
 from kit.labels.classes import class_loss, tracked_classes
 from kit.labels.evaluation import ClassAnswers, Confidence, Detection
@@ -70,6 +70,13 @@ class Columns(Indicators):
         return [
             f"a fraction in the sample is read as the probability of {self.names[0]!r}: if it is of another name, state that"
         ]
+
+    def respelled(self, train: pd.DataFrame, sample: pd.DataFrame) -> dict[str, dict[str, str]]:
+        if not self.column:
+            return {name: answer_spelling.indicators(train[name].unique()) for name in self.names}
+        several = sample.columns if sample.shape[1] > 1 else ()
+        asked = self.classes or [str(name).removeprefix(self.prefix) for name in several]
+        return {self.column: answer_spelling.respelled(train[self.column].unique(), asked, len(asked) > 1)}
 
     def bind(self, train: pd.DataFrame) -> Self:
         if self._one and not train[self.column].isin(self.classes).any():

@@ -10,6 +10,8 @@ import numpy as np
 
 from kit import metrics
 from kit.errors import BadData, listed
+from kit.labels import answer_spelling
+from kit.labels.answer_spelling import cells_of, words_of
 from kit.labels.base import Loss
 from kit.labels.indicators import Indicators
 from kit.metrics import Metric
@@ -26,6 +28,7 @@ class Tags(Indicators):
     names: tuple[str, ...] = ()
     loss: Loss | None = None
     kind: ClassVar[str] = "tags"
+    named: ClassVar[bool] = True
 
     @property
     def usual_metric(self) -> Metric:
@@ -42,6 +45,12 @@ class Tags(Indicators):
     @property
     def columns(self) -> tuple[str, ...]:
         return self.names
+
+    def respelled(self, train: pd.DataFrame, sample: pd.DataFrame) -> dict[str, dict[str, str]]:
+        cells = train[self.column].unique()
+        asked = self.names or words_of(cells_of(sample))
+        changes = answer_spelling.respelled(words_of(cells), asked, bool(self.names))
+        return {self.column: answer_spelling.in_words(changes, cells)}
 
     def bind(self, train: pd.DataFrame) -> Self:
         names = {tag for cell in train[self.column] for tag in cell.split()}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kit.models.base import FoldModule
 
 SHARED = {
-    "model", "limit", "text", "target", *knobs.names(knobs.FoldKnobs),
+    "model", "limit", "text", "target", "task", *knobs.names(knobs.FoldKnobs),
     *(knobs.names(knobs.MachineKnobs) - {"layout", "workers", "cache_gb"}),
 }  # fmt: skip
 PICTURES = knobs.names(knobs.DataKnobs, knobs.ModelKnobs, knobs.TrainingKnobs, knobs.InferenceKnobs, knobs.MachineKnobs)

@@ -142,7 +142,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """A frame of float32 predictions indexed by id, as `write_csv` left it."""
     try:
         frame = read_csv(path.read_bytes(), str(path))
-        return index_by(frame, str(frame.columns[0]), str(path)).astype(np.float32)
+        cells = index_by(frame, str(frame.columns[0]), str(path))
+        return type(cells)(cells.to_numpy(np.float32), index=cells.index, columns=cells.columns)  # one block: see `average`
     except (OSError, ValueError) as fault:
         raise BadData(
             f"{path}: not the predictions that were written ({fault}). Delete submission.csv and run again: it is made anew."
@@ -158,9 +159,8 @@ def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd
     total = np.zeros(parts[0].shape, np.float64)
     for values, weight in zip(stacked(parts), weights, strict=True):
         total += weight * values
-    result = parts[0].copy()
-    result[:] = (total / sum(weights)).astype(np.float32)
-    return result
+    like = parts[0]  # values written into a copy would lie column by column: slow, and pandas warns of it from 100 on
+    return type(like)((total / sum(weights)).astype(np.float32), index=like.index, columns=like.columns)
 
 
 def stacked(parts: list[pd.DataFrame]) -> np.ndarray:

@@ -12,9 +12,8 @@ from kit.config import Config
 
 
 def main(arguments: argparse.Namespace) -> int:
-    path, lines = scaffold.write(
-        arguments.name, Path(arguments.folder), arguments.target, Config().changed(**knob_flags.given(arguments))
-    )
+    config = Config().changed(**knob_flags.given(arguments))
+    path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target, arguments.task, config)
     if arguments.json:
         print(json.dumps({"adapter": str(path), "lines": lines}))
         return 0
