@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,12 +15,10 @@ from kit.data import levels
 from kit.errors import BadData, listed
 from kit.inputs.decode import SUFFIXES, decode, values_of
 from kit.storage.archives import Folder, Store
+from kit.storage.feeder import Feeder
 
-CHUNK = 256  # files, or ...
-CHUNK_BYTES = 4 << 20  # ... this much that a thread decodes at a time: less is all overhead
 FEW = 0.02  # share of test pictures that may be of another size: a run does not fail by them
 LOOKED_AT = 2000  # pictures, spread over all, from which the scale of their values is learned
-WAITING = 4  # chunks per thread that may wait in memory
 
 
 class Pictures:
@@ -131,7 +128,7 @@ class Pictures:
                     values = values_of(data, self.where(rows[name][0]))
                     seen[rows[name][0]] = None if values is None else levels.seen(values)
 
-        with _Feeder(look) as feeder:
+        with Feeder(look) as feeder:
             self.store.each(rows, feeder)
         return [one for _, one in sorted(seen.items()) if one is not None]
 
@@ -162,7 +159,7 @@ class Pictures:
                     else:
                         other[row] = image.shape
 
-        with _Feeder(fill) as feeder:
+        with Feeder(fill) as feeder:
             self.store.each(rows, feeder)
         if other and (compact or len(other) > FEW * len(array)):
             raise self.odd(*min(other.items()), array.shape)
@@ -213,47 +210,6 @@ class Streamed:
         if image.shape != self.shape[1:]:
             raise self.pictures.odd(row, image.shape, self.shape)
         return image
-
-
-class _Feeder:
-    """Hands files to threads in chunks, and holds back whoever reads faster than they are decoded."""
-
-    def __init__(self, work: Any):
-        self.work = work
-        self.threads = resources.core_count()
-        self.pool = ThreadPoolExecutor(self.threads)
-        self.waiting = threading.BoundedSemaphore(self.threads * WAITING)
-        self.chunk: list[tuple[str, bytes]] = []
-        self.size = 0
-        self.tasks: list[Future[None]] = []
-
-    def __call__(self, name: str, data: bytes) -> None:
-        self.chunk.append((name, data))
-        self.size += len(data)
-        if len(self.chunk) >= CHUNK or self.size >= CHUNK_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand on what was gathered."""
-        self.waiting.acquire()
-        for done in self.tasks[-self.threads * WAITING :]:
-            if done.done():
-                done.result()  # there is no use in going on where one has failed
-        task = self.pool.submit(self.work, self.chunk)
-        task.add_done_callback(lambda _: self.waiting.release())
-        self.tasks.append(task)
-        self.chunk, self.size = [], 0
-
-    def __enter__(self) -> _Feeder:
-        return self
-
-    def __exit__(self, kind: Any, *rest: Any) -> None:
-        if kind is None:
-            self.flush()
-        self.pool.shutdown()
-        if kind is None:
-            for task in self.tasks:
-                task.result()
 
 
 def _compact(array: np.ndarray, left_out: list[int]) -> int:

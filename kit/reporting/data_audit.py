@@ -33,7 +33,7 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
     inputs = facts.inputs
     train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size)
     for note in [*train.notes, *test.notes]:
-        yield note, False
+        yield note, True
     tables, notes = sound(tables, train.broken, test.broken)
     for note in notes:
         yield note, True

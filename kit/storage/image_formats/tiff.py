@@ -63,6 +63,8 @@ def bands(data: bytes) -> Bands:
     own |= {BITS: 8, FORMAT: 1, BANDS: 1, MEANING: BLACK_IS_ZERO, WIDTH: -(-width // block) * block * of_pixel}
     own |= {TILE_WIDTH: block * of_pixel} if places == TILES[0] else {}
     starts, sizes = several(found[places]), several(found[lengths])
+    if any(start + size > len(data) for start, size in zip(starts, sizes, strict=True)):
+        raise ValueError("TIFF that ends before its picture does")
     each = len(starts) * across // count
     parts = []
     for first in range(0, len(starts), each):
