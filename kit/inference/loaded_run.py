@@ -5,7 +5,7 @@ What needs torch is imported where it is used: a report or a sheet of answers do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ def load_run(run: Run, data: str | Path | None = None, needed: bool = True) -> L
     if needed:
         root = found(run, adapter.competition, data or (root if there else None))
     facts = adapter.shaped(Config.of(record.config), root if needed or there else None).competition
+    if record.inputs:
+        facts = replace(facts, inputs=facts.inputs.changed(**record.inputs))
     return LoadedRun(run, root, facts, all_labels.from_json(record.labels, facts.labels), adapter.parts)
 
 

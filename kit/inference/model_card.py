@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 
+from kit.data import levels
 from kit.models import networks
 from kit.models.graphs import Graph
 from kit.storage import files, templates
@@ -61,6 +62,7 @@ def text(run: Run, made: Made) -> str:
         names=first.names,
         outputs=made.graph.outputs,
         takes=first.takes,
+        scale=levels.in_words(tuple(span)) if (span := (info.get("inputs") or {}).get("span")) else "",
         box=getattr(first, "box", None),
         views=len(getattr(model, "views", ())) or 1,
         longest_text=getattr(model, "most", ""),

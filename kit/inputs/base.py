@@ -33,13 +33,15 @@ class Loaded:
     strings or `Texts`, or an object that is indexed like an array of pictures (`Streamed`).
     `look`: the same rows small enough to compare with each other; by default the rows themselves.
     `broken`: what is wrong with the files of some ids. Broken training rows are left out of `rows`, broken test rows are
-    blank in it. `notes`: what else there is to say of the files. Raises BadData for an array that is none of these.
+    blank in it. `notes`: lines about the files. `learned`: what the inputs learned from these rows and need for others, by
+    the name of their field. Raises BadData for an array that is none of these.
     """
 
     rows: Any
     broken: dict[str, str] = field(default_factory=dict)
     look: Any = None
     notes: list[str] = field(default_factory=list)
+    learned: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rows = _as_inputs(self.rows)
@@ -159,6 +161,17 @@ class Inputs(ABC):
 
         Raises BadData naming file, row and id.
         """
+
+    def load_both(
+        self, root: Path, train: pd.DataFrame, test: pd.DataFrame, size: int, keep: Keep = KEEP_ALL
+    ) -> tuple[Loaded, Loaded]:
+        """Training rows, and test rows as the inputs read them with what they learned from the training rows."""
+        loaded = self.load(root, train, "train", size, keep)
+        inputs = self.changed(**loaded.learned) if loaded.learned else self
+        asked = inputs.load(root, test, "test", size, keep)
+        asked.notes = [note for note in asked.notes if note not in loaded.notes]
+        loaded.learned |= asked.learned
+        return loaded, asked
 
     def show(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> list[np.ndarray | str]:
         """What people see of each row of a frame: its picture, uint8 [h, w, c], or a text. Raises BadData as `load` does."""

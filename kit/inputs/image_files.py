@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kit import resources
-from kit.errors import BadData
-from kit.inputs.decode import decode
+from kit.data import levels
+from kit.errors import BadData, listed
+from kit.inputs.decode import decode, values_of
 from kit.inputs.layout.lookup import Files
+from kit.storage.feeder import Feeder
 
-CHUNK = 256  # files, or ...
-CHUNK_BYTES = 4 << 20  # ... this much that a thread decodes at a time: less is all overhead
 FEW = 0.02  # share of test pictures that may be of another size: a run does not fail by them
-WAITING = 4  # chunks per thread that may wait in memory
+LOOKED_AT = 2000  # pictures, spread over all, from which the scale of their values is learned
 
 
 class Pictures:
-    """The pictures of some rows: `files` says which file of its store is that of which id."""
+    """The pictures of some rows: `files` says which file of its store is that of which id.
 
-    def __init__(self, files: Files, ids: list[str], channels: int):
+    `span`: how the values of pictures of more than 8 bits are scaled, see `kit.data.levels`; None: not known yet.
+    """
+
+    def __init__(self, files: Files, ids: list[str], channels: int, span: levels.Span | None = None):
         self.store, self.names, self.found = files.store, files.names, files.found
-        self.layout, self.ids, self.channels = files, ids, channels
+        self.layout, self.ids, self.channels, self.span = files, ids, channels, span
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def only(self, rows: list[int]) -> Pictures:
         """Some of the rows."""
-        return Pictures(self.layout.only(rows), [self.ids[i] for i in rows], self.channels)
+        return Pictures(self.layout.only(rows), [self.ids[i] for i in rows], self.channels, self.span)
 
     def files(self) -> list[Path]:
         """The files on the disk whose content these pictures are."""
@@ -51,7 +55,7 @@ class Pictures:
             data = self.store.read(name)
         except (OSError, KeyError) as fault:
             raise BadData(f"{self.where(row)}: cannot be read ({fault}).") from None
-        return decode(data, self.where(row), self.channels, size)
+        return decode(data, self.where(row), self.channels, size, self.span)
 
     def missing(self, row: int) -> BadData:
         """The error for a row without a file."""
@@ -84,8 +88,31 @@ class Pictures:
                 rows.setdefault(name, []).append(row)
         return rows
 
-    def decode_into(self, array: np.ndarray, size: int, compact: bool) -> tuple[int, dict[str, str]]:
-        """Fill `array` [n, h, w, c]; returns how many rows count and what is wrong with which ids.
+    def learned(self) -> levels.Span:
+        """The span of the values of pictures of more than 8 bits: of those of some rows spread over all, else of all rows."""
+        for step in sorted({max(1, len(self) // LOOKED_AT), 1}, reverse=True):
+            seen = self.only(list(range(0, len(self), step)))._seen()
+            if seen:
+                return levels.learned(seen)
+        return 0.0, 65535.0  # such a picture was met, and no value of it is a number
+
+    def _seen(self) -> list[levels.Seen]:
+        """What there is to learn from each picture of more than 8 bits, in the order of the files."""
+        rows = self._rows_by_file()
+        seen: dict[int, levels.Seen | None] = {}
+
+        def look(files: list[tuple[str, bytes]]) -> None:
+            for name, data in files:
+                with contextlib.suppress(BadData):  # a broken picture is named when all are decoded
+                    values = values_of(data, self.where(rows[name][0]))
+                    seen[rows[name][0]] = None if values is None else levels.seen(values)
+
+        with Feeder(look) as feeder:
+            self.store.each(rows, feeder)
+        return [one for _, one in sorted(seen.items()) if one is not None]
+
+    def decode_into(self, array: np.ndarray, size: int, compact: bool) -> tuple[int, dict[str, Any]]:
+        """Fill `array` [n, h, w, c]; returns how many rows count, what is wrong with which ids, and lines about the files.
 
         `compact` (training rows): leave broken rows out and move the rest up; else they stay blank. Raises BadData where a
         picture has another size than the array; but for a few that are to be answered, which count as broken.
@@ -93,12 +120,16 @@ class Pictures:
         rows = self._rows_by_file()
         broken = {row: str(self.missing(row)) for row, name in enumerate(self.found) if name is None}
         other: dict[int, tuple[int, ...]] = {}
+        said: dict[str, list[int]] = {}
+
+        def note(row: int, text: str) -> None:
+            said.setdefault(text, []).append(row)
 
         def fill(files: list[tuple[str, bytes]]) -> None:
             for name, data in files:
                 for row in rows[name]:
                     try:
-                        image = decode(data, self.where(row), self.channels, size)
+                        image = decode(data, self.where(row), self.channels, size, self.span, partial(note, row))
                     except BadData as fault:
                         broken[row] = str(fault)
                         continue
@@ -107,13 +138,20 @@ class Pictures:
                     else:
                         other[row] = image.shape
 
-        with _Feeder(fill) as feeder:
+        with Feeder(fill) as feeder:
             self.store.each(rows, feeder)
         if other and (compact or len(other) > FEW * len(array)):
             raise self.odd(*min(other.items()), array.shape)
         broken |= {row: str(self.odd(row, shape, array.shape)) for row, shape in other.items()}
         named = {self.ids[row]: broken[row] for row in sorted(broken)}
-        return (_compact(array, sorted(broken)) if compact else len(array)), named
+        lines = [self._line(text, rows_of_it) for text, rows_of_it in sorted(said.items())]
+        return (_compact(array, sorted(broken)) if compact else len(array)), {"broken": named, "lines": lines}
+
+    def _line(self, text: str, rows: list[int]) -> str:
+        """What was said of some rows, and of which, where it was not said of all that have a file."""
+        if len(rows) == sum(name is not None for name in self.found):
+            return text
+        return f"{text} ({len(rows):,} of {len(self):,} pictures, ids {listed([self.ids[row] for row in sorted(rows)], 3)})"
 
 
 class Streamed:
@@ -151,44 +189,6 @@ class Streamed:
         if image.shape != self.shape[1:]:
             raise self.pictures.odd(row, image.shape, self.shape)
         return image
-
-
-class _Feeder:
-    """Hands files to threads in chunks, and holds back whoever reads faster than they are decoded."""
-
-    def __init__(self, work: Any):
-        self.work = work
-        self.threads = resources.core_count()
-        self.pool = ThreadPoolExecutor(self.threads)
-        self.waiting = threading.BoundedSemaphore(self.threads * WAITING)
-        self.chunk: list[tuple[str, bytes]] = []
-        self.size = 0
-        self.tasks: list[Future[None]] = []
-
-    def __call__(self, name: str, data: bytes) -> None:
-        self.chunk.append((name, data))
-        self.size += len(data)
-        if len(self.chunk) >= CHUNK or self.size >= CHUNK_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand on what was gathered."""
-        self.waiting.acquire()
-        task = self.pool.submit(self.work, self.chunk)
-        task.add_done_callback(lambda _: self.waiting.release())
-        self.tasks.append(task)
-        self.chunk, self.size = [], 0
-
-    def __enter__(self) -> _Feeder:
-        return self
-
-    def __exit__(self, kind: Any, *rest: Any) -> None:
-        if kind is None:
-            self.flush()
-        self.pool.shutdown()
-        if kind is None:
-            for task in self.tasks:
-                task.result()
 
 
 def _compact(array: np.ndarray, left_out: list[int]) -> int:

@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit.data import levels
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
-from kit.inputs.decode import SUFFIXES
+from kit.inputs.decode import SUFFIXES, Unscaled
 from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, refuse_addresses, templates
 from kit.inputs.image_files import Pictures, Streamed
 from kit.inputs.layout.lookup import files_of, place_of
@@ -38,7 +39,8 @@ class Images(Inputs):
     in turn. The first folder of a template may be a folder, `.zip`, `.7z` or `.tar`; another image suffix than the template's,
     or none in it, is found too. `test`: the template of test images where it differs. `channels`: 3 (colour) or 1 (grey).
     `mirror`: may they be mirrored? `alike`: do pictures that are nearly the same count as one? Not where a digit tells
-    them apart.
+    them apart. `span`: the values (low, high) that become 0 and 255 in pictures of more than 8 bits; where it is not given,
+    it is learned from the training pictures and kept with a run.
     """
 
     template: str | tuple[str, ...]
@@ -46,6 +48,7 @@ class Images(Inputs):
     channels: int = 3
     mirror: bool = True
     alike: bool = True
+    span: levels.Span | None = None
     kind: ClassVar[str] = "images"
     guesses: ClassVar[tuple[str, ...]] = ()  # of `detect`: what the files do not tell
 
@@ -103,19 +106,18 @@ class Images(Inputs):
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         pictures = self._pictures(root, frame, split)
-        key = _key(pictures, split, size)
-        kept = array_cache.get(key)
-        if kept is None:
-            height, width = (size, size) if size else pictures.size()
-            shape = (len(frame), height, width, self.channels)
-            if np.prod(shape, dtype=float) > min(keep.most, max(array_cache.room(), 1 << 30)):
-                return _stream(pictures, shape, split, keep)
-            kept = _decoded(key, pictures, shape, split=split, size=size, keep=keep)
-        _refuse_ruins(pictures, kept[1], split)
-        return Loaded(kept[0], kept[1], notes=pictures.layout.notes)
+        try:
+            loaded = _loaded(pictures, split, size, keep)
+        except Unscaled:  # the first picture of more than 8 bits
+            pictures.span = pictures.learned()
+            loaded = _loaded(pictures, split, size, keep)
+            loaded.learned["span"] = pictures.span
+        loaded.notes = [*pictures.layout.notes, *loaded.notes]
+        return loaded
 
     def _pictures(self, root: Path, frame: pd.DataFrame, split: str) -> Pictures:
-        return Pictures(files_of(root, self._templates(split), frame, split), list(frame.index), self.channels)
+        files = files_of(root, self._templates(split), frame, split)
+        return Pictures(files, list(frame.index), self.channels, self.span and tuple(self.span))
 
     def lay_out_again(self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None) -> None:
         row_id = known.index.name
@@ -165,7 +167,7 @@ class Images(Inputs):
             path = root / rows.below(templates[row % len(templates)], row)
             path = path if path.name.lower().endswith(SUFFIXES) else path.with_name(f"{path.name}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image.squeeze()).save(path)
+            Image.fromarray(image.squeeze()).save(path, "PNG" if path.suffix.lower() == ".dcm" else None)
         return columns
 
 
@@ -173,17 +175,31 @@ def _texts(templates: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(filter(None, (templates,) if isinstance(templates, str) else templates))
 
 
+def _loaded(pictures: Pictures, split: str, size: int, keep: Keep) -> Loaded:
+    """The pictures, decoded and kept, or streamed. Raises Unscaled where they need a `span` and have none."""
+    key = _key(pictures, split, size)
+    kept = array_cache.get(key)
+    if kept is None:
+        height, width = (size, size) if size else pictures.size()
+        shape = (len(pictures), height, width, pictures.channels)
+        if np.prod(shape, dtype=float) > min(keep.most, max(array_cache.room(), 1 << 30)):
+            return _stream(pictures, shape, split, keep)
+        kept = _decoded(key, pictures, shape, split=split, size=size, keep=keep)
+    _refuse_ruins(pictures, kept[1]["broken"], split)
+    return Loaded(kept[0], kept[1]["broken"], notes=kept[1]["lines"])
+
+
 def _key(pictures: Pictures, split: str, size: int) -> str:
     """What the decoded array is kept by: the files' content, the rows, and how they are decoded."""
     content = files.fingerprint(pictures.store.path.parent, pictures.files(), by_time=True)
-    facts = [content, split, size, pictures.channels, *pictures.ids, *pictures.names, *pictures.found]
+    facts = [content, split, size, pictures.channels, pictures.span, *pictures.ids, *pictures.names, *pictures.found]
     return hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _decoded(
     key: str, pictures: Pictures, shape: tuple[int, ...], split: str, size: int, keep: Keep
-) -> tuple[np.ndarray, dict[str, str]]:
-    """The decoded images, kept for the next time, and what is wrong with the broken ones."""
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The decoded images, kept for the next time, and what is wrong with the broken ones, and lines about the files."""
     if len(pictures) > MANY:
         keep.say(f"decoding {len(pictures):,} {split} images (once: they are kept in {array_cache.folder()})")
     fill = partial(pictures.decode_into, size=size, compact=split == "train")
@@ -197,10 +213,11 @@ def _stream(pictures: Pictures, shape: tuple[int, ...], split: str, keep: Keep) 
     keep.say(f"{len(pictures):,} {split} images are decoded when needed: {np.prod(shape) >> 30} GB, see --cache-gb")
     small = (len(pictures), LOOK, LOOK, pictures.channels)
     key = _key(pictures, split, LOOK)
-    look, broken = array_cache.get(key) or _decoded(key, pictures, small, split=split, size=LOOK, keep=keep)
+    look, notes = array_cache.get(key) or _decoded(key, pictures, small, split=split, size=LOOK, keep=keep)
+    broken = notes["broken"]
     _refuse_ruins(pictures, broken, split)
     sound = [i for i, one in enumerate(pictures.ids) if split == "test" or one not in broken]
-    return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look, pictures.layout.notes)
+    return Loaded(Streamed(pictures.only(sound), shape[1:3]), broken, look, notes=notes["lines"])
 
 
 def _refuse_ruins(pictures: Pictures, broken: dict[str, str], split: str) -> None:

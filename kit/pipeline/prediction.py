@@ -60,6 +60,8 @@ def answered(
     asked = whole.facts.test_tables(root)
     test, sample = asked.test, asked.sample
     loaded = inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
+    for note in loaded.notes:
+        say(note)
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
     say_doubts(models[0] if models else whole.model(members.members(source)[0]), loaded.rows)

@@ -34,8 +34,10 @@ def load(
     if config.limit:
         tables = competitions.first(tables, config.limit)
     keep = Keep(config.cache_gb * 2**30, progress.say)
-    train = facts.inputs.load(root, tables.train, "train", config.size, keep)
-    test = facts.inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size, keep)
+    inputs = facts.inputs.changed(**run.record.inputs) if run.record.inputs else facts.inputs
+    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size, keep)
+    if train.learned:
+        run.note(inputs=(run.record.inputs or {}) | train.learned)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
     notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):

@@ -31,8 +31,9 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
         yield from _lookalikes(list(counts))
     inputs = facts.inputs
-    train = inputs.load(root, tables.train, "train", config.size)
-    test = inputs.load(root, tables.test.loc[tables.sample.index], "test", config.size)
+    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size)
+    for note in [*train.notes, *test.notes]:
+        yield note, True
     tables, notes = sound(tables, train.broken, test.broken)
     for note in (*notes, *train.notes, *test.notes):
         yield note, True

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-VERSION = 1  # of what the arrays hold; a change of decoding needs a new one
+VERSION = 2  # of what the arrays hold; a change of decoding needs a new one
 SMALL = 4 << 20  # bytes; less is decoded faster than it is kept
 KEEP = 50 << 30  # bytes in all; the arrays that were not used for longest give way
 

@@ -104,14 +104,15 @@ SOUND = {
     "in capitals": ("JPG", lambda seed: stored("JPEG", seed=seed)),
     "jpeg": ("jpeg", lambda seed: stored("JPEG", seed=seed)),
 }
-FLOATS = io.BytesIO()
-Image.fromarray(np.ones((4, 4), np.float32)).save(FLOATS, format="TIFF")
+DEEP = io.BytesIO()
+Image.fromarray(np.ones((40, 40), np.uint16)).save(DEEP, format="TIFF")
 BROKEN = {
     "half a jpg": ("jpg", stored("JPEG")[: len(stored("JPEG")) // 2]),
     "half a png": ("png", stored("PNG")[:-300]),
     "empty": ("jpg", b""),
     "text": ("jpg", b"<html>404 Not Found</html>\n"),
-    "floats": ("tif", FLOATS.getvalue()),
+    "half a tif of 16 bits": ("tif", DEEP.getvalue()[:-1500]),
+    "no dicom": ("dcm", b"\0" * 128 + b"DICM" + b"\7" * 500),
     "a bomb": ("png", png(60_000, 60_000, 8, 2, b"\0" * 1000)),
     "too large": ("png", png(1 << 30, 1 << 30, 8, 2, b"")),
     "no pixels": ("png", png(5, 5, 8, 2, b"")),
@@ -194,7 +195,8 @@ def test_predicting_again_gives_the_same(run: kit.Run, tmp_path: Path, capsys: p
 @pytest.mark.parametrize("name", SOUND)
 def test_each_sound_kind_is_read_as_what_it_shows(name: str, laid_out: Path) -> None:
     i, mode = list(SOUND).index(name), name.split()[-1]
-    loaded = Images("images/{id}.jpg").load(laid_out / "data", pd.DataFrame(index=[f"train_sound{i}"]), "train", 16)
+    images = Images("images/{id}.jpg", span=(0, 65535))
+    loaded = images.load(laid_out / "data", pd.DataFrame(index=[f"train_sound{i}"]), "train", 16)
     assert loaded.broken == {} and loaded.rows.shape == (1, 16, 16, 3)
     if mode in {one for modes in HOLDS.values() for one in modes}:
         shown = photo("L" if mode == "I;16" else mode, seed=i).convert("RGB")

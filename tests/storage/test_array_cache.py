@@ -220,9 +220,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = image_files.decode
 
-    def counting(data: bytes, where: str, channels: int, size: int = 0) -> np.ndarray:
+    def counting(data: bytes, where: str, *how: Any) -> np.ndarray:
         seen.append(where)
-        return real(data, where, channels, size)
+        return real(data, where, *how)
 
     monkeypatch.setattr(image_files, "decode", counting)
     return seen

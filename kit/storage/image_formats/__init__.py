@@ -1,0 +1,1 @@
+"""Image formats: the values of pictures as their files hold them, where Pillow alone gives fewer bits or bands, or none."""
