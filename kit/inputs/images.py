@@ -58,6 +58,8 @@ class Images(Inputs):
         for one in filter(None, (self.template, self.test)):
             if "{" not in one:
                 raise ValueError(f"Images({one!r}): which column is in a picture's name? In braces, as {one}/{{id}}.png")
+        if self.span is not None and (len(self.span) not in (2, 4) or self.span[0] >= self.span[-1]):
+            raise ValueError(f"Images(span={self.span!r}): the values that become 0 and 255, as span=(0, 4095)")
 
     @classmethod
     def detect(cls, evidence: Evidence) -> Self | None:
