@@ -109,6 +109,8 @@ def _shallow(picture: DeepImage, channels: int, span: levels.Span | None, say: C
     if picture.left_out:
         first = "frame" if "frames" in picture.left_out else "band" if values.ndim == 2 or values.shape[2] == 1 else "three"
         say(f"{picture.kind} pictures of {picture.left_out}: the first {first} {'is' if first != 'three' else 'are'} taken")
+    if picture.windowed:
+        say(f"{picture.kind} pictures: seen through the window that each file names first")
     if values.dtype != np.uint8:
         if span is None:
             raise Unscaled

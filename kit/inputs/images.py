@@ -56,6 +56,8 @@ class Images(Inputs):
         for text in (*_texts(self.template), *_texts(self.test)):
             if "{" not in text:
                 raise ValueError(f"Images({text!r}): which column is in a picture's name? In braces, as {text}/{{id}}.png")
+        if self.span is not None and (len(self.span) not in (2, 4) or self.span[0] >= self.span[-1]):
+            raise ValueError(f"Images(span={self.span!r}): the values that become 0 and 255, as span=(0, 4095)")
 
     @classmethod
     def detect(cls, evidence: Evidence) -> Self | None:

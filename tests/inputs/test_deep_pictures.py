@@ -231,6 +231,7 @@ def test_dicom_files_are_pictures(tmp_path: Path) -> None:
     assert loaded.learned["span"] == (1000, 1099) and loaded.broken == {}
     assert np.abs(loaded.rows[..., 0] - [measured, (values - 999.5) * 2.55, 255 - measured]).max() <= 1
     assert any("DICOM pictures: values 1,000 to 1,099" in note for note in loaded.notes)
+    assert any("window" in note and "1 of 3 pictures, ids 'b.dcm'" in note for note in loaded.notes)
     with pytest.raises(BadData, match=r"d\.dcm \(id 'd\.dcm'\): not a readable image"):
         load(tmp_path, {"d.dcm": b"\0" * 128 + b"DICM" + b"\7" * 90})
 
@@ -239,3 +240,9 @@ def test_an_adapter_for_dicom_files_can_be_tried_without_them(tmp_path: Path) ->
     images = Images("train/{id}.dcm")
     images.fabricate(tmp_path, ["a", "b"], split="train", classes=[0, 1], rng=RNG)
     assert images.load(tmp_path, pd.DataFrame(index=["a", "b"]), "train", 0).rows.shape == (2, 32, 32, 3)
+
+
+@pytest.mark.parametrize("span", [(5,), (5, 5), (9, 1), (1, 2, 3)])
+def test_a_span_is_two_values(span: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"as span=\(0, 4095\)"):
+        Images("{id}.png", span=span)

@@ -103,3 +103,8 @@ def test_what_cannot_be_taken_apart_is_refused() -> None:
     Image.new("RGB", (16, 16)).save(buffer, format="TIFF", compression="jpeg")
     with pytest.raises(ValueError, match="compression 7"):
         tiff.bands(buffer.getvalue())
+
+
+def test_a_bomb_is_refused() -> None:
+    with pytest.raises(ValueError, match="would swell"):
+        tiff.bands(written(np.zeros((1, 5000, 5), np.float64), deflate=True).replace(b"\x88\x13\0\0", b"\x40\x0d\x03\0", 1))

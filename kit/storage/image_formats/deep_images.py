@@ -31,7 +31,8 @@ class DeepImage:
     """A picture as its file holds it: `values` [h, w] or [h, w, bands] of any type; `kind`: its name in a message.
 
     `cover` float [h, w, 1]: what is not transparent, if anything is. `inverted`: is the lowest value white?
-    `colours`: are the first three bands red, green and blue? `left_out`: what else the file holds, in words.
+    `colours`: are the first three bands red, green and blue? `windowed`: does the file itself
+    say what is black and white? `left_out`: what else the file holds, in words.
     """
 
     values: np.ndarray
@@ -39,6 +40,7 @@ class DeepImage:
     cover: np.ndarray | None = None
     inverted: bool = False
     colours: bool = False
+    windowed: bool = False
     left_out: str = ""
 
 
@@ -116,4 +118,6 @@ def bands_of(data: bytes) -> DeepImage:
 def scan_of(data: bytes) -> DeepImage:
     scan = dicom.read(data)
     frames = f"{scan.frames:,} frames" if scan.frames > 1 else ""
-    return DeepImage(scan.values, "DICOM", inverted=scan.inverted, colours=scan.values.ndim == 3, left_out=frames)
+    return DeepImage(
+        scan.values, "DICOM", inverted=scan.inverted, colours=scan.values.ndim == 3, windowed=scan.windowed, left_out=frames
+    )

@@ -18,13 +18,14 @@ LUMINANCE = ("MONOCHROME1", "MONOCHROME2")  # the first is inverted: its lowest 
 class Scan:
     """The first frame of a file, [height, width] or [height, width, 3].
 
-    uint8 where the file itself says what is black and what is white, by a window, say; otherwise the values that were
-    measured, and NaN where there is none. `inverted`: is the lowest value white? `frames`: how many the file holds.
+    uint8 where the file itself says what is black and what is white, by a window, say (`windowed`); otherwise the values
+    that were measured, and NaN where there is none. `inverted`: is the lowest value white? `frames`: how many it holds.
     """
 
     values: np.ndarray
     inverted: bool
     frames: int
+    windowed: bool = False
 
 
 def is_dicom(data: bytes) -> bool:
@@ -49,7 +50,8 @@ def read(data: bytes) -> Scan:
     values = pixel_array(file, index=0) if frames > 1 else pixel_array(file)
     kind = str(file.get("PhotometricInterpretation", LUMINANCE[1]))
     if kind in LUMINANCE:
-        return Scan(_grey(file, values), kind == LUMINANCE[0], frames)
+        windowed = bool(file.get("VOILUTSequence") or _first(file.get("WindowWidth")))
+        return Scan(_grey(file, values), inverted=kind == LUMINANCE[0], frames=frames, windowed=windowed)
     return Scan(_colours(file, values, kind), inverted=False, frames=frames)
 
 
@@ -87,7 +89,7 @@ def _function(file: Any) -> str:
 
 def _first(value: Any) -> float | None:
     """A number, of several the first; None where there is none."""
-    if value is None or value == "":
+    if value is None or value == "" or value == []:
         return None
     return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
 

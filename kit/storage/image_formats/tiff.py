@@ -21,6 +21,7 @@ STRIPS, TILES = (273, 279), (324, 325)  # where the parts of the picture are in 
 KEPT = (HEIGHT, PACKING, ORDER, ROWS, TILE_HEIGHT)  # tags that the bytes of a band on their own have too
 STREAMS = (1, 5, 8, 32773, 32946, 34925, 50000)  # packings of bytes, whatever these are: none, LZW, deflate, PackBits, …
 FORMATS = {1: "u", 2: "i", 3: "f", 4: "u"}
+SWELLS = 500  # times as many bytes as the file's: no honest picture does
 DIFFERENCES, FLOATS = 2, 3  # predictors: values are stored as differences; the bytes of floats by rank, as differences
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2  # what values mean
 TRANSPARENCY = (1, 2)  # what an extra band may be
@@ -65,6 +66,9 @@ def bands(data: bytes) -> Bands:
     starts, sizes = several(found[places]), several(found[lengths])
     if any(start + size > len(data) for start, size in zip(starts, sizes, strict=True)):
         raise ValueError("TIFF that ends before its picture does")
+    whole = own[WIDTH] * int(found[HEIGHT]) * count // across
+    if whole > max(SWELLS * len(data), 1 << 20):
+        raise ValueError(f"TIFF that would swell from {len(data):,} to {whole:,} bytes")
     each = len(starts) * across // count
     parts = []
     for first in range(0, len(starts), each):
