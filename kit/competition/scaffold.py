@@ -130,14 +130,14 @@ def _lines(facts: Competition, tables: Tables, beginning: Beginning) -> Iterator
         yield f"· tables that are not read: {listed(unread)}"
     yield f"· {call(_plain(facts))}"
     yield f"· {call(facts.labels)}"
-    yield from (f"· {note}" for note in tables.notes)
+    yield from (f"· {note}" for note in tables.notes if note not in tables.spellings.questions)
     if facts.group:
         told = "the test has others" if facts.group in tables.test else "the test does not name them"
         yield f"· rows of one {facts.group!r} stay in one fold: {told}"
     if facts.time:
         yield f"· folds by {facts.time!r}: the test is later than every training row"
     yield f"? {facts.metric.name} is what such answers are mostly scored by: what does the competition's page say?"
-    yield from (f"? {doubt}" for doubt in (*_of_answers(tables), *_of_inputs(facts, tables)))
+    yield from (f"? {doubt}" for doubt in (*_of_answers(tables), *_of_inputs(facts, tables), *tables.spellings.questions))
     yield f"? the presets are a beginning, for {beginning.suits}"
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.data import spelling_detection
+from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.labels import Labels
 from kit.metrics import Metric
@@ -27,7 +29,10 @@ SHOWN = 10  # broken files named
 
 @dataclass(frozen=True)
 class Tables:
-    """A competition's files as read: frames indexed by id (text), the sample in its own order."""
+    """A competition's files as read: frames indexed by id (text), the sample in its own order.
+
+    `spellings`: how columns of the files write numbers; these frames hold numbers, and plain text in columns of answers.
+    """
 
     root: Path
     train: pd.DataFrame
@@ -36,6 +41,7 @@ class Tables:
     labels: Labels
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
+    spellings: Spellings = PLAIN
 
     def encoded(self) -> np.ndarray:
         """The training rows' answers as numbers: int64 [n] or float32 [n, c], in memory that may be written.
@@ -77,9 +83,15 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     """
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     frames.need_columns(train, needed, facts.train)
+    measured = facts.inputs.measured(train, asked.test)
+    amounts = facts.labels.train_columns if facts.labels.continuous else ()
+    spellings = spelling_detection.learn(train, asked.test, measured, amounts)
+    train = spellings.read_answers(spellings.read_inputs(train))
+    solution = None if asked.solution is None else spellings.read_answers(asked.solution)
+    asked = replace(asked, test=spellings.read_inputs(asked.test), solution=solution)
     blank = facts.labels.blank(train)
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
-    notes = [*notes, *asked.notes, *agreement]
+    notes = [*notes, *asked.notes, *spellings.notes(), *agreement]
     if blank.any():
         notes.append(f"{facts.train}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
@@ -95,6 +107,7 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
         labels=labels,
         notes=tuple(notes),
         solution=asked.solution,
+        spellings=spellings,
     )
 
 

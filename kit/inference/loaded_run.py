@@ -5,7 +5,7 @@ What needs torch is imported where it is used: a report or a sheet of answers do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from kit import competition as competitions, labels as all_labels
 from kit.competition import Competition
 from kit.config import Config
+from kit.data.number_spelling import Spellings
 from kit.errors import BadData
 from kit.labels import Labels
 from kit.parts import NONE, Parts
@@ -68,6 +69,7 @@ def load_run(run: Run, data: str | Path | None = None, needed: bool = True) -> L
     if needed:
         root = found(run, adapter.competition, data or (root if there else None))
     facts = adapter.shaped(Config.of(record.config), root if needed or there else None).competition
+    facts = replace(facts, inputs=facts.inputs.spelled(Spellings.from_json(record.spellings)))
     return LoadedRun(run, root, facts, all_labels.from_json(record.labels, facts.labels), adapter.parts)
 
 

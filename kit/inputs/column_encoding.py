@@ -14,6 +14,7 @@ from kit.storage import frames
 RARE = 2  # a category of fewer training rows says nothing of others; all such share code 0 with what was never seen
 CATEGORIES = 254  # the most frequent ones of a column; the limit of scikit-learn's boosting
 SHOWN = 8  # columns named
+EXAMPLES, LOOKED_AT = 3, 1000  # cells that cannot be read: so many are named, the first different ones of so many
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,15 @@ def _coded(cells: Cells, name: str, known: tuple[str, ...]) -> np.ndarray:
 
 
 def _odd(cells: Cells, name: str, wrong: np.ndarray, what: str) -> list[str]:
-    if not wrong.any():
+    """A line on cells that are `wrong` (bool [n]), with the rows of the first few that differ."""
+    rows = np.flatnonzero(wrong)
+    if not len(rows):
         return []
-    row = int(wrong.argmax())
-    return [f"column {name!r}: {wrong.sum():,} {what} (row {cells.frame.index[row]!r}: {quoted(cells.frame[name].iloc[row])})"]
+    index, column = cells.frame.index, cells.frame[name]
+    examples: dict[str, str] = {}
+    for row in rows[:LOOKED_AT]:
+        examples.setdefault(str(column.iloc[row]), f"row {index[row]!r}: {quoted(column.iloc[row])}")
+    return [f"column {name!r}: {len(rows):,} {what} ({'; '.join(list(examples.values())[:EXAMPLES])})"]
 
 
 def review(train: Cells, test: Cells) -> list[str]:

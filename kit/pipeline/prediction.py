@@ -12,6 +12,7 @@ import pandas as pd
 from kit import competition as competitions, labels as all_labels
 from kit.competition import submission
 from kit.console import say
+from kit.data.number_spelling import holds_numbers
 from kit.errors import BadData, Usage
 from kit.inference import blend, members, time_budget as budgets
 from kit.inference.loaded_run import load_run
@@ -135,6 +136,9 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
     if len(cells.columns):
         plain = cells.astype(object).where(cells.notna(), "")
         cells = facts.inputs.read_csv(facts.inputs.csv_text(plain).encode(), "the frame")
+        numbers = cells.columns.intersection([name for name in table if holds_numbers(table[name])])
+        if facts.inputs.kind == "table":  # 1.234 is no thousand, however the files write those
+            cells[numbers] = table[numbers].reset_index(drop=True)
     return cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
 
 

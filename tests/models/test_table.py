@@ -385,7 +385,7 @@ REFUSED = {
         lambda a, b: (spoiled(a, price="1.5"), b),
         "'price': every training row has '1.5'; there is nothing to learn",
     ),
-    "decimal commas": (lambda a, b: (a.assign(price=a["price"].str.replace(".", ",")), b), r"no numbers \('1\d\d,\d'\)"),
+    "codes": (lambda a, b: (a.assign(price="B" + a["price"]), b), r"no numbers \('B1\d\d\.\d'\)"),
     "texts alone": (lambda a, b: (a[["Id", "price"]].assign(x="tr" + a["Id"]), b[["Id"]].assign(x=b["Id"])), "--text COLUMN"),
     "ids and answers alone": (lambda a, b: (a[["Id", "price"]], b[["Id"]]), "train has no other"),
     "free text": (lambda a, b: (a.assign(price=[f"word {i}" for i in range(len(a))]), b), "90 different texts in the column"),
