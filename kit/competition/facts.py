@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kit.errors import BadData, Usage
 from kit.inputs import Inputs
 from kit.labels import Labels
 from kit.metrics import Metric
-from kit.storage import archives, files, frames
+from kit.storage import archives, files, frames, typed_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,14 +59,21 @@ class Competition:
         others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
         object.__setattr__(self, "inputs", self.inputs.beside(others))
 
-    def tables(self, root: Path) -> Tables:
-        """Read everything, or raise BadData naming file, line and id."""
+    def tables(self, root: Path, limit: int = 0) -> Tables:
+        """Read everything, or so many training rows; or raise BadData naming file, line and id."""
         asked = self.test_tables(root)
+        if limit and not self.read_train:
+            with contextlib.suppress(BadData):  # the first rows may lack a class; a fault is raised below
+                tables = prepare(self, root, self._train_table(root, limit), asked, notes=[])
+                if len(tables.train) >= limit:
+                    return tables
         train, notes = self.read_train(self, root) if self.read_train else (self._train_table(root), [])
         return prepare(self, root, train, asked, notes=notes)
 
-    def _train_table(self, root: Path) -> pd.DataFrame:
-        return numbered(self.inputs.read_csv(files.read(root, self.train), self.train), self.id, self.train)
+    def _train_table(self, root: Path, limit: int = 0) -> pd.DataFrame:
+        data = files.read(root, self.train)
+        data = typed_table.first_rows(data, limit) if limit else data
+        return numbered(self.inputs.read_csv(data, self.train), self.id, self.train)
 
     def sample_table(self, root: Path) -> pd.DataFrame:
         """The sample submission, indexed by id."""

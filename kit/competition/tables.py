@@ -85,7 +85,8 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     frames.need_columns(train, needed, facts.train)
     measured = facts.inputs.measured(train, asked.test)
     amounts = facts.labels.train_columns if facts.labels.continuous else ()
-    spellings = spelling_detection.learn(train, asked.test, measured, amounts)
+    dates = [name for name in measured if facts.inputs.stated_kind(name) == "date"]
+    spellings = spelling_detection.learn(train, asked.test, measured, amounts, dates=dates)
     train = spellings.read_answers(spellings.read_inputs(train))
     solution = None if asked.solution is None else spellings.read_answers(asked.solution)
     asked = replace(asked, test=spellings.read_inputs(asked.test), solution=solution)

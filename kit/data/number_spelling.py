@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.data import date_spelling
 from kit.errors import quoted
 
 if TYPE_CHECKING:
@@ -68,9 +69,10 @@ class Amount:
 class Spelling:
     """How the cells of a column write a number.
 
-    `form`: "amount", "truth" (yes, TRUE, 1.0, …) or "clock". `decimal`: ".", "," or EITHER; `group`: what may stand between
-    thousands. `unit`: what stands before or after the numbers. `scaled`: do k, M, … multiply them? `minutes`: are two parts
-    of a clock minutes and seconds, not hours and minutes? `example`: a cell.
+    `form`: "amount", "truth" (yes, TRUE, 1.0, …), "clock", or the order of a date's parts ("dmy"): dates become ISO text.
+    `decimal`: ".", "," or EITHER; `group`: what may stand between thousands. `unit`: what stands before or after the numbers.
+    `scaled`: do k, M, … multiply them (or: may a date be 20120615)? `minutes`: are two parts of a clock minutes and seconds,
+    not hours and minutes? `example`: a cell.
     """
 
     form: str = "amount"
@@ -87,6 +89,8 @@ class Spelling:
         low = bare.lower()
         if low in BLANK or (self.unit and low.removesuffix(self.unit.lower()).strip() in BLANK):
             return ""
+        if self.form in date_spelling.ORDERS:
+            return date_spelling.iso(bare, self.form, self.scaled)
         if self.form == "truth":
             return "1" if low in TRUE else "0" if low in FALSE else None
         if self.form == "clock":
@@ -112,7 +116,7 @@ class Spelling:
         text = self.read(cell) if isinstance(cell, str) else None
         if text is None:
             return self._left(cell) if isinstance(cell, str) else cell
-        return float(text) if text else ""
+        return text if not text or self.form in date_spelling.ORDERS else float(text)
 
     def answer(self, cell: str) -> str:
         """A cell of answers as plain text; what says nothing, or cannot be read, stays what it is."""
@@ -159,7 +163,8 @@ class Spellings:
         both = {**self.inputs, **self.answers}
         said = [f"{name!r} ({quoted(one.example)} is {one.read(one.example)})" for name, one in both.items()]
         more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
-        return [*([f"columns read as numbers: {', '.join(said[:SHOWN])}{more}"] if said else []), *self.questions]
+        line = f"columns read in another way than they are written: {', '.join(said[:SHOWN])}{more}"
+        return [*([line] if said else []), *self.questions]
 
     def json(self) -> dict[str, Any]:
         """Plain values, as `run.json` holds them."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.data import date_spelling
 from kit.data.number_spelling import (
     BLANK,
     CLOCK,
@@ -42,24 +43,31 @@ SEVERAL = 2  # marks that such a number has at least
 
 
 def learn(
-    train: pd.DataFrame, test: pd.DataFrame, inputs: Iterable[str], answers: Iterable[str] = (), decimal: str = ""
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    inputs: Iterable[str],
+    answers: Iterable[str] = (),
+    decimal: str = "",
+    dates: Iterable[str] = (),
 ) -> Spellings:
-    """How these columns write numbers; plain ones are left out.
+    """How these columns write numbers and dates; plain ones are left out. `dates`: columns that are stated to hold those.
 
     `decimal`: what divides decimals ("." or ","), where a person states it. Where the cells of a column do not tell it from
     what divides thousands, other columns decide; else it is the latter, and there is a question.
     """
-    asked = {name: Column.of(name, train, test) for name in inputs}
+    asked = {name: replace(Column.of(name, train, test), dated=name in dates) for name in inputs}
     known = {name: Column.of(name, train) for name in answers}
     columns = [*asked.values(), *known.values()]
     proofs = {column.proof for column in columns} - {""}
     if not decimal and (proofs == {","} or any(column.doubtful for column in columns)):
         proofs |= {"."} if any(column.has_points for column in columns) else set()
     wanted = decimal or (proofs.pop() if len(proofs) == 1 else "")
+    found = {name: column.truth or column.clock or column.date or column.amount(wanted) for name, column in asked.items()}
+    doubts = [column.question for column in columns if column.doubtful and not column.date] if not wanted else []
     return Spellings(
-        {name: found for name, column in asked.items() if (found := column.truth or column.clock or column.amount(wanted))},
-        {name: found for name, column in known.items() if (found := column.amount(wanted))},
-        () if wanted else tuple(column.question for column in columns if column.doubtful),
+        {name: spelling for name, spelling in found.items() if spelling},
+        {name: spelling for name, column in known.items() if (spelling := column.amount(wanted))},
+        (*doubts, *(column.date_question for column in asked.values() if column.date_question)),
     )
 
 
@@ -71,8 +79,11 @@ def plainly(cells: pd.Series) -> pd.Series:
 
 @dataclass(frozen=True)
 class Column:
-    """The different cells of a column that say something, as `bare_of` gives them, and how many rows have each; `sides`: those
-    of each table. `points`: has it numbers with decimals that were read before? `plain`: is each a plain number?"""
+    """The different cells of a column that say something, as text, and how many rows have each.
+
+    `sides`: those of each table. `plain`: is each a plain number? `points`: has it numbers with decimals that were read
+    before? `dated`: is the column stated to hold dates?
+    """
 
     name: str
     cells: tuple[str, ...] = ()
@@ -80,6 +91,7 @@ class Column:
     sides: tuple[frozenset[str], ...] = ()
     plain: bool = True
     points: bool = False
+    dated: bool = False
 
     @classmethod
     def of(cls, name: str, *tables: pd.DataFrame) -> Column:
@@ -126,6 +138,36 @@ class Column:
             return None
         parts = {match[4] is None for match in matches if match}
         return Spelling("clock", minutes=len(parts) == 2, example=self._first(matches))
+
+    @cached_property
+    def _dates(self) -> list[Spelling]:
+        """The orders by which most cells are dates, all by equally many; none where they are dates as ISO has them."""
+        digits = bool(date_spelling.NAMED.fullmatch(self.name)) or self.dated
+        if (self.plain and not digits) or all(map(date_spelling.PLAIN.fullmatch, self.cells)):
+            return []
+        rows = np.ones(len(self.cells), np.int64) if self.plain else self.rows
+        column = replace(self, rows=rows)
+        tried = [Spelling(order, scaled=digits) for order in date_spelling.ORDERS]
+        shares = [column.share(one.read(cell) for cell in self.cells) for one in tried]
+        best = [one for one, share in zip(tried, shares, strict=True) if share == max(shares) >= MOSTLY]
+        odd = [cell for cell in self.cells if best and best[-1].read(cell) and not date_spelling.PLAIN.fullmatch(cell)]
+        return [replace(one, example=odd[0]) for one in best if odd]
+
+    @property
+    def date(self) -> Spelling | None:
+        """The spelling of dates that are not written as ISO has them."""
+        return next(iter(self._dates), None)
+
+    @property
+    def date_question(self) -> str:
+        """What to ask where days and months cannot be told apart."""
+        found = self._dates
+        if all(len({one.read(cell) for one in found}) < 2 for cell in self.cells):
+            return ""
+        return (
+            f"column {self.name!r}: no day is beyond 12, so {found[0].example!r} is read as {found[0].read(found[0].example)}:"
+            " if the month comes first, let `read_train` and `read_test` write dates as 2020-01-31"
+        )
 
     @cached_property
     def has_points(self) -> bool:

@@ -144,6 +144,10 @@ class Inputs(ABC):
         """The columns of both tables that may be numbers, in whatever way they are written."""
         return []
 
+    def stated_kind(self, column: str) -> str:
+        """What an adapter states a column of the table to be ("number", "date"), "" where it states nothing."""
+        return ""
+
     def spelled(self, spellings: Spellings) -> Self:
         """These inputs for tables whose columns write numbers as a run learned it."""
         return self

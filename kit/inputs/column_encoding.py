@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,19 +52,37 @@ class Encoding:
         """How many codes each category column has, the 0 of rare and unseen ones among them."""
         return [1 + len(known) for _, known in self.categories]
 
-    def encode(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers float64 [n, width], NaN where there is none, and codes int64 [n, categories].
+    def encode(self, cells: Cells, rows: Any = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers float64 [n, width], NaN where there is none, and codes int64 [n, categories]; of all rows, or a slice.
 
         Raises BadData where a column is missing.
         """
+        numbers = np.zeros((len(range(len(cells))[rows]), self.width))
+        self.fill(numbers, cells, rows)
+        codes = list(self.codes_of(cells, rows))
+        return numbers, np.stack(codes, axis=1) if codes else np.zeros((len(numbers), 0), np.int64)
+
+    def fill(self, numbers: np.ndarray, cells: Cells, rows: Any = slice(None)) -> None:
+        """Write the numbers that `encode` gives into an array [n, width] of zeros. Raises what that does."""
         frames.need_columns(cells.frame, self.columns, "the table to predict")
-        parts = [cells.numbers(name)[:, None] for name in self.numbers]
-        parts += [cells.parts(name, order) for name, order in self.dates]
-        codes = [_coded(cells, name, known) for name, known in self.categories]
-        return (
-            np.concatenate(parts, axis=1) if parts else np.zeros((len(cells), 1)),
-            np.stack(codes, axis=1) if codes else np.zeros((len(cells), 0), np.int64),
-        )
+        for j, values in enumerate(self.columns_of(cells, rows)):
+            numbers[:, j] = values
+
+    def columns_of(self, cells: Cells, rows: Any = slice(None)) -> Iterator[np.ndarray]:
+        """The columns [n] of the numbers that `encode` gives, one at a time; none where the table has no numbers."""
+        for name in self.numbers:
+            yield cells.numbers(name, rows)
+        for name, order in self.dates:
+            yield from cells.parts(name, order, rows).T
+
+    def codes_of(self, cells: Cells, rows: Any = slice(None)) -> Iterator[np.ndarray]:
+        """The columns [n] of the codes that `encode` gives, one at a time."""
+        for name, known in self.categories:
+            yield _coded(cells, name, known)[rows]
+
+    def is_short(self, cells: Cells) -> bool:
+        """Does float32 hold all its numbers exactly?"""
+        return not self.dates and all(cells.is_short(name) for name in self.numbers)
 
     def odd(self, cells: Cells, where: str) -> list[str]:
         """Lines on the cells of the `where` table that cannot be read as what their column is. Raises what `encode` does."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
+from kit.data.date_spelling import NAMED
 from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.detection import IDENTIFIER, Beginning, Evidence
-from kit.storage import frames
+from kit.storage import frames, typed_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,9 +69,22 @@ class Table(Inputs):
     def apart(self, others: Iterable[str]) -> Self:
         return self.changed(without=tuple(name for name in self.without if name not in others))
 
+    def read_csv(self, data: bytes, name: str) -> pd.DataFrame:
+        """As the base; columns of plain numbers are numbers where the whole file is plain, see `kit.storage.typed_table`."""
+        header = data.split(b"\n", 1)[0].decode(errors="replace").strip().split(",")
+        dates = [column for column in header if NAMED.fullmatch(column)]  # 20120615 may be one
+        table = typed_table.read(data, name, text={*self.without, *self.categories, *self.dates, *dates})
+        return super().read_csv(data, name) if table is None else table
+
+    def read_as_text(self, data: bytes, name: str) -> pd.DataFrame:
+        return super().read_csv(data, name)
+
     def measured(self, train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
-        other = {*self.without, *self.categories, *self.dates}
+        other = {*self.without, *self.categories}
         return [name for name in train.columns if name in test.columns and name not in other]
+
+    def stated_kind(self, column: str) -> str:
+        return self.stated.get(column, "")
 
     def spelled(self, spellings: Spellings) -> Self:
         return self.changed(spellings=spellings)
