@@ -130,7 +130,7 @@ def _lines(facts: Competition, tables: Tables, beginning: Beginning) -> Iterator
         yield f"· tables that are not read: {listed(unread)}"
     yield f"· {call(_plain(facts))}"
     yield f"· {call(facts.labels)}"
-    yield from (f"· {note}" for note in tables.notes if note not in tables.spellings.questions)
+    yield from (f"· {note}" for note in tables.notes if not note.startswith("? "))
     if facts.group:
         told = "the test has others" if facts.group in tables.test else "the test does not name them"
         yield f"· rows of one {facts.group!r} stay in one fold: {told}"

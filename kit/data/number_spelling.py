@@ -159,12 +159,12 @@ class Spellings:
         return read
 
     def notes(self) -> list[str]:
-        """A line on the columns that are not written plainly, if there are any; and the questions."""
+        """A line on the columns that are not written plainly, if there are any; and the questions, which begin with "?"."""
         both = {**self.inputs, **self.answers}
         said = [f"{name!r} ({quoted(one.example)} is {one.read(one.example)})" for name, one in both.items()]
         more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
         line = f"columns read in another way than they are written: {', '.join(said[:SHOWN])}{more}"
-        return [*([line] if said else []), *self.questions]
+        return [*([line] if said else []), *(f"? {question}" for question in self.questions)]
 
     def json(self) -> dict[str, Any]:
         """Plain values, as `run.json` holds them."""
