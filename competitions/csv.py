@@ -6,6 +6,7 @@ fifth is kept back. Needs no adapter: what the answers are (classes, numbers, a 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from kit.inputs.texts import Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
 from kit.storage import files, frames
+from kit.storage.tables.table_file import TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +51,7 @@ def id_column(facts: Competition, root: Path) -> str:
     if facts.sample:
         return str(_read(facts, root, SAMPLE).columns[0])
     tables = [_read(facts, root, name) for name in (facts.train, facts.test) if _file(facts, root, name)]
-    alike = [str(name) for name in tables[0].columns if str(name).lower().replace("_", "").endswith("id")] if tables else []
+    alike = [str(name) for name in tables[0].columns if _called_id(str(name))] if tables else []
     good = [name for name in alike if all(name in one and one[name].is_unique and (one[name] != "").all() for one in tables)]
     return min(good, key=len, default="")
 
@@ -83,13 +85,23 @@ def _file(facts: Competition, root: Path, name: str) -> Path | None:
 def _read(facts: Competition, root: Path, name: str) -> pd.DataFrame:
     """A table of the folder, or the single file."""
     path = _file(facts, root, name) or root / name
-    return _parsed(path, root, name, path.stat().st_mtime_ns if path.exists() else 0)
+    tall = isinstance(facts.inputs, Table) and _file(facts, root, facts.test) is not None  # no rows are compared as texts
+    exact = (facts.id, *facts.labels.train_columns) if tall else ()
+    return _parsed(path, root, name, path.stat().st_mtime_ns if path.exists() else 0, exact, facts.inputs.form.over(facts.form))
 
 
 @lru_cache(maxsize=3)
-def _parsed(path: Path, root: Path, name: str, changed: int) -> pd.DataFrame:
-    """A table as it is read once, while it has this time."""
-    return frames.read_csv(root.read_bytes(), root.name) if root.is_file() else frames.read_csv(files.read(root, name), name)
+def _parsed(path: Path, root: Path, name: str, changed: int, exact: tuple[str, ...], form: TableFormat) -> pd.DataFrame:
+    """A table as it is read once, while it has this time; if there are columns that must be `exact` text, others may not."""
+    data, name = (files.read(root.parent, root.name), root.name) if root.is_file() else (files.read(root, name), name)
+    header = re.split(r"[,;|\t]", data.split(b"\n", 1)[0].decode(errors="replace").strip())
+    ids = {column for column in header if _called_id(column)}
+    inputs = Table().beside([*exact, *ids]) if exact and name != SAMPLE else Text("text")
+    return inputs.read_table(data, name, form).frame
+
+
+def _called_id(column: str) -> bool:
+    return column.lower().replace("_", "").endswith("id")
 
 
 def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:

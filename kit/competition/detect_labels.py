@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from kit.competition.whole_numbers import are_classes
+from kit.data import spelling_detection
 from kit.errors import BadData, Usage, listed, quoted
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags, answer_spelling
 
@@ -97,6 +98,7 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     Raises BadData for texts that hardly repeat.
     """
     name = str(cells.name)
+    cells = spelling_detection.plainly(cells)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
     strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
     numeric = values.notna().any() and values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
@@ -165,7 +167,7 @@ def _several(train: pd.DataFrame, names: tuple[str, ...], task: str = "") -> Lab
     if task in ("numbers", "grades"):
         return Numbers(names, whole=task == "grades")
     train = answer_spelling.written(train, Columns(names).respelled(train, train))
-    values = train[list(names)].apply(pd.to_numeric, errors="coerce").dropna()
+    values = train[list(names)].apply(spelling_detection.plainly).apply(pd.to_numeric, errors="coerce").dropna()
     if not len(values):
         raise BadData(f"no training row has numbers in all of {listed(names)}: which columns hold the answers?")
     if not values.isin([0, 1]).all(axis=None):

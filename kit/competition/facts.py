@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -76,11 +77,18 @@ class Competition:
         others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
         object.__setattr__(self, "inputs", self.inputs.beside(others))
 
-    def tables(self, root: Path) -> Tables:
-        """Read everything, or raise BadData naming file, line and id."""
+    def tables(self, root: Path, limit: int = 0) -> Tables:
+        """Read everything, or so many training rows; or raise BadData naming file, line and id."""
         asked = self.test_tables(root)
+        questions = [f"? {question}" for question in self.questions]
+        if limit and not self.read_train:
+            with contextlib.suppress(BadData):  # the first rows may lack a class; a fault is raised below
+                train, notes = read(self, root, self.train, answered=True, limit=limit)
+                tables = prepare(self, root, train, asked, notes=[*notes, *questions])
+                if len(tables.train) >= limit:
+                    return tables
         train, notes = self.read_train(self, root) if self.read_train else read(self, root, self.train, answered=True)
-        return prepare(self, root, train, asked, notes=[*notes, *(f"? {question}" for question in self.questions)])
+        return prepare(self, root, train, asked, notes=[*notes, *questions])
 
     def written(self, config: Config) -> Competition:
         """This competition, with what a Config says of how its tables are written. Raises Usage for no single delimiter."""

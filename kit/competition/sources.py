@@ -10,6 +10,7 @@ from kit.competition.sample import split_ids
 from kit.errors import BadData, listed
 from kit.inputs.detection import names_of_pictures
 from kit.storage import files, frames
+from kit.storage.tables import table_file, typed_table
 from kit.storage.tables.table_file import TableFile
 
 if TYPE_CHECKING:
@@ -45,15 +46,15 @@ def parts(root: Path, name: str) -> list[str]:
     return sorted({one for one in bare if pattern.fullmatch(one)}, key=lambda one: (len(one), one))
 
 
-def read(facts: Competition, root: Path, names: Names, answered: bool) -> tuple[pd.DataFrame, list[str]]:
-    """The table of a source, indexed by id, and notes on it. `answered`: has it answers?
+def read(facts: Competition, root: Path, names: Names, answered: bool, limit: int = 0) -> tuple[pd.DataFrame, list[str]]:
+    """The table of a source, indexed by id, and notes on it. `answered`: has it answers? `limit`: so many of a text's rows.
 
     Raises BadData naming file, line and id.
     """
     first, *others = every(names)
     if "{" in first:
         return of_pictures(root, first, facts.id), []
-    file = _stacked(facts, root, first)
+    file = _stacked(facts, root, first, 0 if facts.melted else limit)
     table, notes = file.frame, list(file.notes)
     for name in others:
         table, note = joined(facts.id, table, first, _stacked(facts, root, name), name)
@@ -66,14 +67,16 @@ def read(facts: Competition, root: Path, names: Names, answered: bool) -> tuple[
     return table.assign(**(facts.inputs.from_ids(table.index) or {})), notes
 
 
-def _stacked(facts: Competition, root: Path, name: str) -> TableFile:
+def _stacked(facts: Competition, root: Path, name: str, limit: int = 0) -> TableFile:
     """A table, or the tables that a name with a * stands for, one below the other."""
     import pandas as pd
 
     names = parts(root, name) or [name]
+    if len(names) == 1:
+        data = files.read(root, names[0])
+        data = typed_table.first_rows(data, limit) if limit and table_file.is_text(names[0]) else data
+        return facts.inputs.read_table(data, names[0], facts.form)
     tables = [facts.inputs.read_table(files.read(root, part), part, facts.form) for part in names]
-    if len(tables) == 1:
-        return tables[0]
     header = list(tables[0].frame.columns)
     for part, one in zip(names, tables, strict=True):
         frames.need_columns(one.frame, header, part)

@@ -16,6 +16,8 @@ import numpy as np
 from kit.competition import answers
 from kit.competition.sample import EXCERPT, Sample
 from kit.competition.sources import every, first_of
+from kit.data import spelling_detection
+from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.labels import Labels
 from kit.metrics import Metric
@@ -31,7 +33,10 @@ SHOWN = 10  # broken files named
 
 @dataclass(frozen=True)
 class Tables:
-    """A competition's files as read: frames indexed by id (text), the sample in its own order."""
+    """A competition's files as read: frames indexed by id (text), the sample in its own order.
+
+    `spellings`: how columns of the files write numbers; these frames hold numbers, and plain text in columns of answers.
+    """
 
     root: Path
     train: pd.DataFrame
@@ -40,6 +45,7 @@ class Tables:
     labels: Labels
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
+    spellings: Spellings = PLAIN
 
     def encoded(self) -> np.ndarray:
         """The training rows' answers as numbers: int64 [n] or float32 [n, c], in memory that may be written.
@@ -85,10 +91,11 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     name = first_of(facts.train)
     frames.need_columns(train, needed, " with ".join(every(facts.train)))
+    train, asked, spellings = _measured(facts, train, asked)
     train, asked, spelled = answers.spelled(facts, train, asked)
     blank = facts.labels.blank(train)
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
-    notes = [*notes, *asked.notes, *spelled, *agreement]
+    notes = [*notes, *asked.notes, *spellings.notes(), *spelled, *agreement]
     if blank.any():
         notes.append(f"{name}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
@@ -105,7 +112,19 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
         labels=labels,
         notes=tuple(notes),
         solution=asked.solution,
+        spellings=spellings,
     )
+
+
+def _measured(facts: Competition, train: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked, Spellings]:
+    """The tables with amounts and dates as they are read, whatever way their columns write them, and these ways."""
+    measured = facts.inputs.measured(train, asked.test)
+    amounts = facts.labels.train_columns if facts.labels.continuous else ()
+    dates = [name for name in measured if facts.inputs.stated_kind(name) == "date"]
+    spellings = spelling_detection.learn(train, asked.test, measured, amounts, dates=dates, decimal=facts.decimal)
+    train = spellings.read_answers(spellings.read_inputs(train))
+    solution = None if asked.solution is None else spellings.read_answers(asked.solution)
+    return train, replace(asked, test=spellings.read_inputs(asked.test), solution=solution), spellings
 
 
 def matched(sample: Sample | pd.DataFrame, test: pd.DataFrame, facts: Competition) -> Sample:

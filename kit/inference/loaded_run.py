@@ -13,6 +13,7 @@ from typing import Any
 from kit import competition as competitions, labels as all_labels
 from kit.competition import Competition
 from kit.config import Config
+from kit.data.number_spelling import Spellings
 from kit.errors import BadData
 from kit.labels import Labels
 from kit.parts import NONE, Parts
@@ -68,8 +69,8 @@ def load_run(run: Run, data: str | Path | None = None, needed: bool = True) -> L
     if needed:
         root = found(run, adapter.competition, data or (root if there else None))
     facts = adapter.shaped(Config.of(record.config), root if needed or there else None).competition
-    if record.inputs:
-        facts = replace(facts, inputs=facts.inputs.changed(**record.inputs))
+    inputs = facts.inputs.changed(**(record.inputs or {})).spelled(Spellings.from_json(record.spellings))
+    facts = replace(facts, inputs=inputs)
     return LoadedRun(run, root, facts, all_labels.from_json(record.labels, facts.labels), adapter.parts)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
+from kit.data.number_spelling import Spellings
 from kit.errors import BadData
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
@@ -142,6 +143,18 @@ class Inputs(ABC):
     def files(self, root: Path) -> list[Path]:
         """The files besides the tables that hold this input."""
         return []
+
+    def measured(self, train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
+        """The columns of both tables that may be numbers, in whatever way they are written."""
+        return []
+
+    def stated_kind(self, column: str) -> str:
+        """What an adapter states a column of the table to be ("number", "date"), "" where it states nothing."""
+        return ""
+
+    def spelled(self, spellings: Spellings) -> Self:
+        """These inputs for tables whose columns write numbers as a run learned it."""
+        return self
 
     def beside(self, others: Iterable[str]) -> Self:
         """These inputs where the table has other columns too: id, answers, group and time."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kit.data.number_spelling import BLANK
+
 SHOWN = 12  # columns of a row that are shown
-BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "?", "-"})  # cells of a number or a date that say nothing
 MOSTLY = 0.9  # a column is what so many of its cells are that say something
 FEW = 0.5  # share of distinct rows up to which a table repeats itself by chance
 MOST = 1e30  # a larger number is as good as infinite; beyond it, squares leave float64's and sums float32's range
@@ -23,19 +24,19 @@ PARTS = ("days", "year", "month", "day", "weekday", "hour")
 
 
 class Cells:
-    """The cells [n, columns] of a frame indexed by id, as text. `stated`: kinds of columns that need not be detected.
+    """The cells [n, columns] of a frame indexed by id. `stated`: kinds of columns that need not be detected.
 
-    Columns of another dtype than object become text; a column of numbers is stated to be one.
+    Cells are text (objects) or, in columns of a numeric dtype, numbers, which are NaN where a cell says nothing. The latter
+    stay as they are, for tall tables are made of them; columns of any other dtype become text.
     """
 
     inputs_kind = "table"
     unit = "rows"
 
     def __init__(self, frame: pd.DataFrame, stated: dict[str, str] | None = None):
-        typed = {name: dtype for name, dtype in frame.dtypes.items() if dtype.name != "object"}
-        numbers = {str(name): "number" for name, dtype in typed.items() if dtype.kind in "iuf"}
-        self.frame = frame.assign(**{str(name): _as_text(frame[name]) for name in typed}) if typed else frame
-        self.stated = numbers | (stated or {})
+        other = [name for name, dtype in frame.dtypes.items() if dtype.name != "object" and not is_number(dtype)]
+        self.frame = frame.assign(**{str(name): _as_text(frame[name]) for name in other}) if other else frame
+        self.stated = {str(name): "number" for name, dtype in frame.dtypes.items() if is_number(dtype)} | (stated or {})
         self.shape = frame.shape
         self._read: dict[tuple[str, ...], Any] = {}
 
@@ -55,11 +56,16 @@ class Cells:
         """The columns."""
         return [str(name) for name in self.frame.columns]
 
+    def typed(self, name: str) -> np.ndarray | None:
+        """A column of numbers as it is, [n]; None for one of text."""
+        column = self.frame[name]
+        return column.to_numpy() if is_number(column.dtype) else None
+
     def codes(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A column as int64 [n] positions in its different cells, and those (stripped text)."""
         if (name,) not in self._read:
-            codes, values = pd.factorize(self.frame[name].to_numpy(dtype=object), use_na_sentinel=False)
-            bare = [str(value).strip() for value in values]
+            codes, values = pd.factorize(self.frame[name].to_numpy(), use_na_sentinel=False)
+            bare = [_text(value) for value in values]
             again, different = pd.factorize(np.array(bare, dtype=object))
             self._read[(name,)] = (again[codes] if len(codes) else codes, different)
         return self._read[(name,)]
@@ -73,18 +79,26 @@ class Cells:
 
     def blank(self, name: str) -> np.ndarray:
         """Which cells [n] say nothing."""
+        typed = self.typed(name)
+        if typed is not None:
+            return np.isnan(typed)
         return self._by_value(name, "blank", lambda values: np.array([one.lower() in BLANK for one in values], bool))
 
-    def raw(self, name: str) -> np.ndarray:
-        """A column as float64 [n]; NaN where a cell is no number."""
-        return self._by_value(name, "number", _numbers)
+    def raw(self, name: str, rows: Any = slice(None)) -> np.ndarray:
+        """A column (or some of its rows) as float64 [n]; NaN where a cell is no number."""
+        typed = self.typed(name)
+        if typed is not None:
+            return typed[rows].astype(np.float64)
+        return self._by_value(name, "number", _numbers)[rows]
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str, rows: Any = slice(None)) -> np.ndarray:
         """As `raw`, but none beyond ±MOST."""
-        return np.clip(self.raw(name), -MOST, MOST)
+        return np.clip(self.raw(name, rows), -MOST, MOST)
 
     def stray(self, name: str) -> np.ndarray:
         """Which cells [n] are text where a number is due."""
+        if self.typed(name) is not None:
+            return np.zeros(len(self), bool)
         return np.isnan(self.raw(name)) & ~self.blank(name)
 
     def dates(self, name: str, order: str) -> np.ndarray:
@@ -94,8 +108,8 @@ class Cells:
     def shown(self) -> list[str]:
         """Each row as people read it: the first columns with their names."""
         names = self.names[:SHOWN]
-        rows = self.frame.iloc[:, : len(names)].to_numpy()
-        return ["  ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True)) for row in rows]
+        cells = [[cell if isinstance(cell, str) else _text(cell) for cell in self.frame[name]] for name in names]
+        return ["  ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
     def remarks(self, name: str, ids: pd.Index) -> Iterator[tuple[str, bool]]:
         """Lines about these rows; what there is to say of columns is said where the table is read."""
@@ -106,13 +120,14 @@ class Cells:
 
         Where a table has few different rows at all, they repeat each other by chance, and each has its own number.
         """
-        hashed = pd.util.hash_pandas_object(self.frame.astype(str), index=False).to_numpy()
+        texts = {name: self.frame[name].astype(str) for name in self.names if self.typed(name) is None}
+        hashed = pd.util.hash_pandas_object(self.frame.assign(**texts), index=False).to_numpy()
         _, same = np.unique(hashed, return_inverse=True)
         return same if same.max(initial=0) + 1 > FEW * len(same) else np.arange(len(same))
 
-    def parts(self, name: str, order: str) -> np.ndarray:
+    def parts(self, name: str, order: str, rows: Any = slice(None)) -> np.ndarray:
         """What a date tells, float64 [n, PARTS]; NaN where there is none."""
-        when = pd.DatetimeIndex(self.dates(name, order))
+        when = pd.DatetimeIndex(self.dates(name, order)[rows])
         days = when.to_numpy().astype("datetime64[s]").astype(np.int64) / 86400
         table = np.stack([days, when.year, when.month, when.day, when.day_of_week, when.hour], axis=1).astype(np.float64)
         table[np.isnat(when.to_numpy())] = np.nan
@@ -125,9 +140,8 @@ class Cells:
 
     def kind(self, name: str, rows: np.ndarray) -> str:
         """What a column is, by these rows: "number", "category", "date"; "" where it says the same in all of them."""
-        codes = self.codes(name)[0][rows]
         said = ~self.blank(name)[rows]
-        if not said.any() or (codes == codes[0]).all():
+        if not said.any() or self._constant(name, rows):
             return ""
         if name in self.stated:
             return self.stated[name]
@@ -138,10 +152,34 @@ class Cells:
             return "date"
         return "category"
 
+    def is_short(self, name: str) -> bool:
+        """Is it a column of numbers that float32 holds exactly?"""
+        typed = self.typed(name)
+        if typed is None or typed.dtype.kind not in "if":
+            return False
+        return typed.dtype in (np.int8, np.int16, np.float32) or bool((typed == typed.astype(np.float32)).all())
+
+    def _constant(self, name: str, rows: np.ndarray) -> bool:
+        typed = self.typed(name)
+        cells = self.codes(name)[0][rows] if typed is None else typed[rows]
+        return bool((cells == cells[0]).all())
+
+
+def is_number(dtype: Any) -> bool:
+    """Is it the dtype of a column of numbers?"""
+    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+
 
 def of_frame(rows: Any) -> Any:
     """A pandas frame as Cells; anything else as it is."""
     return Cells(rows) if isinstance(rows, pd.DataFrame) else rows
+
+
+def _text(value: object) -> str:
+    """A cell as text; a whole number without a point."""
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else str(value).removesuffix(".0")
+    return str(value).strip()
 
 
 def _as_text(column: pd.Series) -> pd.Series:

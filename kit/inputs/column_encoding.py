@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from kit.storage import frames
 RARE = 2  # a category of fewer training rows says nothing of others; all such share code 0 with what was never seen
 CATEGORIES = 254  # the most frequent ones of a column; the limit of scikit-learn's boosting
 SHOWN = 8  # columns named
+EXAMPLES, LOOKED_AT = 3, 1000  # cells that cannot be read: so many are named, the first different ones of so many
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,37 @@ class Encoding:
         """How many codes each category column has, the 0 of rare and unseen ones among them."""
         return [1 + len(known) for _, known in self.categories]
 
-    def encode(self, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers float64 [n, width], NaN where there is none, and codes int64 [n, categories].
+    def encode(self, cells: Cells, rows: Any = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers float64 [n, width], NaN where there is none, and codes int64 [n, categories]; of all rows, or a slice.
 
         Raises BadData where a column is missing.
         """
+        numbers = np.zeros((len(range(len(cells))[rows]), self.width))
+        self.fill(numbers, cells, rows)
+        codes = list(self.codes_of(cells, rows))
+        return numbers, np.stack(codes, axis=1) if codes else np.zeros((len(numbers), 0), np.int64)
+
+    def fill(self, numbers: np.ndarray, cells: Cells, rows: Any = slice(None)) -> None:
+        """Write the numbers that `encode` gives into an array [n, width] of zeros. Raises what that does."""
         frames.need_columns(cells.frame, self.columns, "the table to predict")
-        parts = [cells.numbers(name)[:, None] for name in self.numbers]
-        parts += [cells.parts(name, order) for name, order in self.dates]
-        codes = [_coded(cells, name, known) for name, known in self.categories]
-        return (
-            np.concatenate(parts, axis=1) if parts else np.zeros((len(cells), 1)),
-            np.stack(codes, axis=1) if codes else np.zeros((len(cells), 0), np.int64),
-        )
+        for j, values in enumerate(self.columns_of(cells, rows)):
+            numbers[:, j] = values
+
+    def columns_of(self, cells: Cells, rows: Any = slice(None)) -> Iterator[np.ndarray]:
+        """The columns [n] of the numbers that `encode` gives, one at a time; none where the table has no numbers."""
+        for name in self.numbers:
+            yield cells.numbers(name, rows)
+        for name, order in self.dates:
+            yield from cells.parts(name, order, rows).T
+
+    def codes_of(self, cells: Cells, rows: Any = slice(None)) -> Iterator[np.ndarray]:
+        """The columns [n] of the codes that `encode` gives, one at a time."""
+        for name, known in self.categories:
+            yield _coded(cells, name, known)[rows]
+
+    def is_short(self, cells: Cells) -> bool:
+        """Does float32 hold all its numbers exactly?"""
+        return not self.dates and all(cells.is_short(name) for name in self.numbers)
 
     def odd(self, cells: Cells, where: str) -> list[str]:
         """Lines on the cells of the `where` table that cannot be read as what their column is. Raises what `encode` does."""
@@ -117,10 +137,15 @@ def _coded(cells: Cells, name: str, known: tuple[str, ...]) -> np.ndarray:
 
 
 def _odd(cells: Cells, name: str, wrong: np.ndarray, what: str) -> list[str]:
-    if not wrong.any():
+    """A line on cells that are `wrong` (bool [n]), with the rows of the first few that differ."""
+    rows = np.flatnonzero(wrong)
+    if not len(rows):
         return []
-    row = int(wrong.argmax())
-    return [f"column {name!r}: {wrong.sum():,} {what} (row {cells.frame.index[row]!r}: {quoted(cells.frame[name].iloc[row])})"]
+    index, column = cells.frame.index, cells.frame[name]
+    examples: dict[str, str] = {}
+    for row in rows[:LOOKED_AT]:
+        examples.setdefault(str(column.iloc[row]), f"row {index[row]!r}: {quoted(column.iloc[row])}")
+    return [f"column {name!r}: {len(rows):,} {what} ({'; '.join(list(examples.values())[:EXAMPLES])})"]
 
 
 def review(train: Cells, test: Cells) -> list[str]:

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
 from kit.config import Config
+from kit.data.date_spelling import NAMED
+from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.detection import IDENTIFIER, Beginning, Evidence
 from kit.storage import frames
+from kit.storage.tables import delimited_text, table_file, typed_table
+from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +42,7 @@ class Table(Inputs):
     categories: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    spellings: Spellings = field(default=PLAIN, repr=False, compare=False)
     kind: ClassVar[str] = "table"
     channels: int = 0
     mirror: bool = False
@@ -66,6 +71,26 @@ class Table(Inputs):
     def apart(self, others: Iterable[str]) -> Self:
         return self.changed(without=tuple(name for name in self.without if name not in others))
 
+    def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
+        """As the base; columns of plain numbers are numbers where the whole file is plain, see `typed_table`."""
+        form = stated if stated.delimiter else replace(stated, delimiter=delimited_text.likeliest(data, name))
+        header = data.split(b"\n", 1)[0].decode(errors="replace").strip().split(form.delimiter)
+        dates = [column for column in header if NAMED.fullmatch(column)]  # 20120615 may be one
+        plain = table_file.is_text(name) and not (stated.quoting or stated.encoding)
+        text = {*self.without, *self.categories, *self.dates, *dates}
+        table = typed_table.read(data, name, form.delimiter, text=text) if plain else None
+        return super().read_table(data, name, stated) if table is None else TableFile(table, form)
+
+    def measured(self, train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
+        other = {*self.without, *self.categories}
+        return [name for name in train.columns if name in test.columns and name not in other]
+
+    def stated_kind(self, column: str) -> str:
+        return self.stated.get(column, "")
+
+    def spelled(self, spellings: Spellings) -> Self:
+        return self.changed(spellings=spellings)
+
     def agree(self, train: pd.DataFrame, test: pd.DataFrame, answers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
         """Drops the columns that the test does not have. Raises BadData where none is left, or all are constant."""
         from kit.inputs.column_encoding import SHOWN, review
@@ -86,7 +111,8 @@ class Table(Inputs):
     def _cells(self, frame: pd.DataFrame) -> Cells:
         from kit.inputs.cells import Cells
 
-        return Cells(frame[[name for name in frame.columns if name not in self.without]], self.stated)
+        used = frame[[name for name in frame.columns if name not in self.without]]
+        return Cells(self.spellings.read_inputs(used), self.stated)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         return Loaded(self._cells(frame))

@@ -12,6 +12,7 @@ import pandas as pd
 from kit import competition as competitions, labels as all_labels
 from kit.competition import Sample, submission
 from kit.console import say
+from kit.data.number_spelling import holds_numbers
 from kit.errors import BadData, Usage
 from kit.inference import blend, members, time_budget as budgets
 from kit.inference.loaded_run import load_run
@@ -138,6 +139,9 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
         plain = cells.astype(object).where(cells.notna(), "")
         plainly = TableFormat(",", "doubled")
         cells = facts.inputs.read_table(table_file.write_text(plain, plainly).encode(), "the frame.csv", plainly).frame
+        numbers = cells.columns.intersection([name for name in table if holds_numbers(table[name])])
+        if facts.inputs.kind == "table":  # 1.234 is no thousand, however the files write those
+            cells[numbers] = table[numbers].reset_index(drop=True)
     named = cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
     return named.assign(**(facts.inputs.from_ids(named.index) or {}))
 

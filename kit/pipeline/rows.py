@@ -30,7 +30,7 @@ def load(
 ) -> tuple[competitions.Tables, Loaded, Loaded, list[str]]:
     """The tables without training rows that cannot be used, the inputs of train and test, and what there is to say of them."""
     facts = adapter.competition
-    tables = facts.tables(root)
+    tables = facts.tables(root, config.limit)
     if config.limit:
         tables = competitions.first(tables, config.limit)
     keep = Keep(config.cache_gb * 2**30, progress.say)

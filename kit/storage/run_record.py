@@ -68,6 +68,7 @@ class RunRecord:
     folds: list[int] = field(default_factory=list)
     labels: dict[str, Any] = field(default_factory=dict)  # see `kit.labels.to_json`
     inputs: dict[str, Any] | None = None  # what the inputs learned from the training rows, see `kit.inputs.base.Loaded`
+    spellings: dict[str, Any] | None = None  # how columns write numbers, see `kit.data.number_spelling.Spellings`
     notes: list[str] = field(default_factory=list)  # what was noticed about the data
     prior: list[float] = field(default_factory=list)  # the prediction for test rows that cannot be read
     chosen: dict[str, float] | None = None  # knobs that were found when the run began (`--lr auto`)

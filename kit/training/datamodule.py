@@ -100,8 +100,11 @@ class EncodedTable:
     """A table's rows as numbers and codes of categories, by an encoding that the training rows taught."""
 
     def __init__(self, encoding: Encoding, cells: Cells):
-        numbers, codes = encoding.encode(cells)
-        self.numbers, self.codes = torch.from_numpy(numbers).float(), torch.from_numpy(codes)
+        numbers = np.zeros((len(cells), encoding.width), np.float32)
+        encoding.fill(numbers, cells)
+        codes = list(encoding.codes_of(cells))
+        self.numbers = torch.from_numpy(numbers)
+        self.codes = torch.from_numpy(np.stack(codes, axis=1) if codes else np.zeros((len(cells), 0), np.int64))
 
     def __len__(self) -> int:
         return len(self.numbers)

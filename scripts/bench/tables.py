@@ -1,6 +1,7 @@
 """The kit's perceptron, boosting and their blend beside scikit-learn's HistGradientBoosting, on the same folds.
 
     python scripts/bench/tables.py [--task rowsum] [--repeats 3]
+    python scripts/bench/tables.py --task tall [--rows 500000]       reading alone: the kit beside pandas with typed columns
 
 Whole processes that take turns, from the CSV files to a submission; printed are the median seconds, those of the CPU (which
 other work on the machine disturbs less) and the out-of-fold score.
@@ -25,6 +26,7 @@ from contest import alternate, medians, parser
 
 CONTENDERS = ("mlp", "boosting", "blend", "sklearn")
 TASKS = ("rowsum", "mixed", "cancer", "diabetes")
+READERS = ("typed", "pandas")
 
 
 def lay_out(task: str, folder: Path) -> None:
@@ -104,17 +106,66 @@ def scikit_learn(work: Path) -> float:
     return float(np.sqrt(np.mean((oof - y) ** 2)) if amounts else np.mean(oof == y))
 
 
+def lay_out_tall(folder: Path, rows: int) -> None:
+    """tall.csv: 54 columns of small whole numbers, an id and one of seven classes."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({f"n{i}": rng.integers(0, 3000 if i < 10 else 2, rows) for i in range(54)})
+    table.insert(0, "id", range(rows))
+    table.assign(answer=table["n0"] % 7).to_csv(folder / "tall.csv", index=False)
+
+
+def peak() -> int:
+    """The most bytes that this process has held (on Linux; a child's `ru_maxrss` begins at its parent's)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def read_tall(reader: str, path: Path) -> dict[str, float]:
+    """Seconds that reading takes, and the bytes a row at its peak (beyond what was there before, and the file's own)."""
+    import pandas as pd
+
+    from kit.inputs import Table
+
+    names = list(pd.read_csv(path, nrows=1).columns)
+    before, began = peak(), time.perf_counter()
+    if reader == "typed":
+        table = Table(without=("id", "answer")).read_csv(path.read_bytes(), path.name)
+    else:
+        table = pd.read_csv(path, dtype={name: str if name in ("id", "answer") else "int64" for name in names})
+    seconds = time.perf_counter() - began
+    return {"score": seconds, "cpu": time.process_time(), "each": (peak() - before - path.stat().st_size) / len(table)}
+
+
+def tall(rows: int, repeats: int) -> None:
+    """Print the median seconds of both readers and the bytes a row beyond those of the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        lay_out_tall(Path(folder), rows)
+        middle = medians(alternate(READERS, repeats, lambda name: ["--work", folder]))
+    for name, one in middle.items():
+        print(f"tall       {name:10} {one['score']:6.2f} s to read  {one['each']:7.0f} bytes a row beyond the file's own")
+
+
 def main() -> None:
     """Alternate the contenders on each task and print the medians."""
-    words = parser(__doc__, CONTENDERS, data=False)
-    words.add_argument("--task", choices=TASKS)
+    words = parser(__doc__, (*CONTENDERS, *READERS), data=False)
+    words.add_argument("--task", choices=(*TASKS, "tall"))
+    words.add_argument("--rows", type=int, default=500_000)
     words.add_argument("--work", type=Path)
     arguments = words.parse_args()
     if arguments.contender:
         warnings.simplefilter("ignore")
         name, work = arguments.contender, arguments.work
+        if name in READERS:
+            print(json.dumps(read_tall(name, work / "tall.csv")))
+            return
         score = {"blend": kit_blend, "sklearn": scikit_learn}.get(name, lambda work: kit_run(name, work))(work)
         print(json.dumps({"score": score, "cpu": time.process_time()}))
+        return
+    if arguments.task == "tall":
+        tall(arguments.rows, arguments.repeats)
         return
     for task in [arguments.task] if arguments.task else TASKS:
         with tempfile.TemporaryDirectory() as folder:

@@ -67,12 +67,12 @@ class BoostingModule(FoldModule):
         assert batch.y is not None and self.cells is not None
         x, scaled = self.encoded(self.cells)[batch.rows], self.scaled(batch.y)
         self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
-        logits = self.forest(x).float()
+        logits = torch.cat([self.forest(some) for some in x.split(FORWARD)]).float()
         loss = self.labels.criterion(logits, scaled)
         return self.stepped(batch, loss, self.answers(logits))
 
     def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
-        """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers."""
+        """The parts of a Forest fitted to rows [n, features] and their (scaled) answers."""
         wanted = self.labels.certain(y) if not self.labels.continuous else y
         if self.labels.exclusive:
             return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
@@ -109,6 +109,8 @@ class BoostingModule(FoldModule):
         It grows on and on (`warm_start`), each time by what half of the time left suffices for, and from one round on.
         """
         booster, trees = self._booster(kind), self.config.trees
+        if kind == "Classifier" and np.unique(y, return_counts=True)[1].min() < 2:  # it cannot be parted
+            booster.set_params(early_stopping=False)
         if self.until == math.inf:
             return booster.fit(x, y)
         end = (now := time.monotonic()) + (self.until - now) / share
@@ -144,15 +146,20 @@ class BoostingModule(FoldModule):
         )
 
     def encoded(self, cells: Cells) -> torch.Tensor:
-        """A whole table as float64 [n, categories + numbers], NaN where nothing is known; the last one is kept.
+        """A whole table as float64 (or float32, which holds it as well) [n, categories + numbers], NaN where nothing is known;
+        the last one is kept.
 
         Categories come first, as scikit-learn puts them, from 0 on; a rare or unseen one is as good as missing.
         """
         if self._kept is None or self._kept[0] is not cells:
             assert self.encoding is not None
-            numbers, codes = self.encoding.encode(cells)
-            categories = np.where(codes > 0, codes - 1.0, np.nan)
-            self._kept = (cells, torch.from_numpy(np.concatenate([categories, numbers], axis=1)))
+            known = len(self.encoding.sizes)
+            kind = np.float32 if self.encoding.is_short(cells) else np.float64
+            table = np.zeros((len(cells), known + self.encoding.width), kind)
+            self.encoding.fill(table[:, known:], cells)
+            for j, codes in enumerate(self.encoding.codes_of(cells)):
+                table[:, j] = np.where(codes > 0, codes - 1.0, np.nan)
+            self._kept = (cells, torch.from_numpy(table))
         return self._kept[1]
 
     def get_extra_state(self) -> dict[str, Any]:

@@ -38,11 +38,11 @@ class Forest(nn.Module):
             self.register_buffer(name, parts[name])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits float64 [n, outputs] of rows float64 [n, features], NaN where nothing is known; on the CPU.
+        """Logits float64 [n, outputs] of rows [n, features], NaN where nothing is known; on the CPU.
 
         Rows go down a tree together, node by node: all trees level by level, as tensors, took 20 times as long.
         """
-        columns = np.ascontiguousarray(x.numpy().T)
+        columns = np.ascontiguousarray(x.numpy().T, np.float64)
         logits = np.repeat(self.baseline.numpy()[:, None], len(x), axis=1)
         ask, child, value = self._questions(), self.child.tolist(), self.value.tolist()
         every = np.arange(len(x))

@@ -26,6 +26,7 @@ from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts
 
 FORWARD = 1 << 15  # rows predicted at a time
+TOGETHER = 1 << 15  # rows encoded together
 SMALL_STEPS, SMALL_BATCH = 16, 32  # a small table's steps an epoch, of so many rows at least: else it learns too little
 SPANS = ((25, 75), (10, 90), (2, 98), (0, 100))  # the first in which a column's numbers differ is its unit
 FASTEST = 1.5  # deviation of the waves' first frequencies, in radians per unit
@@ -100,9 +101,11 @@ class MLPModule(NetModule):
     def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
         """Kinds, categories, quantiles and target scaling from the training rows; then the network that fits them."""
         encoding = Encoding.learn(cells, rows)
-        numbers, _ = encoding.encode(cells)
-        centre, factor = units(numbers[rows])
-        self.build(encoding, torch.from_numpy(np.isnan(numbers[rows]).any(axis=0)))
+        centre, factor, flagged = np.zeros(encoding.width), np.zeros(encoding.width), np.zeros(encoding.width, bool)
+        for j, x in enumerate(encoding.columns_of(cells, rows)):
+            (centre[j],), (factor[j],) = units(x[:, None])
+            flagged[j] = np.isnan(x).any()
+        self.build(encoding, torch.from_numpy(flagged))
         self.centre.copy_(torch.from_numpy(centre))
         self.factor.copy_(torch.from_numpy(factor))
         self.scale_targets(y[rows])
@@ -145,11 +148,15 @@ class MLPModule(NetModule):
         """A whole table as tensors on the module's device; the last one is kept."""
         if self._kept is None or self._kept[0] is not cells or self._kept[1] != self.device:
             assert self.encoding is not None
-            numbers, codes = self.encoding.encode(cells)
-            z = torch.nan_to_num((torch.from_numpy(numbers) - self.centre.cpu()) * self.factor.cpu(), nan=0.0)
-            z = tables.bent(z).float()
-            missing = torch.from_numpy(np.isnan(numbers))[:, self.flagged.cpu()].float()
-            parts = {"z": z, "missing": missing, "codes": torch.from_numpy(codes)}
+            width, flagged = self.encoding.width, self.flagged.cpu()
+            z, missing = torch.zeros(len(cells), width), torch.zeros(len(cells), int(flagged.sum()))
+            codes = torch.zeros(len(cells), len(self.encoding.sizes), dtype=torch.int64)
+            for start in range(0, len(cells), TOGETHER):
+                some = slice(start, start + TOGETHER)
+                numbers, own = map(torch.from_numpy, self.encoding.encode(cells, some))
+                scaled = torch.nan_to_num((numbers - self.centre.cpu()) * self.factor.cpu(), nan=0.0)
+                z[some], missing[some], codes[some] = tables.bent(scaled).float(), numbers.isnan()[:, flagged].float(), own
+            parts = {"z": z, "missing": missing, "codes": codes}
             self._kept = (cells, self.device, {name: part.to(self.device) for name, part in parts.items()})
         return self._kept[2]
 

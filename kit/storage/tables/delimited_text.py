@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", "\t", ";", "|")
 NAMES = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "\\t": "\t"}  # how people say them
+HEAD = 1 << 20  # bytes that hold a header
 LOOKED_AT = 200  # rows that tell how many fields a row has
 
 
@@ -132,6 +133,12 @@ def _encoding(data: bytes) -> str:
     if some.count(b"\0") > len(some) // 3:
         return "utf-16-be" if some[:1] == b"\0" else "utf-16-le"
     return "utf-8-sig"
+
+
+def likeliest(data: bytes, name: str) -> str:
+    """The delimiter that the header of a file has most of."""
+    head = next((line for line in data[:HEAD].split(b"\n") if line.strip()), b"")
+    return _delimiters(head.decode("utf-8-sig", "replace"), name)[0]
 
 
 def _formats(text: str, name: str, form: TableFormat) -> list[TableFormat]:

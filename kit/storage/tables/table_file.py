@@ -15,7 +15,7 @@ from kit.storage.tables.delimited_text import NAMES, TableFormat, write_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["NAMES", "SUFFIXES", "TableFile", "TableFormat", "read", "write_text", "written"]
+__all__ = ["NAMES", "SUFFIXES", "TableFile", "TableFormat", "is_text", "read", "write_text", "written"]
 
 TEXTS, COLUMNAR, LINES = (".csv", ".tsv", ".tab", ".txt"), (".parquet", ".feather"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*TEXTS[:3], *COLUMNAR, *LINES)  # of files that are tables; a .txt may be anything
@@ -42,6 +42,11 @@ def read(data: bytes, name: str, stated: TableFormat | None = None, most: int = 
         return TableFile(_json_lines(data, name))
     frame, form, notes = delimited_text.read(data, name, stated or TableFormat(), most)
     return TableFile(frame, form, tuple(notes))
+
+
+def is_text(name: str) -> bool:
+    """Is the file `name` delimited text?"""
+    return PurePosixPath(name.lower()).suffix not in (*COLUMNAR, *LINES)
 
 
 def written(frame: pd.DataFrame, name: str, form: TableFormat | None = None) -> bytes:
