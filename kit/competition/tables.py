@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.errors import BadData, listed
-from kit.labels import Labels
+from kit.labels import Labels, missing
 from kit.metrics import Metric
 from kit.storage import frames
 
@@ -78,15 +78,16 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     frames.need_columns(train, needed, facts.train)
     blank = facts.labels.blank(train)
+    lacking = list(missing.notes(facts.labels, train, blank, facts.train))
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
-    notes = [*notes, *asked.notes, *agreement]
+    notes = [*notes, *asked.notes, *agreement, *lacking]
     if blank.any():
-        notes.append(f"{facts.train}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
     if not len(train):
         raise BadData(f"{facts.train}: no training rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
+    notes += labels.unequal(list(asked.sample.columns))
     return Tables(
         root=root,
         train=train,

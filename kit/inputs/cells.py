@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kit.data.blanks import BLANK
+
 SHOWN = 12  # columns of a row that are shown
-BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "?", "-"})  # cells of a number or a date that say nothing
 MOSTLY = 0.9  # a column is what so many of its cells are that say something
 FEW = 0.5  # share of distinct rows up to which a table repeats itself by chance
 MOST = 1e30  # a larger number is as good as infinite; beyond it, squares leave float64's and sums float32's range

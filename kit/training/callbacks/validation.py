@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytorch_lightning as pl
 import torch
@@ -39,7 +40,7 @@ class Validation(pl.Callback):
         module.train()
         self.stop.patient = True
         score, best = fold.score(predicted), self.state.best
-        if fold.keeps_best and (best is None or fold.metric.better(score, best["score"])):
+        if fold.keeps_best and fold.metric.better(score, math.nan if best is None else best["score"]):
             self.state.best = {"score": score, "epoch": self.state.epoch + 1, "module": copy.deepcopy(module.state_dict())}
         values = tracked(fold.labels, torch.from_numpy(predicted), torch.from_numpy(fold.y[fold.valid]))
         return {f"val_{name}": value for name, value in {**values, fold.metric.name: score}.items()}
