@@ -10,6 +10,7 @@ import re
 
 import pandas as pd
 
+from kit.data.blanks import is_blank
 from kit.errors import BadData, listed, quoted
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 
@@ -36,13 +37,15 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
     if len(asked) == len(own) == 1:
         return _single(filled(train[own[0]]), sample[asked[0]])
     if len(own) == len(asked):
-        return _several(train, tuple(asked))
+        return _several(train, tuple(asked), unseen)
     classes = {str(name): set(filled(train[name])) for name in (own if target else unseen)}
     for name, values in classes.items():
-        for prefix in ("", *(asked[0].removesuffix(one) for one in values if asked[0].endswith(one))):
+        for prefix in ("", *(one.removesuffix(end) for one in asked[:2] for end in values if one.endswith(end))):
             named = {prefix + one for one in values}
+            if 2 * len(named & set(asked)) > max(len(asked), len(named), 2):  # others have no training row, or are not asked for
+                return Columns(column=name, prefix=prefix)
             if len(values) > 1 and named <= set(asked):
-                return Columns(() if named == set(asked) else tuple(asked), column=name, prefix=prefix)
+                return Columns(tuple(asked), column=name, prefix=prefix)
     raise BadData(
         f"the sample submission asks for {listed(asked)}; which column of the training table holds the answers?"
         f"\nIt has {listed(train.columns, 10)}: name one with --target."
@@ -62,7 +65,7 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     """
     name = str(cells.name)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
-    strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
+    strange = cells[values.isna() & ~cells.map(is_blank)]  # rows that say nan are left out, where numbers are due
     numeric = values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
     if numeric and (different > CLASSES or (values.dropna() % 1 != 0).any()):
         return Numbers((name,))
@@ -102,10 +105,23 @@ def _are_tags(distinct: set[str]) -> bool:
     return once and len(words) < len(distinct) and not any("." in word and word.replace(".", "").isdecimal() for word in words)
 
 
-def _several(train: pd.DataFrame, names: tuple[str, ...]) -> Labels:
-    values = train[list(names)].apply(pd.to_numeric, errors="coerce").dropna()
-    if not len(values):
-        raise BadData(f"no training row has numbers in all of {listed(names)}: which columns hold the answers?")
-    if not values.isin([0, 1]).all(axis=None):
+def _several(train: pd.DataFrame, names: tuple[str, ...], unseen: list[str]) -> Labels:
+    """Labels of several columns. `unseen`: columns that the test does not have, among them classes that the sample lacks."""
+    values = train[list(names)].apply(pd.to_numeric, errors="coerce")
+    known, filled_in = values.notna(), ~train[list(names)].map(is_blank)
+    texts = [name for name in names if not known[name].any() or known[name].sum() < MOSTLY * filled_in[name].sum()]
+    if texts:
+        raise BadData(f"column {listed(texts)}: no numbers in most of the training rows: which columns hold the answers?")
+    if not (values.isin([0, 1]) | ~known).all(axis=None):
         return Numbers(names)
-    return Columns(names, exclusive=bool((values.sum(axis=1) == 1).all()))
+    whole = values.dropna()
+    most = len(whole) >= MOSTLY * known.any(axis=1).sum()  # rows that lack some are learned from where columns may be alone
+    if most and (whole.sum(axis=1) == 1).all():
+        return Columns(names, exclusive=True)
+    others = [name for name in unseen if name not in names and set(train[name]) == {"0", "1"}]
+    count = values.sum(axis=1)
+    others = [name for name in others if not count[train[name] == "1"].any()]
+    every = count + (train[others] == "1").sum(axis=1)
+    if others and len(whole) == len(train) and (every == 1).all():
+        return Columns((*names, *others), exclusive=True)
+    return Columns(names)
