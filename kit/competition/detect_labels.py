@@ -42,7 +42,7 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
     for name, values in classes.items():
         for prefix in ("", *(one.removesuffix(end) for one in asked[:2] for end in values if one.endswith(end))):
             named = {prefix + one for one in values}
-            if 2 * len(named & set(asked)) > max(len(asked), len(named), 2):  # others have no training row, or are not asked for
+            if 2 * len(named & set(asked)) > max(len(asked), len(named), 2):  # the others are of one side only
                 return Columns(column=name, prefix=prefix)
             if len(values) > 1 and named <= set(asked):
                 return Columns(tuple(asked), column=name, prefix=prefix)

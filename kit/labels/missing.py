@@ -47,10 +47,17 @@ def by_row(values: np.ndarray) -> np.ndarray:
     return values.mean(axis=1) if not np.isnan(values).any() else np.nanmean(values, axis=1)
 
 
-def strata(y: np.ndarray, dealt: np.ndarray) -> np.ndarray:
-    """Strata `dealt` [n], divided by the rarest answer that a row of `y` [n, c] has, so that each fold has some of it."""
+def strata(y: np.ndarray, dealt: np.ndarray, least: int = 0) -> np.ndarray:
+    """Strata `dealt` [n], divided by the rarest answer that a row of `y` [n, c] has, so that each fold has its share of it.
+
+    `least`: fewer rows of one rarest answer are one stratum: in strata of single rows nothing would be even.
+    """
     known = ~np.isnan(y)
-    return dealt if known.all() else dealt * (y.shape[1] + 1) + rarest_label(known)
+    if known.all():
+        return dealt
+    rarest = rarest_label(known)
+    few = np.bincount(rarest, minlength=y.shape[1])[rarest] < least
+    return np.where(few, 0, dealt + 2) * y.shape[1] + rarest
 
 
 def masked(loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -149,7 +149,8 @@ class Numbers(Labels):
     def strata(self, y: np.ndarray) -> np.ndarray:
         first = y[:, 0]
         edges = np.quantile(first[~np.isnan(first)], np.linspace(0, 1, STRATA + 1)[1:-1])
-        return missing_answers.strata(y[:, : len(self.names)], np.searchsorted(edges, first))  # NaN comes last
+        bins = np.searchsorted(edges, first)  # NaN comes last
+        return missing_answers.strata(y[:, : len(self.names)], bins, least=10 * STRATA)
 
     def scaling(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         wide = y.astype(np.float64)  # the square of 1e30 leaves float32
@@ -186,12 +187,11 @@ class Numbers(Labels):
         truth, gap = truth.astype(np.float64), answer.astype(np.float64) - truth
         scores: dict[str, float] = {}
         if len(self.names) > 1:
-            known = {name: ~np.isnan(truth[:, j]) for j, name in enumerate(self.names)}
-            parts = {name: (truth[rows, j], gap[rows, j]) for j, (name, rows) in enumerate(known.items()) if rows.any()}
-            spread = {name: ((right - right.mean()) ** 2).sum() for name, (right, _) in parts.items()}
-            scores |= {f"mae {name}": float(abs(wrong).mean()) for name, (_, wrong) in parts.items()}
+            spread = np.nansum((truth - missing_answers.by_column(np.mean, truth)) ** 2, axis=0)
+            gaps = {name: gap[~np.isnan(gap[:, j]), j] for j, name in enumerate(self.names)}
+            scores |= {f"mae {name}": float(abs(own).mean()) for name, own in gaps.items() if len(own)}
             scores |= {
-                f"r2 {name}": float(1 - (wrong**2).sum() / spread[name]) for name, (_, wrong) in parts.items() if spread[name]
+                f"r2 {name}": float(1 - (own**2).sum() / spread[j]) for j, (name, own) in enumerate(gaps.items()) if spread[j]
             }
         if self.low:
             scaled = (gap / np.subtract(self.high, self.low)) ** 2
