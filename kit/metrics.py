@@ -1,7 +1,9 @@
 """Metrics as Kaggle counts them, in numpy. Each takes what the submission holds, not raw model outputs."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,24 +14,65 @@ Array = np.ndarray
 class Metric:
     """A score: `metric(truth, answer)` is a float; both arrays are as `labels.harden` gives them.
 
-    `scores`: the kinds of answers (`Labels.answers`) that it scores; none: any.
+    `scores`: the kinds of answers (`Labels.answers`) that it scores; none: any. `partial`: does it leave out what the truth
+    lacks (NaN) by itself, cell by cell or column by column? Else it gets the complete rows only.
     """
 
     name: str
     function: Callable[[Array, Array], float]
     higher_is_better: bool = True
     scores: tuple[str, ...] = ()
+    partial: bool = False
 
     def __call__(self, truth: Array, answer: Array) -> float:
-        return float(self.function(np.asarray(truth), np.asarray(answer)))
+        """The score; NaN where it is not defined, as that of no rows."""
+        truth, answer = np.asarray(truth), np.asarray(answer)
+        if not self.partial and truth.dtype.kind == "f" and np.isnan(truth).any():
+            whole = ~np.isnan(_columns(truth)).any(axis=1)
+            truth, answer = truth[whole], answer[whole]
+        return float(self.function(truth, answer)) if len(truth) else math.nan
 
     def better(self, score: float, other: float) -> bool:
-        """Is `score` better than `other`? Never where one of them is NaN."""
+        """Is `score` better than `other`? One that is not defined (NaN, infinite) is worse than any that is."""
+        if not (math.isfinite(score) and math.isfinite(other)):
+            return math.isfinite(score)
         return score > other if self.higher_is_better else score < other
+
+
+def defined(score: float | None) -> float | None:
+    """A score as files hold it: None where it is not defined, as an AUC of rows of one class. JSON knows no NaN."""
+    return None if score is None or not math.isfinite(score) else score
+
+
+def shown(score: float | None) -> str:
+    """A score as people read it."""
+    return "undefined" if score is None or not math.isfinite(score) else f"{score:.5f}"
+
+
+def over_folds(scores: Sequence[float | None]) -> dict[str, Any]:
+    """What `scores.json` holds of the folds' scores: each, and the mean and deviation of those that are defined."""
+    folds = [defined(one) for one in scores]
+    some = [one for one in folds if one is not None]
+    mean, std = (float(np.mean(some)), float(np.std(some))) if some else (None, None)
+    return {"folds": folds, "mean": mean, "std": std}
 
 
 def _columns(values: Array) -> Array:
     return values.reshape(len(values), -1)
+
+
+def _known(truth: Array, answer: Array) -> tuple[Array, Array]:
+    """The cells that the truth has, and what was answered there; all as they are where none is missing (NaN)."""
+    missing = np.isnan(truth)
+    return (truth[~missing], answer[~missing]) if missing.any() else (truth, answer)
+
+
+def _by_column(score: Callable[[Array, Array], float], truth: Array, answer: Array) -> float:
+    """The mean score of the columns that have one."""
+    pairs = zip(_columns(truth).T, _columns(answer).T, strict=True)
+    scores = [score(*_known(*pair)) for pair in pairs]
+    some = [one for one in scores if one == one]
+    return float(np.mean(some)) if some else math.nan
 
 
 def _accuracy(truth: Array, answer: Array) -> float:
@@ -47,14 +90,12 @@ def _column_auc(truth: Array, score: Array) -> float:
 
 
 def _auc(truth: Array, answer: Array) -> float:
-    areas = [_column_auc(t, a) for t, a in zip(_columns(truth).T, _columns(answer).T, strict=True)]
-    defined = [area for area in areas if area == area]
-    return float(np.mean(defined)) if defined else float("nan")
+    return _by_column(_column_auc, truth, answer)
 
 
 def _binary_log_loss(truth: Array, answer: Array) -> float:
-    p = np.clip(_columns(answer).astype(np.float64), 1e-15, 1 - 1e-15)
-    t = _columns(truth)
+    t, answer = _known(_columns(truth), _columns(answer))
+    p = np.clip(answer.astype(np.float64), 1e-15, 1 - 1e-15)
     return float(-np.mean(t * np.log(p) + (1 - t) * np.log1p(-p)))
 
 
@@ -72,7 +113,7 @@ def _indicators(values: Array) -> Array:
 
 def _one_hot(truth: Array, answer: Array) -> tuple[Array, Array]:
     if truth.ndim == 2:
-        return _indicators(truth), _indicators(answer)
+        return _indicators(truth), _indicators(answer) & ~np.isnan(truth)  # a label that is missing counts nowhere
     classes = np.union1d(truth, answer)
     return truth[:, None] == classes, answer[:, None] == classes
 
@@ -83,7 +124,8 @@ def _f1_counts(truth: Array, answer: Array, axis: int | None) -> Array:
 
 
 def _f1_binary(truth: Array, answer: Array) -> float:
-    return float(_f1_counts(truth.ravel() > 0.5, answer.ravel() > 0.5, None))
+    truth, answer = _known(truth.ravel(), answer.ravel())
+    return float(_f1_counts(truth > 0.5, answer > 0.5, None))
 
 
 def _f1_macro(truth: Array, answer: Array) -> float:
@@ -99,10 +141,13 @@ def _f1_samples(truth: Array, answer: Array) -> float:
 
 
 def _rmse(truth: Array, answer: Array) -> float:
+    truth, answer = _known(truth, answer)
     return float(np.sqrt(np.mean((truth.astype(np.float64) - answer) ** 2)))
 
 
 def _mcrmse(truth: Array, answer: Array) -> float:
+    if np.isnan(truth).any():
+        return _by_column(lambda t, a: _rmse(t, a) if len(t) else math.nan, truth, answer)
     return float(np.mean(np.sqrt(np.mean((_columns(truth).astype(np.float64) - _columns(answer)) ** 2, axis=0))))
 
 
@@ -112,6 +157,7 @@ def _rmsle(truth: Array, answer: Array) -> float:
 
 
 def _mae(truth: Array, answer: Array) -> float:
+    truth, answer = _known(truth, answer)
     return float(np.mean(np.abs(truth.astype(np.float64) - answer)))
 
 
@@ -134,15 +180,19 @@ _NUMBERS = ("numbers", "grade", *_PROBABILITIES)
 _SETS = ("tags", *_PROBABILITIES)
 
 accuracy = Metric("accuracy", _accuracy, scores=(*_CLASSES, "tags"))
-auc = Metric("auc", _auc, scores=_PROBABILITIES)  # of one column, or the mean over columns; one with one class only is left out
+auc = Metric(
+    "auc", _auc, scores=_PROBABILITIES, partial=True
+)  # of one column, or the mean over columns; one with one class only is left out
 log_loss = Metric("log_loss", _log_loss, False, _PROBABILITIES)  # one column: binary; several: exclusive classes
-mean_log_loss = Metric("mean_log_loss", _binary_log_loss, False, _PROBABILITIES)  # of columns that do not exclude each other
-f1 = Metric("f1", _f1_binary, scores=(*_CLASSES, *_SETS))
-f1_macro = Metric("f1_macro", _f1_macro, scores=(*_CLASSES, *_SETS))
-f1_micro = Metric("f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS))
+mean_log_loss = Metric(
+    "mean_log_loss", _binary_log_loss, False, _PROBABILITIES, partial=True
+)  # of columns that do not exclude each other
+f1 = Metric("f1", _f1_binary, scores=(*_CLASSES, *_SETS), partial=True)
+f1_macro = Metric("f1_macro", _f1_macro, scores=(*_CLASSES, *_SETS), partial=True)
+f1_micro = Metric("f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS), partial=True)
 f1_samples = Metric("f1_samples", _f1_samples, scores=_SETS)
-rmse = Metric("rmse", _rmse, False, _NUMBERS)
-mcrmse = Metric("mcrmse", _mcrmse, False, _NUMBERS)
-rmsle = Metric("rmsle", _rmsle, False, _NUMBERS)
-mae = Metric("mae", _mae, False, _NUMBERS)
+rmse = Metric("rmse", _rmse, False, _NUMBERS, partial=True)
+mcrmse = Metric("mcrmse", _mcrmse, False, _NUMBERS, partial=True)
+rmsle = Metric("rmsle", _rmsle, False, _NUMBERS, partial=True)
+mae = Metric("mae", _mae, False, _NUMBERS, partial=True)
 qwk = Metric("qwk", _qwk, scores=_CLASSES)

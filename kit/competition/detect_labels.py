@@ -13,6 +13,7 @@ import pandas as pd
 
 from kit.competition.whole_numbers import are_classes
 from kit.data import spelling_detection
+from kit.data.blanks import is_blank
 from kit.errors import BadData, Usage, listed, quoted
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags, answer_spelling
 
@@ -40,17 +41,19 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
         cells = answers_in(train[own[0]], sample[asked[0]])
         return of_task(task, cells) if task else _single(cells, sample[asked[0]])
     if len(own) == len(asked):
-        return _several(train, tuple(asked), task)
+        return _several(train, tuple(asked), unseen, task)
     if task not in ("", "probability"):
         raise Usage(
             f"--task {task}: the sample asks for {listed(asked)}, which are no columns of such answers in the training table."
         )
     classes = {str(name): _as_columns(set(filled(train[name])), asked) for name in (own if target else unseen)}
     for name, values in classes.items():
-        for prefix in ("", *(asked[0].removesuffix(one) for one in values if asked[0].endswith(one))):
+        for prefix in ("", *(one.removesuffix(end) for one in asked[:2] for end in values if one.endswith(end))):
             named = {prefix + one for one in values}
+            if 2 * len(named & set(asked)) > max(len(asked), len(named), 2):  # the others are of one side only
+                return Columns(column=name, prefix=prefix)
             if len(values) > 1 and named <= set(asked):
-                return Columns(() if named == set(asked) else tuple(asked), column=name, prefix=prefix)
+                return Columns(tuple(asked), column=name, prefix=prefix)
     raise BadData(
         f"the sample submission asks for {listed(asked)}; which column of the training table holds the answers?"
         f"\nIt has {listed(train.columns, 10)}: name one with --target."
@@ -100,7 +103,7 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     name = str(cells.name)
     cells = spelling_detection.plainly(cells)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
-    strange = cells[values.isna() & (cells.str.lower() != "nan")]  # rows that say nan are left out, where numbers are due
+    strange = cells[values.isna() & ~cells.map(is_blank)]  # rows that say nan are left out, where numbers are due
     numeric = values.notna().any() and values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
     asked = [] if sample is None else list(sample.unique())
     if numeric and (
@@ -161,15 +164,28 @@ def _as_columns(classes: set[str], asked: list[str]) -> set[str]:
     return classes
 
 
-def _several(train: pd.DataFrame, names: tuple[str, ...], task: str = "") -> Labels:
+def _several(train: pd.DataFrame, names: tuple[str, ...], unseen: list[str], task: str = "") -> Labels:
+    """Labels of several columns. `unseen`: columns that the test does not have, among them classes that the sample lacks."""
     if task in ("classes", "tags"):
         raise Usage(f"--task {task}: the sample has several columns of answers, {listed(names)}; such answers fill one.")
     if task in ("numbers", "grades"):
         return Numbers(names, whole=task == "grades")
     train = answer_spelling.written(train, Columns(names).respelled(train, train))
-    values = train[list(names)].apply(spelling_detection.plainly).apply(pd.to_numeric, errors="coerce").dropna()
-    if not len(values):
-        raise BadData(f"no training row has numbers in all of {listed(names)}: which columns hold the answers?")
-    if not values.isin([0, 1]).all(axis=None):
+    values = train[list(names)].apply(spelling_detection.plainly).apply(pd.to_numeric, errors="coerce")
+    known, filled_in = values.notna(), ~train[list(names)].map(is_blank)
+    texts = [name for name in names if not known[name].any() or known[name].sum() < MOSTLY * filled_in[name].sum()]
+    if texts:
+        raise BadData(f"column {listed(texts)}: no numbers in most of the training rows: which columns hold the answers?")
+    if not (values.isin([0, 1]) | ~known).all(axis=None):
         return Numbers(names)
-    return Columns(names, exclusive=bool((values.sum(axis=1) == 1).all()))
+    whole = values.dropna()
+    most = len(whole) >= MOSTLY * known.any(axis=1).sum()  # rows that lack some are learned from where columns may be alone
+    if most and (whole.sum(axis=1) == 1).all():
+        return Columns(names, exclusive=True)
+    others = [name for name in unseen if name not in names and set(train[name]) == {"0", "1"}]
+    count = values.sum(axis=1)
+    others = [name for name in others if not count[train[name] == "1"].any()]
+    every = count + (train[others] == "1").sum(axis=1)
+    if others and len(whole) == len(train) and (every == 1).all():
+        return Columns((*names, *others), exclusive=True)
+    return Columns(names)

@@ -19,7 +19,7 @@ from kit.competition.sources import every, first_of
 from kit.data import spelling_detection
 from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
-from kit.labels import Labels
+from kit.labels import Labels, missing
 from kit.metrics import Metric
 from kit.storage import frames
 
@@ -94,16 +94,17 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     train, asked, spellings = _measured(facts, train, asked)
     train, asked, spelled = answers.spelled(facts, train, asked)
     blank = facts.labels.blank(train)
+    lacking = list(missing.notes(facts.labels, train, blank, name))
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
-    notes = [*notes, *asked.notes, *spellings.notes(), *spelled, *agreement]
+    notes = [*notes, *asked.notes, *spellings.notes(), *spelled, *agreement, *lacking]
     if blank.any():
-        notes.append(f"{name}: {blank.sum()} rows have no answer and are left out (ids {listed(train.index[blank])})")
         train = train[~blank]
     if not len(train):
         raise BadData(f"{name}: no training rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
     notes += answers.strange(facts, labels, asked.sample.frame)
+    notes += labels.unequal(list(asked.sample.columns))
     return Tables(
         root=root,
         train=train,

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.data import date_spelling
+from kit.data.blanks import BLANK
 from kit.errors import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "?", "-"})  # cells of a number or a date that say nothing
 EITHER = "either"  # a point or a comma divides decimals, in cells where only one of them can be meant
 SHOWN = 8  # columns named
 TRUE, FALSE = frozenset({"true", "t", "yes", "y", "1", "1.0"}), frozenset({"false", "f", "no", "n", "0", "0.0"})

@@ -46,7 +46,8 @@ def verdicts(
     """What `scores.json` says of each that every fold has kept: its gain (better: above 0), its noise, and did it pay?
 
     `oof`, `y`: out-of-fold predictions and encoded answers of the same rows. A gain counts above twice its noise. That of
-    averaged weights is told from the first view alone, where there are several: a view is a fraction of their time.
+    averaged weights is told from the first view alone, where there are several: a view is a fraction of their time. Nothing
+    is said of a gain that is not defined, as the metric is not.
     """
     truth, sign = labels.truth(y), 1 if metric.higher_is_better else -1
 
@@ -62,5 +63,6 @@ def verdicts(
     whole, found = labels.harden(oof.to_numpy(np.float32)), {}
     for name, other in held.items():
         more = blend_weights.gained(held.get("views", whole) if name == "averages" else whole, other, score)
-        found[name] = {"gain": more.gain, "noise": more.noise, "paid": more.pays}
+        if more.defined:
+            found[name] = {"gain": more.gain, "noise": more.noise, "paid": more.pays}
     return found

@@ -20,6 +20,7 @@ from kit.inference import blend_weights
 from kit.inference.loaded_run import LoadedRun, load_run
 from kit.labels import Labels
 from kit.labels.parsing import LARGEST
+from kit.metrics import defined, over_folds
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, write_json
 
@@ -188,16 +189,14 @@ class Judge:
     def scores(self, oof: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
         """What `scores.json` holds, but for the seconds."""
         values, each = oof.to_numpy(np.float32), [np.flatnonzero(self.fold == k) for k in np.unique(self.fold)]
-        folds = [self(rows, values[rows]) for rows in each]
+        folds = over_folds([self(rows, values[rows]) for rows in each])
         held_out = self.tables.held_out(self.labels, self.facts.metric, test)
-        extra = {} if held_out is None else {"held_out": held_out}
+        extra = {} if held_out is None else {"held_out": defined(held_out)}
         return {
             "metric": self.facts.metric.name,
             "higher_is_better": self.facts.metric.higher_is_better,
-            "oof": self(np.arange(len(values)), values),
-            "folds": folds,
-            "mean": float(np.mean(folds)),
-            "std": float(np.std(folds)),
+            "oof": defined(self(np.arange(len(values)), values)),
+            **folds,
             "extra": extra,
             "rows": {"train": len(oof), "test": len(test), "broken_test": 0},
         }
@@ -220,10 +219,10 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     frames.write_csv(target.path / "test.csv", test)
     every = np.arange(len(oof))
     each = [
-        {"name": one.name, "score": judge(every, one.oof.to_numpy()), "weight": float(weight), "sums": list(one.sums)}
+        {"name": one.name, "score": defined(judge(every, one.oof.to_numpy())), "weight": float(weight), "sums": list(one.sums)}
         for one, weight in zip(members, chosen.weights, strict=True)
     ]
-    about = {"kept": chosen.kept, "by": kind, "gain": chosen.gain, "noise": chosen.noise}
+    about = {"kept": chosen.kept, "by": kind, "gain": defined(chosen.gain), "noise": defined(chosen.noise)}
     seconds = {"total": time.monotonic() - began, "train": 0.0, "predict": 0.0}
     write_json(target.path / "scores.json", {**judge.scores(oof, test), "seconds": seconds, "blend": about})
     inherited = {key: getattr(first.record, key) for key in ("labels", "prior", "device", "precision", "layout")}

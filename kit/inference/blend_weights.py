@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-Score = Callable[[np.ndarray, np.ndarray], float]  # of these rows' predictions; higher is better
+Score = Callable[[np.ndarray, np.ndarray], float]  # of these rows' predictions; higher is better; NaN: not defined
 
 SHARES = (0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02)  # what a step may give to one member
 STEPS = 20
@@ -17,15 +18,20 @@ NOISES = 2.0  # a gain counts where it is more than so many times its noise
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better one prediction scores than another, and the standard error of that."""
+    """How much better one prediction scores than another, and the standard error of that; NaN where it is not defined."""
 
     gain: float
     noise: float
 
     @property
+    def defined(self) -> bool:
+        """Can it be told at all? Not where the metric is not defined, as an AUC of rows of one class."""
+        return math.isfinite(self.gain) and math.isfinite(self.noise)
+
+    @property
     def pays(self) -> bool:
         """Is it more than noise?"""
-        return self.gain > 0 and self.gain > NOISES * self.noise
+        return self.defined and self.gain > 0 and self.gain > NOISES * self.noise
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Choice:
 
 def climb(parts: np.ndarray, score: Score, rows: np.ndarray) -> np.ndarray:
     """Weights [r] of parts [r, n, c] by greedy steps from the best one, as seen on these rows (Caruana et al. 2004)."""
-    seen = parts[:, rows]
+    seen, score = parts[:, rows], _comparable(score)
     alone = [score(rows, one) for one in seen]
     weights = np.eye(len(parts))[int(np.argmax(alone))]
     best, now = max(alone), seen[int(np.argmax(alone))]
@@ -63,6 +69,16 @@ def climb(parts: np.ndarray, score: Score, rows: np.ndarray) -> np.ndarray:
     return weights
 
 
+def _comparable(score: Score) -> Score:
+    """The score; one that is not defined is less than any other."""
+
+    def value(rows: np.ndarray, predictions: np.ndarray) -> float:
+        known = score(rows, predictions)
+        return known if known == known else -math.inf
+
+    return value
+
+
 def nested(parts: np.ndarray, score: Score, fold: np.ndarray) -> np.ndarray:
     """Blended predictions [n, c]; the weights of a fold's rows are climbed to on all the others."""
     blended = np.empty(parts.shape[1:])
@@ -73,14 +89,18 @@ def nested(parts: np.ndarray, score: Score, fold: np.ndarray) -> np.ndarray:
 
 
 def noise(one: np.ndarray, other: np.ndarray, score: Score, seed: int = 0) -> float:
-    """The standard error of how much better `one` scores than `other`, by leaving out blocks of rows (the jackknife)."""
+    """The standard error of how much better `one` scores than `other`, by leaving out blocks of rows (the jackknife).
+
+    NaN where hardly any of these gains is defined.
+    """
     order = np.random.default_rng(seed).permutation(len(one))
     blocks = np.array_split(order, min(BLOCKS, len(order)))
     gains = []
     for block in blocks:
         rows = np.delete(np.arange(len(one)), block)
         gains.append(score(rows, one[rows]) - score(rows, other[rows]))
-    return float(np.sqrt((len(blocks) - 1) * np.nanvar(gains)))
+    told = [gain for gain in gains if math.isfinite(gain)]
+    return float(np.sqrt((len(blocks) - 1) * np.nanvar(gains))) if len(told) > 1 else math.nan
 
 
 def gained(one: np.ndarray, other: np.ndarray, score: Score) -> Gain:
@@ -94,14 +114,14 @@ def choose(parts: np.ndarray, score: Score, fold: np.ndarray) -> Choice:
 
     It pays where the nested score gains more than NOISES times its noise. A member that does not has no weight at all.
     """
-    every = np.arange(parts.shape[1])
-    alone = [score(every, one) for one in parts]
+    every, value = np.arange(parts.shape[1]), _comparable(score)
+    alone = [value(every, one) for one in parts]
     members = [int(np.argmax(alone))]
     now = first = parts[members[0]]
     over_first = Gain(0.0, 0.0)
     while len(members) < len(parts):
         tried = {i: nested(parts[[*members, i]], score, fold) for i in range(len(parts)) if i not in members}
-        _, minus = max((score(every, one), -i) for i, one in tried.items())
+        _, minus = max((value(every, one), -i) for i, one in tried.items())
         pays = gained(tried[-minus], now, score).pays
         if pays or now is first:
             over_first = gained(tried[-minus], first, score)

@@ -24,7 +24,7 @@ from kit.inference import export_parity, members, model_card
 from kit.inference.loaded_run import load_run
 from kit.models import graphs
 from kit.models.graphs.tables import COLUMNS, Grove, Rows
-from kit.storage import files
+from kit.storage import files, plain_json
 from kit.storage.run_folder import Run
 
 FORMATS = {
@@ -79,7 +79,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         far = f"{found.difference:.2e} (at most {TOLERANCE:g})"
         raise BadData(f"{path}: not written: it differs from the run's models by {far}.")
     if isinstance(graph.first, Rows):
-        files.write(folder / COLUMNS, json.dumps(graph.first.every.json(), ensure_ascii=False, indent=1))
+        files.write(folder / COLUMNS, plain_json.text(graph.first.every.json(), indent=1))
     made = model_card.Made(
         form=form, file=path.name, graph=graph, models=models, example=inputs[-1], difference=found.difference,
         rows=len(tried.ids),

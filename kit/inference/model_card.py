@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 
+from kit import metrics
 from kit.data import levels
 from kit.models import networks
 from kit.models.graphs import Graph
@@ -51,6 +52,7 @@ def text(run: Run, made: Made) -> str:
         session=info["sessions"][-1],
         config=info["config"],
         scores=run.scores,
+        shown=metrics.shown,
         backbone=_backbone(info["config"]),
         form=made.form,
         file=made.file,

@@ -54,9 +54,9 @@ def ranked(run: Run) -> list[Path]:
     """The folders whose models answer the test: a refit first, then the folds by their own scores, the best first."""
     better = -1 if run.scores["higher_is_better"] else 1
 
-    def key(folder: Path) -> tuple[bool, float]:
+    def key(folder: Path) -> tuple[bool, bool, float]:
         score = read_json(folder / "fold.json").get("score")
-        return score is not None, better * (score or 0.0)
+        return folder.name != "refit", score is None, better * (score or 0.0)
 
     return sorted(run_members.members(run), key=key)
 
@@ -101,7 +101,7 @@ def predict(whole: LoadedRun, x: Any, ids: pd.Index, *, views: int, limit: float
 def scores_by_views(whole: LoadedRun, most: int, rows: int) -> dict[int, float]:
     """The out-of-fold score of the first 1, 2, … views on some of the training rows, better ones higher.
 
-    Empty where the training files are not at hand: then more views count as better.
+    Where the training files are not at hand, or the metric is not defined for those rows, more views count as better.
     """
     try:
         predicted, y = _out_of_fold(whole, most, rows)
@@ -109,9 +109,9 @@ def scores_by_views(whole: LoadedRun, most: int, rows: int) -> dict[int, float]:
         return {views: float(views) for views in range(1, most + 1)}
     metric, labels = whole.facts.metric, whole.labels
     sign = 1 if metric.higher_is_better else -1
-    return {
-        views: sign * metric(labels.truth(y), labels.harden(predicted[:views].mean(axis=0))) for views in range(1, most + 1)
-    }
+    truth = labels.truth(y)
+    worth = {views: metric(truth, labels.harden(predicted[:views].mean(axis=0))) for views in range(1, most + 1)}
+    return {views: sign * score if score == score else float(views) for views, score in worth.items()}
 
 
 def _out_of_fold(whole: LoadedRun, most: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit.data.number_spelling import BLANK
+from kit.data.blanks import BLANK
 
 SHOWN = 12  # columns of a row that are shown
 MOSTLY = 0.9  # a column is what so many of its cells are that say something

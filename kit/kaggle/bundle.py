@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kit.errors import BadData, listed
-from kit.storage import files
+from kit.storage import files, plain_json
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.run_record import RunRecord, Session
 
@@ -63,7 +63,7 @@ def _portable(path: Path) -> bytes:
     record = RunRecord.from_json(read_json(path))
     sessions: list[Session] = [{**session, "argv": []} for session in record.sessions[-1:]]
     record = record.changed(competition=record.name, root="", sessions=sessions)
-    return json.dumps(record.json(), indent=2, ensure_ascii=False).encode()
+    return plain_json.text(record.json(), indent=2).encode()
 
 
 def find(identity: str, mount: str | Path | None = None, into: Path | None = None) -> Path:

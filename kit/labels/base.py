@@ -16,6 +16,7 @@ import numpy as np
 from kit import metrics
 from kit.config import Config
 from kit.errors import Usage
+from kit.labels import missing as missing_answers
 from kit.labels.showing import Showing
 from kit.metrics import Metric
 from kit.storage import frames
@@ -78,17 +79,36 @@ class Labels(Showing):
         """These labels with what only the training file tells (such as the names of the classes)."""
         return self
 
+    @property
+    def own(self) -> bool:
+        """Are they of an adapter's own class, or with its loss? Such need not know that an answer may be missing."""
+        return self.own_loss is not None or not type(self).__module__.startswith("kit.labels.")
+
+    @property
+    def partial(self) -> bool:
+        """Is a row learned from that has some of its answers only? What is missing is NaN in `encode`, `certain`, `truth`."""
+        return False
+
+    def missing(self, train: pd.DataFrame) -> np.ndarray:
+        """Which answers [n, train columns] are missing: empty, or not a number where one is due (`nan`)."""
+        return missing_answers.blank(train[list(self.train_columns)])
+
     def blank(self, train: pd.DataFrame) -> np.ndarray:
-        """Which rows [n] have no answer: empty, or not a number where one is due (`nan`)."""
-        return (train[list(self.train_columns)].map(str.strip) == "").any(axis=1).to_numpy()
+        """Which rows [n] are left out: those that have no answer; where `partial` is not stated, those that lack any."""
+        count = self.missing(train).sum(axis=1)
+        return count == len(self.train_columns) if self.partial else count > 0
 
     @abstractmethod
     def encode(self, train: pd.DataFrame) -> np.ndarray:
-        """Answers as numbers: int64 [n] or float32 [n, c]. Raises BadData naming the row."""
+        """Answers as numbers: int64 [n] or float32 [n, c], NaN where one is missing. Raises BadData naming the row."""
 
     def restored(self, table: np.ndarray) -> np.ndarray:
         """What `encode` gave, from the columns of a run's `truth.csv`, float32 [n, columns]."""
         return table
+
+    def unequal(self, columns: list[str]) -> list[str]:
+        """Lines on answers that are learned and not asked for by the sample's `columns`, or the other way round."""
+        return []
 
     @abstractmethod
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kit import metrics
 from kit.errors import BadData, listed
-from kit.labels import answer_spelling, evaluation
+from kit.labels import answer_spelling, evaluation, missing as missing_answers
 from kit.labels.base import Loss
 from kit.labels.classes import class_loss, tracked_classes
 from kit.labels.evaluation import ClassAnswers, Confidence, Detection
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 class Columns(Indicators):
     """A 0/1 column for each name in the training file and a probability for each in the submission.
 
-    `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid). `column`: the training file has
-    that one column instead, which holds a name; names left out are learned from it. Where one name is given, the submission
-    holds its probability in a column called as this one. `prefix`: what names begin with in the submission only.
+    `exclusive`: exactly one of them is 1 (softmax); else they are independent (sigmoid), and a row may lack some of them.
+    `column`: the training file has that one column instead, which holds a name; names left out are learned from it. Where
+    one name is given, the submission holds its probability in a column called as this one. `prefix`: what names begin with
+    in the submission only. A name that the sample does not ask for is left out of the submission; a name of `column` that
+    only the sample has gets 0.
     """
 
     names: tuple[str, ...] = ()
@@ -78,7 +80,16 @@ class Columns(Indicators):
         asked = self.classes or [str(name).removeprefix(self.prefix) for name in several]
         return {self.column: answer_spelling.respelled(train[self.column].unique(), asked, len(asked) > 1)}
 
+    @property
+    def partial(self) -> bool:
+        return len(self.names) > 1 and not (self.exclusive or self.column or self.own)
+
+    def missing(self, train: pd.DataFrame) -> np.ndarray:
+        return super().missing(train) if self.column else missing_answers.no_number(train[list(self.names)])
+
     def bind(self, train: pd.DataFrame) -> Self:
+        if not self.column:
+            missing_answers.refuse_unknown(train, self.missing(train), self.names)
         if self._one and not train[self.column].isin(self.classes).any():
             there = listed(set(train[self.column]))
             raise BadData(f"column {self.column!r}: no training row has {self.classes[0]!r}; the column has {there}.")
@@ -91,7 +102,11 @@ class Columns(Indicators):
             known = super().as_trained(answers)
             certain = {"1": self.classes[0], "1.0": self.classes[0]} if self._one else {}
             return known.map(lambda cell: certain.get(cell, cell))
-        likeliest = answers[list(self.names)].to_numpy(np.float64).argmax(axis=1)
+        given = answers.reindex(columns=list(self.names), fill_value="0").astype(np.float64)
+        absent = [name for name in self.names if name not in answers]
+        if absent:
+            given[absent[0]] = 1 - given.sum(axis=1)  # a class that is not asked for is what is left
+        likeliest = given.to_numpy().argmax(axis=1)
         return answers[[]].assign(**{self.column: [self.classes[i] for i in likeliest]})
 
     @property
@@ -107,7 +122,7 @@ class Columns(Indicators):
             return (train[[self.column]] == self.classes[0]).to_numpy(np.float32, copy=True)
         if self.column:
             return np.eye(len(self.names), dtype=np.float32)[codes(train, self.column, self.classes)]
-        y = numbers(train, self.names)
+        y = numbers(train, self.names, self.missing(train) if self.partial else None)
         wrong = (y < 0) | (y > 1)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
@@ -126,14 +141,28 @@ class Columns(Indicators):
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         if len(columns) == 1 == len(self.names):
             return {columns[0]: predictions[:, 0]}
-        strange = [name for name in columns if name not in self.names]
-        absent = [name for name in self.names if name not in columns]
-        if strange or absent:
+        strange, absent = self._unequal(columns)
+        alike = {name.strip().casefold() for name in strange} & {name.strip().casefold() for name in absent}
+        few = len(self.names) < 2 or 2 * (len(columns) - len(strange)) <= len(columns)
+        if few or alike or (strange and not self.column):
             odd = [f"{listed(strange)}: no label"] * bool(strange) + [f"{listed(absent)}: not in the sample"] * bool(absent)
             raise BadData(
                 f"the sample submission asks for {listed(columns)}; these labels are {listed(self.names)} ({'; '.join(odd)})."
             )
-        return {name: predictions[:, self.names.index(name)] for name in columns}
+        none = np.zeros(len(predictions), predictions.dtype)
+        return {name: none if name in strange else predictions[:, self.names.index(name)] for name in columns}
+
+    def unequal(self, columns: list[str]) -> list[str]:
+        if len(columns) == 1 == len(self.names):
+            return []
+        strange, absent = self._unequal(columns)
+        lines = [f"{listed(absent)}: learned, but the sample does not ask for it, so it is left out of the submission"]
+        others = [f"{listed(strange)}: the sample asks for it, but no training row has it, so the submission holds 0 there"]
+        return lines * bool(absent) + others * bool(strange)
+
+    def _unequal(self, columns: list[str]) -> tuple[list[str], list[str]]:
+        """The columns of a sample that are no names of these labels, and the names that are no columns of it."""
+        return [name for name in columns if name not in self.names], [name for name in self.names if name not in columns]
 
     def fault(self, cell: str) -> str:
         return number_fault(cell, 0, 1)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kit.labels.missing import by_row
+
 TINY = 1e-7  # a probability is at least this much, so that its logarithm is finite
 
 
@@ -21,11 +23,20 @@ class ClassAnswers:
 
 @dataclass(frozen=True)
 class NumberAnswers:
-    """Rows that have a number for each of `names`. `truth`, `predicted`: float64 [n, c], in the numbers' own units."""
+    """Rows that have numbers. `truth` (NaN where one is missing), `predicted`: float64 [n, c], in the numbers' own units."""
 
     names: Sequence[str]
     truth: np.ndarray
     predicted: np.ndarray
+
+    def columns(self) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        """Each number with the truth and the prediction [m] of the rows that have it; none that no row has."""
+        known = ~np.isnan(self.truth)
+        return [
+            (name, self.truth[known[:, j], j], self.predicted[known[:, j], j])
+            for j, name in enumerate(self.names)
+            if known[:, j].any()
+        ]
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,6 @@ def log_loss(certain: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 
 def binary_log_loss(certain: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    """The mean log loss of each row [n], of independent probabilities [n, c]."""
+    """The mean log loss of each row [n], of independent probabilities [n, c]; of the answers that are there."""
     p = predictions.astype(np.float64).clip(TINY, 1 - TINY)
-    return -(certain * np.log(p) + (1 - certain) * np.log1p(-p)).mean(axis=1)
+    return -by_row(certain * np.log(p) + (1 - certain) * np.log1p(-p))

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.data.folds import rarest_label
-from kit.labels import evaluation
+from kit.labels import evaluation, missing as missing_answers
 from kit.labels.base import Labels
 from kit.labels.evaluation import ClassAnswers, Confidence, Detection
 
 if TYPE_CHECKING:
     import torch
+
+MISSING = -1  # the answer that the metrics of training leave out
 
 
 class Indicators(Labels):
@@ -25,12 +27,22 @@ class Indicators(Labels):
         return y.astype(np.float32)
 
     def strata(self, y: np.ndarray) -> np.ndarray:
-        return rarest_label(y) if y.shape[1] > 1 else y[:, 0].astype(np.int64)
+        if y.shape[1] == 1:
+            return y[:, 0].astype(np.int64)
+        return missing_answers.strata(y, rarest_label(np.nan_to_num(y)))
+
+    def prior(self, y: np.ndarray) -> np.ndarray:
+        return missing_answers.by_column(np.mean, self.certain(y))
 
     def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        return binary_cross_entropy_with_logits(logits, y.to(logits.dtype) * (1 - smoothing) + smoothing / 2)
+        y = y.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+        if not self.partial:
+            return binary_cross_entropy_with_logits(logits, y)
+        known = (~y.isnan()).to(logits.dtype)
+        loss = binary_cross_entropy_with_logits(logits, y.nan_to_num(), weight=known)
+        return loss * (known.numel() / known.sum().clamp(min=1))  # the mean over what is known; to the same bits if all is
 
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().sigmoid()
@@ -40,7 +52,7 @@ class Indicators(Labels):
 
         if len(self.columns) == 1:
             return {"accuracy": tm.BinaryAccuracy(), "f1": tm.BinaryF1Score(), "auroc": tm.BinaryAUROC()}
-        count: dict[str, Any] = {"num_labels": len(self.columns), "validate_args": False}
+        count: dict[str, Any] = {"num_labels": len(self.columns), "validate_args": False, "ignore_index": MISSING}
         return {
             "accuracy": tm.MultilabelAccuracy(**count),
             "f1": tm.MultilabelF1Score(**count),
@@ -48,14 +60,18 @@ class Indicators(Labels):
         }
 
     def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
-        return y.round().long()  # a soft answer counts as the nearer of 0 and 1
+        return y.nan_to_num(MISSING).round().long()  # a soft answer counts as the nearer of 0 and 1
 
     def spell(self, predictions: np.ndarray) -> list[str]:
         """The names whose probability is over one half; of one column, its probability."""
         if len(self.columns) == 1:
             return [f"{self.columns[0]} {row[0]:.3f}" for row in predictions]
         names = np.array(self.columns, dtype=object)
-        return [" ".join(names[row > 0.5]) or f"none of {len(names)}" for row in predictions]
+        said = [" ".join(names[row > 0.5]) or f"none of {len(names)}" for row in predictions]
+        gone = np.isnan(predictions)
+        return [
+            f"{words} (unknown: {' '.join(names[row])})" if row.any() else words for words, row in zip(said, gone, strict=True)
+        ]
 
     def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """The mean log loss of each row's columns."""
@@ -68,8 +84,14 @@ class Indicators(Labels):
         return ClassAnswers(("0", "1"), (y[:, 0] > 0.5).astype(int), (predictions[:, 0] > 0.5).astype(int))
 
     def detections(self, y: np.ndarray, predictions: np.ndarray) -> list[Detection]:
-        p = predictions
-        return [Detection(name, y[:, j] > 0.5, p[:, j] > 0.5, p[:, j]) for j, name in enumerate(self.columns)]
+        """Of each column, the rows that have an answer there."""
+        known = [
+            (name, y[rows, j], predictions[rows, j])
+            for j, (name, rows) in enumerate(zip(self.columns, ~np.isnan(y).T, strict=True))
+        ]
+        return [Detection(name, truth > 0.5, p > 0.5, p) for name, truth, p in known]
 
     def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
-        return Confidence("every column", predictions.ravel(), self.certain(y).ravel())
+        truth = self.certain(y).ravel()
+        known = ~np.isnan(truth)
+        return Confidence("every column", predictions.ravel()[known], truth[known])

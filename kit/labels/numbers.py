@@ -13,6 +13,7 @@ import numpy as np
 from kit import metrics
 from kit.config import Config
 from kit.errors import BadData, listed
+from kit.labels import missing as missing_answers
 from kit.labels.base import Labels, Loss
 from kit.labels.classes import ordered_doubt
 from kit.labels.evaluation import NumberAnswers
@@ -83,18 +84,26 @@ class Numbers(Labels):
         return super().chosen(config).changed(huber=config.huber)
 
     def bind(self, train: pd.DataFrame) -> Self:
-        if len(train) > 1 and (train[list(self.names)].nunique() == 1).all():
-            same = [train.iloc[0][name] for name in self.names]
+        missing = self.missing(train)[:, : len(self.names)]
+        missing_answers.refuse_unknown(train, missing, self.names)
+        cells = train[list(self.names)].mask(missing)
+        if len(train) > 1 and (cells.nunique() == 1).all():
+            same = [cells[name].dropna().iloc[0] for name in self.names]
             raise BadData(f"column {listed(self.names)}: every training row has {listed(same)}; there is nothing to learn.")
         return self
 
-    def blank(self, train: pd.DataFrame) -> np.ndarray:
-        cells = train[list(self.names)].map(lambda cell: cell.strip().lower())
-        return cells.isin(["", "nan"]).any(axis=1).to_numpy()
+    @property
+    def partial(self) -> bool:
+        return len(self.names) > 1 and not self.own
+
+    def missing(self, train: pd.DataFrame) -> np.ndarray:
+        return missing_answers.no_number(train[list(self.names)])
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
-        values = numbers(train, self.names)
-        wrong = (values != np.round(values)) if self.whole and self.low else np.zeros(values.shape, bool)
+        values = numbers(train, self.names, self.missing(train) if self.partial else None)
+        wrong = np.zeros(values.shape, bool)
+        if self.whole and self.low:
+            wrong = (values != np.round(values)) & ~np.isnan(values)
         if self.low:
             wrong |= (values < self.low) | (values > self.high)
         if wrong.any():
@@ -114,7 +123,7 @@ class Numbers(Labels):
 
     def prior(self, y: np.ndarray) -> np.ndarray:
         """The medians: a whole number stays one, and no far row moves them."""
-        return np.median(self.certain(y), axis=0).astype(np.float32)
+        return missing_answers.by_column(np.median, self.certain(y)).astype(np.float32)
 
     def harden(self, predictions: np.ndarray) -> np.ndarray:
         if self.log:
@@ -138,19 +147,25 @@ class Numbers(Labels):
         return number_fault(cell, *bounds, whole=self.whole)
 
     def strata(self, y: np.ndarray) -> np.ndarray:
-        edges = np.quantile(y[:, 0], np.linspace(0, 1, STRATA + 1)[1:-1])
-        return np.searchsorted(edges, y[:, 0])
+        first = y[:, 0]
+        edges = np.quantile(first[~np.isnan(first)], np.linspace(0, 1, STRATA + 1)[1:-1])
+        bins = np.searchsorted(edges, first)  # NaN comes last
+        return missing_answers.strata(y[:, : len(self.names)], bins, least=10 * STRATA)
 
     def scaling(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         wide = y.astype(np.float64)  # the square of 1e30 leaves float32
-        spread = wide.std(axis=0)
-        return wide.mean(axis=0).astype(np.float32), np.where(spread > 0, spread, 1).astype(np.float32)
+        shift, spread = (missing_answers.by_column(function, wide) for function in (np.mean, np.std))
+        # A column that these rows know nothing of keeps its scale.
+        return np.nan_to_num(shift).astype(np.float32), np.where(spread > 0, spread, 1).astype(np.float32)
 
     def standard_loss(self, logits: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn.functional import mse_loss, smooth_l1_loss
 
+        def mean(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return 2 * self.huber * smooth_l1_loss(logits, y, beta=self.huber) if self.huber else mse_loss(logits, y)
+
         y = y.to(logits.dtype)
-        return 2 * self.huber * smooth_l1_loss(logits, y, beta=self.huber) if self.huber else mse_loss(logits, y)
+        return missing_answers.masked(mean, logits, y) if self.partial else mean(logits, y)
 
     def right_logits(self, y: np.ndarray) -> np.ndarray:
         return y.astype(np.float32)
@@ -167,20 +182,23 @@ class Numbers(Labels):
         """How far answers [n, c] are from the truth, both in the numbers' own units.
 
         Mean absolute error and R² of each number where there are several; the mean squared error on a scale where each
-        range is 1 (`scaled_mse`); the share of rows with every number right (`exact`).
+        range is 1 (`scaled_mse`); the share of rows with every number right (`exact`). Of the answers that are there.
         """
         truth, gap = truth.astype(np.float64), answer.astype(np.float64) - truth
         scores: dict[str, float] = {}
         if len(self.names) > 1:
-            spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
-            scores |= {f"mae {name}": float(abs(gap[:, j]).mean()) for j, name in enumerate(self.names)}
+            spread = np.nansum((truth - missing_answers.by_column(np.mean, truth)) ** 2, axis=0)
+            gaps = {name: gap[~np.isnan(gap[:, j]), j] for j, name in enumerate(self.names)}
+            scores |= {f"mae {name}": float(abs(own).mean()) for name, own in gaps.items() if len(own)}
             scores |= {
-                f"r2 {name}": float(1 - (gap[:, j] ** 2).sum() / spread[j]) for j, name in enumerate(self.names) if spread[j]
+                f"r2 {name}": float(1 - (own**2).sum() / spread[j]) for j, (name, own) in enumerate(gaps.items()) if spread[j]
             }
         if self.low:
-            scores["scaled_mse"] = float(np.mean((gap / np.subtract(self.high, self.low)) ** 2))
-        if self.whole:
-            scores["exact"] = float((gap == 0).all(axis=1).mean())
+            scaled = (gap / np.subtract(self.high, self.low)) ** 2
+            scores["scaled_mse"] = float(np.mean(scaled[~np.isnan(gap)] if np.isnan(gap).any() else scaled))
+        whole = ~np.isnan(gap).any(axis=1)
+        if self.whole and whole.any():
+            scores["exact"] = float((gap[whole] == 0).all(axis=1).mean())
         return scores
 
     @property
@@ -198,14 +216,15 @@ class Numbers(Labels):
 
     def spell(self, predictions: np.ndarray) -> list[str]:
         rows = self.harden(predictions)
-        return ["  ".join(f"{name} {value:.5g}" for name, value in zip(self.names, row, strict=True)) for row in rows]
+        cells = [["unknown" if np.isnan(value) else f"{value:.5g}" for value in row] for row in rows]
+        return ["  ".join(f"{name} {cell}" for name, cell in zip(self.names, row, strict=True)) for row in cells]
 
     def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """The largest error of each row, in standard deviations of the targets."""
         truth = y[:, : len(self.names)].astype(np.float64)
-        spread = truth.std(axis=0)
+        spread = missing_answers.by_column(np.std, truth)
         gap = np.abs(predictions[:, : len(self.names)] - truth)
-        return (gap / np.where(spread > 0, spread, 1)).max(axis=1)
+        return np.nan_to_num(gap / np.where(spread > 0, spread, 1)).max(axis=1)
 
     def number_answers(self, y: np.ndarray, predictions: np.ndarray) -> NumberAnswers:
         truth, predicted = self.truth(y), self.harden(predictions)

@@ -14,20 +14,27 @@ if TYPE_CHECKING:
 LARGEST = 1e30  # of an answer: float32 holds larger numbers, but not their sums
 
 
-def numbers(train: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
-    """Cells as float64 [n, columns]. Raises BadData naming the first that is no number, or one beyond ±LARGEST."""
+def numbers(train: pd.DataFrame, columns: tuple[str, ...], missing: np.ndarray | None = None) -> np.ndarray:
+    """Cells as float64 [n, columns], NaN for those that are known to be `missing` (bool [n, columns]).
+
+    Raises BadData naming rows whose cells are no numbers, or beyond ±LARGEST.
+    """
     try:
         values = train[list(columns)].to_numpy(dtype=np.float64)
     except ValueError:
-        values = np.array([[_number(cell) for cell in row] for row in train[list(columns)].to_numpy()])
+        values = np.array([[_number(cell) for cell in row] for row in train[list(columns)].to_numpy()], np.float64)
     wrong = ~(np.abs(values) <= LARGEST)
+    if missing is not None:
+        wrong &= ~missing
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         cell = train.iloc[row][columns[column]]
         why = "too large a number" if np.isfinite(values[row, column]) else "not a number"
+        rows = train.index[wrong.any(axis=1)]
+        others = f" ({len(rows):,} such rows: {listed(rows, 3)})" if len(rows) > 1 else ""
         raise BadData(
-            f"training row {train.index[row]!r}, column {columns[column]!r}: {quoted(cell)} is {why}"
-            f" ({wrong.any(axis=1).sum():,} such rows). Leave the cell blank to train without the row."
+            f"training row {train.index[row]!r}, column {columns[column]!r}: {quoted(cell)} is {why}{others}."
+            f" Leave the cell blank to train without {'the answer' if missing is not None else 'the row'}."
         )
     return values
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kit.config import Config
 from kit.errors import BadData
-from kit.labels import ctc
+from kit.labels import ctc, missing as missing_answers
 from kit.labels.base import Labels
 from kit.labels.evaluation import Confidence, Transcripts
 from kit.labels.numbers import Numbers
@@ -61,8 +61,12 @@ class Reading(Numbers):
     def chosen(self, config: Config) -> Self:
         return self  # the loss of a reader has no knobs
 
-    def blank(self, train: pd.DataFrame) -> np.ndarray:
-        return super().blank(train) | (train[self.column].map(str.strip) == "").to_numpy()
+    @property
+    def partial(self) -> bool:
+        return False
+
+    def missing(self, train: pd.DataFrame) -> np.ndarray:
+        return np.concatenate([super().missing(train), missing_answers.blank(train[[self.column]])], axis=1)
 
     def encode(self, train: pd.DataFrame) -> np.ndarray:
         """The numbers, and the characters' codes: float32 [n, names + longest]."""

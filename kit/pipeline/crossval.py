@@ -18,6 +18,7 @@ from kit import resources
 from kit.config import Config
 from kit.errors import Diverged
 from kit.inference import ablation, members
+from kit.metrics import defined
 from kit.models import prediction
 from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
@@ -82,7 +83,8 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
     stats: dict[str, Any] = {"rows": len(fold.train), "epochs": fitted.state.epochs}
     if len(fold.valid):
         stats |= validate(work, fold, fitted)
-    fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if len(fold.valid) else None)
+    scored = stats.get("score") is not None
+    fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if scored else None)
     if answering(work, name):
         answers = prediction.predict(module, work.test.rows, None, config)
         answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.record.prior
@@ -103,14 +105,14 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
 def validate(work: Work, fold: Fold, fitted: Fitted) -> dict[str, Any]:
     """Write what the fold predicts for its validation rows; the score, and where the best epoch was chosen the end's.
 
-    The module is left with the weights that are kept.
+    A score is None where the metric is not defined for these rows. The module is left with the weights that are kept.
     """
     module, best = fitted.module, fitted.state.best
     predict = partial(prediction.predict, module, fold.x, fold.valid, fold.config)
     predicted = predict()
-    stats: dict[str, Any] = {"score": fold.score(predicted)}
+    stats: dict[str, Any] = {"score": defined(fold.score(predicted))}
     if best is not None:
-        stats = {"score": best["score"], "end": stats["score"], "best_epoch": best["epoch"]}
+        stats = {"score": defined(best["score"]), "end": stats["score"], "best_epoch": best["epoch"]}
         module.load_state_dict(best["module"])
         predicted = predict()
     others = ablation.without(module, predict) if work.weigh else {}

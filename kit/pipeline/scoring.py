@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from kit.competition import submission
 from kit.inference import ablation, members
 from kit.labels.tracking import tracked
+from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
@@ -31,18 +33,34 @@ def finish(work: Work) -> dict[str, Any]:
     frames.write_csv(run.path / "test.csv", test)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
     scores = score(work, oof, stats)
+    unscored = unscored_folds(work, scores["folds"])
+    if unscored:
+        work.progress.say(unscored)
     held_out = work.tables.held_out(work.tables.labels, work.adapter.competition.metric, test)
     if held_out is not None:
-        scores["extra"]["held_out"] = held_out
+        scores["extra"]["held_out"] = defined(held_out)
     scores["seconds"]["read"] = work.read_seconds
     scores["seconds"]["total"] += work.read_seconds
     write_json(run.path / "scores.json", scores)
     picture(work, oof, test)
     if family_of(work.adapter, work.config).words:
         ngram_words.write(run, work.x, work.tables.labels.columns)
-    run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+    notes = run.record.notes + ([unscored] if unscored else [])
+    run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"), notes=notes)
     submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
     return scores
+
+
+def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
+    """A line that names the folds without a score; nothing where each has one."""
+    without = [str(k) for k, one in zip(work.folds.numbers, scores, strict=True) if one is None]
+    if not without:
+        return ""
+    name, of = work.adapter.competition.metric.name, "fold" if len(without) == 1 else "folds"
+    left = (
+        f"the other {len(scores) - len(without)} give mean and deviation" if len(without) < len(scores) else "there is no mean"
+    )
+    return f"{name} is not defined on the validation rows of {of} {', '.join(without)} (have they one class only?): {left}"
 
 
 def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
@@ -58,26 +76,24 @@ def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
 
 
 def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """What `scores.json` holds, from the out-of-fold predictions and the folds' own notes."""
+    """What `scores.json` holds, from out-of-fold predictions and the folds' own notes. None: a score that is not defined."""
     metric, labels = work.adapter.competition.metric, work.tables.labels
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
-    each = [one["score"] for one in stats.values()]
     every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
     seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
     gains = ablation.verdicts([work.run.fold(k) for k in stats], oof, y, labels, metric)
     values = oof.to_numpy(np.float32)
     extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
-    flattered = [one["score"] - one["end"] for one in stats.values() if "end" in one]
+    chosen = [(one["score"], one["end"]) for one in stats.values() if "end" in one]
+    flattered = [best - end for best, end in chosen if best is not None and end is not None]
     if flattered:
         extra["flattered_by"] = float(np.mean(flattered))
     return {
         "metric": metric.name,
         "higher_is_better": metric.higher_is_better,
-        "oof": metric(labels.truth(y), labels.harden(values)),
-        "folds": each,
-        "mean": float(np.mean(each)),
-        "std": float(np.std(each)),
-        "extra": extra,
+        "oof": defined(metric(labels.truth(y), labels.harden(values))),
+        **over_folds([one["score"] for one in stats.values()]),
+        "extra": {name: defined(value) for name, value in extra.items()},
         **({"paid": gains} if gains else {}),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "rows": {"train": len(work.y), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},

@@ -12,6 +12,7 @@ import pandas as pd
 
 from kit.console import say
 from kit.errors import Usage, listed
+from kit.metrics import defined
 from kit.models import devices, registry
 from kit.models.base import FoldModule
 from kit.pipeline import crossval, scoring
@@ -81,7 +82,8 @@ class StudyFold:
 
         Each is [rows, columns] in the rows' order (an array, a tensor, what `trainer.predict` returns), or a frame by id:
         probabilities, or values in the targets' own units, a column for each of `study.columns`. Raises Usage for another
-        shape or scale, for missing or unknown ids, and after `finish`; BadData for NaN. Nothing is written then.
+        shape or scale, for missing or unknown ids, and after `finish`; BadData for NaN. Nothing is written then. The score is
+        NaN where the metric is not defined for these rows.
         """
         _refuse_finished(self.work.run)
         labels, folder = self.work.tables.labels, self.fit.folder
@@ -95,7 +97,7 @@ class StudyFold:
         crossval.write_predictions(self.work, folder / "test.csv", checked["test"], self.test_ids)
         score = self.fit.score(checked["validation"])
         seconds = {"train": time.monotonic() - self.began, "predict": 0.0}
-        crossval.seal(folder, {"rows": len(self.fit.train), "epochs": "", "score": score, "seconds": seconds})
+        crossval.seal(folder, {"rows": len(self.fit.train), "epochs": "", "score": defined(score), "seconds": seconds})
         return score
 
 

@@ -16,6 +16,7 @@ from kit import config as configs
 from kit.console import clock, table
 from kit.errors import DiskError, KitError, Stopped, Usage
 from kit.inference.blend_weights import Gain, gained
+from kit.metrics import defined
 from kit.models import prediction
 from kit.pipeline import search_space
 from kit.pipeline.plan import Plan, family_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # trials in the summary
 TABLE = "trials.csv"
+NO_GAIN = {"gain": None, "noise": None}  # as a file holds one that is not defined
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Trial:
 
     number: int
     knobs: dict[str, Any]
-    score: float | None  # None: it could not be trained
+    score: float | None  # None: it could not be trained, or has no score
     seconds: float
 
 
@@ -49,7 +51,7 @@ class Trial:
 class Tuned:
     """A tuning's folder, its trials, the best first, and how much better it is than the preset on a fold that chose nothing.
 
-    `gain`: None where no trial was better on the fold that chooses, or where there is no other fold.
+    `gain`: None where no trial was better on the fold that chooses, or where no other fold tells.
     """
 
     run: Run
@@ -91,9 +93,12 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
 
 
 def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[Trial]:
-    """The trials that there is time for, the best first; the preset is always one. `trials.csv` follows them."""
+    """The trials that there is time for, the best first; the preset is always one. `trials.csv` follows them.
+
+    Raises Usage where the preset has no score: then no other trial has one.
+    """
     metric, found, ordered = work.adapter.competition.metric, list[Trial](), list[Trial]()
-    fold = work.folds.numbers[0]
+    fold = scorable(work)[0]
     work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
     for number in range(count):
         longest = max((one.seconds for one in found), default=0.0)
@@ -101,19 +106,30 @@ def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[T
             work.progress.say(f"--time-budget: {number} of {count} trials")
             break
         found.append(attempt(work, number, fold, search_space.draw(tried, work.config.seed, number)))
+        if found[0].score is None:
+            raise Usage(f"kit tune: {metric.name} is not defined on the validation rows of fold {fold}: no trial is better.")
         sign = -1 if metric.higher_is_better else 1
         ordered = sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0), one.number))
         write_table(work.run.path / TABLE, ordered, [one.name for one in tried], work.config)
     return ordered
 
 
+def scorable(work: Work) -> list[int]:
+    """The folds that can tell which trial is better; all of them where none seems to."""
+    folds = [number for number in work.folds.numbers if fold_of(work, number, work.config).scorable]
+    return folds or work.folds.numbers
+
+
 def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any]) -> Trial:
-    """One fit and its score on the fold; what is there already is read. Raises what the preset's fit raises."""
+    """One fit and its score on the fold; what is there already is read. Raises what the preset's fit raises.
+
+    A score that is not defined counts as none.
+    """
     path = _result(work, number)
     if not path.exists():
         began = time.monotonic()
         try:
-            score: float | None = predicted(work, path.parent, fold, knobs, f"trial {number}")[0]
+            score = defined(predicted(work, path.parent, fold, knobs, f"trial {number}")[0])
         except KitError as fault:
             if not number or isinstance(fault, Stopped | DiskError):
                 raise
@@ -145,14 +161,15 @@ def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name
 
 
 def weigh(work: Work, best: Trial) -> Gain | None:
-    """How much better the best trial's knobs are than the preset's on the second fold; None where there is none."""
-    if len(work.folds.numbers) < 2:
+    """How much better the best trial's knobs are than the preset's on a second fold; None where none tells."""
+    folds = scorable(work)
+    if len(folds) < 2:
         return None
     folder = work.run.path / "trial-weighed"
     kept = folder / "gain.json"
     known = read_json(kept) if kept.exists() else {}
     if known.get("trial") != best.number:
-        fold = work.folds.numbers[1]
+        fold = folds[1]
         labels, metric = work.tables.labels, work.adapter.competition.metric
         truth = labels.truth(work.y[work.folds.split(fold)[1]])
         sides = [
@@ -161,9 +178,9 @@ def weigh(work: Work, best: Trial) -> Gain | None:
         ]
         sign = 1 if metric.higher_is_better else -1
         gain = gained(sides[0], sides[1], lambda rows, answers: sign * metric(truth[rows], answers))
-        known = {"trial": best.number, "gain": gain.gain, "noise": gain.noise}
+        known = {"trial": best.number, **({"gain": gain.gain, "noise": gain.noise} if gain.defined else NO_GAIN)}
         write_json(kept, known)
-    return Gain(known["gain"], known["noise"])
+    return None if known["gain"] is None else Gain(known["gain"], known["noise"])
 
 
 def summary(tuned: Tuned, command: str) -> str:
@@ -182,7 +199,7 @@ def summary(tuned: Tuned, command: str) -> str:
     ]
     text = table(["trial", tuned.metric, "time", *names], rows) + f"\n{tuned.run.path / TABLE}\n\n"
     if tuned.gain is None:
-        why = "there is no second fold to weigh it by" if tuned.best.number else "no trial was better than the preset"
+        why = "no second fold could weigh it" if tuned.best.number else "no trial was better than the preset"
         return text + why
     said = (
         f"on a fold that chose nothing, trial {tuned.best.number} is better by {tuned.gain.gain:+.5f} ± {tuned.gain.noise:.5f}"

@@ -113,12 +113,16 @@ def scatter(truth: np.ndarray, predicted: np.ndarray, title: str) -> Figure:
 
 @styled()
 def agreement(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> Figure:
-    """A scatter for each number, of truth and prediction [n, c], side by side, with its errors in words."""
+    """A scatter for each number, of truth (NaN: missing) and prediction [n, c], side by side, with its errors in words."""
     figure = blank("out of fold: predicted against true", (SQUARE[0] * len(names), SQUARE[1] + 48))
     for j, (axes, name) in enumerate(zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True)):
-        gaps = np.abs(predicted[:, j] - truth[:, j])
-        axes.set_title(f"{name}: mean error {gaps.mean():.3g}, the largest {gaps.max():.3g}")
-        _scatter(axes, truth[:, j], predicted[:, j])
+        known = ~np.isnan(truth[:, j])
+        right, answer = truth[known, j], predicted[known, j]
+        axes.set_title(f"{name}: no answer")
+        if len(right):
+            gaps = np.abs(answer - right)
+            axes.set_title(f"{name}: mean error {gaps.mean():.3g}, the largest {gaps.max():.3g}")
+            _scatter(axes, right, answer)
     figure.suptitle(str(figure.get_label()), x=0.01, ha="left", fontsize=13)
     return figure
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kit.console import clock, table
+from kit.metrics import defined, shown
 from kit.storage.run_folder import Run, read_json
 
 GATED = {"views": "views", "averages": "averaged weights"}
@@ -41,10 +40,13 @@ def blended(run: Run) -> tuple[list[str], list[list[str]], str]:
     """Header and rows of a blend's members with their weights, and whether it pays."""
     members, about = run.record.members, run.record.blend
     assert members is not None and about is not None, "only a blend has them"
-    rows = [[one["name"], f"{one['score']:.5f}", f"{one['weight']:.3f}"] for one in members]
+    rows = [[one["name"], shown(one["score"]), f"{one['weight']:.3f}"] for one in members]
     words = "blended" if about["kept"] else "the blend does not pay: the best single run is the answer"
-    gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
-    return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain}; it must exceed twice that noise)"
+    gain = "what it gains is not defined, as the metric is not"
+    if about["gain"] is not None and about["noise"] is not None:
+        gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
+        gain += "; it must exceed twice that noise"
+    return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain})"
 
 
 def _row(name: str, one: dict) -> list[str]:
@@ -52,20 +54,27 @@ def _row(name: str, one: dict) -> list[str]:
     return [
         name,
         f"{one['rows']:,}",
-        f"{one['score']:.5f}" if "score" in one else "",
+        shown(one["score"]) if "score" in one else "",
         str(one["epochs"]),
         clock(seconds["train"]),
         clock(seconds["predict"]),
     ]
 
 
+def _scored(scores: dict, extra: dict) -> str:
+    """The out-of-fold score, the folds' mean and deviation, and other metrics."""
+    folds = [one for one in scores["folds"] if defined(one) is not None]
+    words = f"folds {shown(scores['mean'])}" + (f" ± {scores['std']:.5f}" if folds else "")
+    words += f", {len(folds)} of {len(scores['folds'])} have a score" if len(folds) < len(scores["folds"]) else ""
+    known = {name: value for name, value in extra.items() if name != scores["metric"] and value is not None}
+    others = "  ".join(f"{name} {value:.5f}" for name, value in known.items())
+    return f"out-of-fold {scores['metric']}  {shown(scores['oof'])}   ({words})   {others}"
+
+
 def _result(run: Run, places: bool) -> str:
     scores, extra = run.scores, dict(run.scores["extra"])
     held_out, flattered = extra.pop("held_out", None), extra.pop("flattered_by", None)
-    others = "  ".join(f"{name} {value:.5f}" for name, value in extra.items() if name != scores["metric"])
-    lines = [
-        f"out-of-fold {scores['metric']}  {scores['oof']:.5f}   (folds {scores['mean']:.5f} ± {scores['std']:.5f})   {others}"
-    ]
+    lines = [_scored(scores, extra)]
     if scores.get("paid"):
         lines.append("gain by  " + "   ".join(f"{name} {gain} {verdict}" for name, gain, verdict in gated(scores)))
     if flattered is not None:
@@ -78,6 +87,5 @@ def _result(run: Run, places: bool) -> str:
         lines.append(f"the n-grams that count most  {run.path / 'words.csv'}")
     if (run.path / "readings.png").exists():
         lines.append(f"what was read, the least sure first  {run.path / 'readings.csv'} and .png")
-    shown = run.submission if run.submission.is_absolute() else Path(run.submission)
-    lines.append(f"submission  {shown}   ({scores['rows']['test']:,} rows, checked)")
+    lines.append(f"submission  {run.submission}   ({scores['rows']['test']:,} rows, checked)")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ import numpy as np
 from kit.config import difference
 from kit.console import clock
 from kit.errors import KitError
-from kit.storage import files
+from kit.storage import files, plain_json
 from kit.storage.run_folder import Run
 
 PLACE = Path("runs") / "ledger.jsonl"
@@ -28,7 +28,7 @@ def add(kind: str, **facts: Any) -> None:
     A line that a killed writer left half is closed first. Raises DiskError.
     """
     entry = {"kind": kind, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **facts}
-    line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+    line = plain_json.text(entry).encode() + b"\n"
     try:
         PLACE.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(PLACE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -56,7 +56,7 @@ def add_run(run: Run) -> None:
             higher_is_better=scores["higher_is_better"],
             cv=scores["oof"],
             std=scores["std"],
-            folds=len(scores["folds"]),
+            folds=sum(one is not None for one in scores["folds"]),
             seconds=scores["seconds"]["total"],
             commit=record.sessions[-1]["commit"],
             config=record.config,
@@ -110,8 +110,8 @@ class Row:
 
     @property
     def error(self) -> float:
-        """The standard error of the out-of-fold score, from the folds' deviation."""
-        return self.run["std"] / max(self.run["folds"] - 1, 1) ** 0.5 if self.run else 0.0
+        """The standard error of the out-of-fold score, from the folds' deviation; 0 where no fold has a score."""
+        return (self.run["std"] or 0.0) / max(self.run["folds"] - 1, 1) ** 0.5 if self.run else 0.0
 
 
 def rows(competition: str | None = None) -> list[Row]:
@@ -198,7 +198,7 @@ def cells(row: Row) -> list[str]:
         row.when[:16].replace("T", " "),
         row.name,
         cv,
-        f"±{run['std']:.5f}" if run else "",
+        f"±{run['std']:.5f}" if run and run["std"] is not None else "",
         public or (row.status.lower() if row.ref else ""),
         private,
         clock(run["seconds"]) if run else "",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import BadData, Usage, listed
-from kit.storage import files
+from kit.storage import files, plain_json
 from kit.storage.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON atomically, indented for people."""
-    files.write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write JSON atomically, indented for people; null for a number that is not finite."""
+    files.write(path, plain_json.text(content, indent=2) + "\n")
 
 
 def default_name(preset: str, flags: dict[str, Any]) -> str:

@@ -21,10 +21,10 @@ class Session(TypedDict):
 
 
 class BlendMember(TypedDict):
-    """A run or a pair of files that was blended, its score, its weight, and checksums of its predictions."""
+    """A run or a pair of files that was blended, its score (None: not defined), its weight, checksums of its predictions."""
 
     name: str
-    score: float
+    score: float | None
     weight: float
     sums: list[str]
 
@@ -34,8 +34,8 @@ class BlendGain(TypedDict):
 
     kept: bool
     by: str
-    gain: float
-    noise: float
+    gain: float | None
+    noise: float | None
 
 
 class TimeFit(TypedDict, total=False):

@@ -11,7 +11,7 @@ import numpy as np
 
 from kit.config import Config
 from kit.labels import Labels
-from kit.metrics import Metric
+from kit.metrics import Metric, defined
 from kit.parts import NONE, Parts
 
 
@@ -44,5 +44,11 @@ class Fold:
         return self.config.checkpoint == "best" or self.config.early_stop > 0
 
     def score(self, predicted: np.ndarray) -> float:
-        """The competition's metric on this fold's validation rows."""
+        """The competition's metric on this fold's validation rows; NaN where it is not defined for them."""
         return self.metric(self.labels.truth(self.y[self.valid]), self.labels.harden(predicted))
+
+    @property
+    def scorable(self) -> bool:
+        """Is the metric defined for these rows' answers? An AUC is not where all are of one class."""
+        nearly = 0.9 * self.labels.certain(self.y[self.valid]) + 0.1 * self.labels.prior(self.y)  # no probability is 0
+        return defined(self.score(nearly)) is not None

@@ -50,7 +50,8 @@ class FitState:
 
     `epoch`: of the last step; `done`: steps done over all epochs, a part of one where a fit of one step ran out of time;
     `seconds`: of the sessions before this one, and of all once the fit is over; `position`: of the schedule where this
-    session began; `history`: a row an epoch; `best`: score, epoch and weights of the best validation, where it is kept.
+    session began; `history`: a row an epoch; `best`: of the best validation, where it is kept, its score, its epoch, the
+    first with this score (`since`) and the weights.
     """
 
     fold: Fold

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -12,10 +13,12 @@ import kit
 from kit import competition as competitions
 from kit.competition import Competition, scaffold
 from kit.competition.detect_facts import facts_of
+from kit.competition.detect_labels import labels_of
 from kit.competition.synthetic import fabricate
+from kit.errors import BadData
 from kit.inputs import Images, Pixels, Table, Text
 from kit.inputs.detection import PHOTOS
-from kit.labels import Columns, Grade, Numbers, OneOf, Tags
+from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 from kit.metrics import accuracy, auc, f1_samples, log_loss, mcrmse, qwk, rmse
 from kit.pipeline import adapter_check
 from kit.storage import frames
@@ -347,3 +350,39 @@ def test_the_command_says_what_it_found_and_what_it_guessed(
     assert main(["new", "leaves", "--from", str(root)]) == 2
     assert "leaves.py is there already" in capsys.readouterr().err
     assert accuracy.name not in said
+
+
+def answered(answers: pd.DataFrame, asked: list[str]) -> Labels:
+    """The labels found for these answers, beside a number, and a sample with these columns."""
+    train = answers.assign(x=[str(i) for i in range(len(answers))])
+    sample = pd.DataFrame("0.5", index=train.index, columns=asked)
+    return labels_of(train, train[["x"]], sample)
+
+
+def test_classes_are_found_where_the_sample_has_fewer_or_more() -> None:
+    names = pd.DataFrame({"species": list("abcde") * 8})
+    for asked in ("abcd", "abcdef", "bcdef", "edcba"):
+        assert answered(names, list(asked)) == Columns(column="species")
+    assert answered(names, [f"is_{one}" for one in "abcf"]) == Columns(column="species", prefix="is_")
+    assert answered(names, list("abcdefghijkl")) == Columns(tuple("abcdefghijkl"), column="species")
+    for asked in ("awxyz", "vwxyz"):
+        with pytest.raises(BadData, match="which column of the training table holds the answers"):
+            answered(names, list(asked))
+
+
+def test_columns_of_classes_that_the_sample_lacks_are_found() -> None:
+    indicators = pd.DataFrame(np.tile(np.eye(4, dtype=int), (10, 1)).astype(str), columns=list("abcd"))
+    assert answered(indicators, list("abc")) == Columns(tuple("abcd"), exclusive=True)
+    assert answered(indicators.assign(d=list("01" * 20)), list("abc")) == Columns(tuple("abc"))
+    assert answered(indicators, list("abcd")) == Columns(tuple("abcd"), exclusive=True)
+
+
+def test_answers_that_some_rows_lack_are_answers() -> None:
+    rng = np.random.default_rng(0)
+    for cells, kind in ((rng.normal(size=(40, 3)).round(2), Numbers), (rng.integers(0, 2, (40, 3)), Columns)):
+        for blank in ("", "n/a", "NaN"):
+            gone = np.arange(40)[:, None] % 3 == np.arange(3)  # no row is whole
+            table = pd.DataFrame(np.where(gone, blank, cells.astype(str)), columns=list("abc"))
+            assert answered(table, list("abc")) == kind(tuple("abc"))
+    with pytest.raises(BadData, match="column 'b': no numbers in most of the training rows"):
+        answered(table.assign(b="word"), list("abc"))

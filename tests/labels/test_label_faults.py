@@ -22,12 +22,14 @@ def table(columns: dict[str, list[str]]) -> pd.DataFrame:
         (Grade("y", 4), {"y": ["2.5", "-1"]}, "'2.5', '-1' in training row 'id0', 'id1'"),
         (Grade("y", 4), {"y": ["0", "x"]}, "training row 'id1', column 'y': 'x' is not a number"),
         (Columns(("a", "b")), {"a": ["0", "1"], "b": ["1", "1.5"]}, "training row 'id1', column 'b': '1.5' is not 0 to 1"),
-        (Columns(("a", "b")), {"a": ["0", ""], "b": ["1", "1"]}, "training row 'id1', column 'a': '' is not a number"),
+        (Columns(("a", "b"), True), {"a": ["0", ""], "b": ["1", "1"]}, "training row 'id1', column 'a': '' is not a number"),
         (Columns(("a", "b"), True), {"a": ["1", "1"], "b": ["0", "1"]}, "training row 'id1': .* exclude each other .* 2"),
         (Tags("y", ("a", "b")), {"y": ["a b", "a c"]}, "training row 'id1': the tag 'c' is none of 'a', 'b'"),
         (Numbers(("v",)), {"v": ["1", "two"]}, "training row 'id1', column 'v': 'two' is not a number"),
         (Numbers(("v",)), {"v": ["1", "inf"]}, "'inf' is not a number"),
-        (Numbers(("v", "w")), {"v": ["1", "2"], "w": ["1", "nan"]}, "training row 'id1', column 'w': 'nan'"),
+        (Numbers(("v",)), {"v": ["1", "nan"]}, "training row 'id1', column 'v': 'nan'"),
+        (Numbers(("v", "w")), {"v": ["1", "-inf"], "w": ["nan", "inf"]}, "'-inf' is not a number. Leave .* without the answer"),
+        (Numbers(("v",)), {"v": ["1e400", "inf"]}, "'1e400' is not a number \\(2 such rows: 'id0', 'id1'\\)"),
     ],
 )
 def test_an_answer_that_is_none_is_refused_by_its_row(labels: Labels, columns: dict[str, list[str]], words: str) -> None:
@@ -40,9 +42,11 @@ def test_an_answer_that_is_none_is_refused_by_its_row(labels: Labels, columns: d
     [
         (OneOf("y"), {"y": ["a", "", " ", "NA", "nan"]}, [1, 2]),
         (Grade("y", 2), {"y": ["0", "", "1"]}, [1]),
-        (Columns(("a", "b")), {"a": ["0", "", "1"], "b": ["0", "1", " "]}, [1, 2]),
+        (Columns(("a", "b")), {"a": ["0", "", " "], "b": ["0", "1", "nan"]}, [2]),
+        (Columns(("a", "b"), True), {"a": ["0", "", "1"], "b": ["0", "1", " "]}, [1, 2]),
         (Tags("y"), {"y": ["a b", "", "None"]}, [1]),
-        (Numbers(("v", "w")), {"v": ["1", "NaN", "2"], "w": ["1", "2", ""]}, [1, 2]),
+        (Numbers(("v",)), {"v": ["1", "NaN", "2", "", "n/a", " - ", "NULL"]}, [1, 3, 4, 5, 6]),
+        (Numbers(("v", "w")), {"v": ["1", "NaN", "2", "NA"], "w": ["1", "2", "", " "]}, [3]),
     ],
 )
 def test_blank_answers_are_told_from_names_such_as_na(labels: Labels, columns: dict[str, list[str]], blank: list[int]) -> None:

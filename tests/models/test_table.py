@@ -21,6 +21,7 @@ from kit.inputs.column_encoding import CATEGORIES, Encoding
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.models import registry
 from kit.models.batch import Batch
+from kit.models.tables.boosting_module import BoostingModule
 from kit.models.tables.forest import Forest, joined
 from kit.models.tables.mlp_module import units
 from kit.storage import files, frames
@@ -486,3 +487,16 @@ def test_rows_that_repeat_each_other_stay_together_unless_nearly_all_do() -> Non
     assert len(np.unique(few)) == 20
     twins = inputs.twins(cells(x=[*map(str, range(18)), "3", "3"], y=["1"] * 20))
     assert len(np.unique(twins)) == 18 and twins[3] == twins[18] == twins[19]
+
+
+@pytest.mark.parametrize("labels", [OneOf("y", ("a", "b", "c")), Columns(("y",))], ids=["classes", "probability"])
+def test_a_class_of_one_row_among_very_many_is_grown(labels: Labels) -> None:
+    """Beyond 10,000 rows scikit-learn keeps some of every class back to stop by, which one row does not allow."""
+    x = np.random.default_rng(0).normal(size=10_100).round(3)
+    rare = np.arange(len(x)) == 7
+    y = np.where(rare, 2, (x > 0).astype(int)) if labels.exclusive else rare.astype(np.float32)[:, None]
+    table = cells(x=[str(one) for one in x])
+    module = registry.make(Config(model="boosting", trees=2), labels, table, steps=1)
+    module.learn(table, np.arange(len(x)), y)
+    assert isinstance(module, BoostingModule)
+    assert Forest(module.grow(module.encoded(table).numpy(), y))(module.encoded(table)).isfinite().all()

@@ -7,13 +7,21 @@ import json
 
 import kit
 from kit.inference import export
+from kit.storage import plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
     run = kit.load(arguments.run)
     done = export.export(run, arguments.format, arguments.data, arguments.out)
     if arguments.json:
-        print(json.dumps({"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}))
+        print(
+            json.dumps(
+                plain_json.finite(
+                    {"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}
+                ),
+                allow_nan=False,
+            )
+        )
         return 0
     print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
     print(f"largest difference from the models of the run on {done.rows} test rows  {done.difference:.1e}")

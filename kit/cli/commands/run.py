@@ -9,6 +9,7 @@ import kit
 from kit.cli import knob_flags
 from kit.errors import Usage
 from kit.reporting.summary import summary
+from kit.storage import plain_json
 from kit.storage.run_folder import Run
 
 
@@ -35,7 +36,12 @@ def show(run: Run, as_json: bool) -> None:
     if as_json:
         scores = run.scores if run.complete else None
         print(
-            json.dumps({"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores})
+            json.dumps(
+                plain_json.finite(
+                    {"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores}
+                ),
+                allow_nan=False,
+            )
         )
         return
     print(summary(run))

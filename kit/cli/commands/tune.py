@@ -10,6 +10,7 @@ from kit.cli import knob_flags
 from kit.config import flag
 from kit.pipeline import tuning
 from kit.pipeline.plan import planned
+from kit.storage import plain_json
 from kit.storage.run_folder import Run
 
 
@@ -22,7 +23,12 @@ def main(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     if arguments.json:
         gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
-        print(json.dumps({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}))
+        print(
+            json.dumps(
+                plain_json.finite({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}),
+                allow_nan=False,
+            )
+        )
         return 0
     given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
     given |= {flag(name): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}

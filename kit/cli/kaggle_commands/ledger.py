@@ -12,7 +12,7 @@ from kit.console import say, table
 from kit.errors import Usage
 from kit.kaggle.api import adapter_name
 from kit.reporting import canvas, standings
-from kit.storage import ledger
+from kit.storage import ledger, plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(f"{name} · {facts['metric']}\n{table(ledger.HEADER, cells)}\n{_advice(facts, len(ledger.both(own)))}\n")
     if arguments.json:
-        print(json.dumps(found))
+        print(json.dumps(plain_json.finite(found), allow_nan=False))
     elif not found:
         print(f"{ledger.PLACE} is empty. `kit run` and `kit submit` add entries.", file=sys.stderr)
     return 0

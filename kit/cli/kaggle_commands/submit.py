@@ -9,6 +9,7 @@ from typing import Any
 
 from kit.console import table
 from kit.kaggle.submit import refresh, submit
+from kit.storage import plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -28,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
 def show(submissions: list[dict[str, Any]], as_json: bool) -> None:
     """Print submissions as a table, or as JSON."""
     if as_json:
-        print(json.dumps(submissions))
+        print(json.dumps(plain_json.finite(submissions), allow_nan=False))
         return
     names = ("ref", "status", "public", "private", "message", "reason")
     rows = [[str(one.get(name) or "") for name in names] for one in submissions]

@@ -72,21 +72,25 @@ class BoostingModule(FoldModule):
         return self.stepped(batch, loss, self.answers(logits))
 
     def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
-        """The parts of a Forest fitted to rows [n, features] and their (scaled) answers."""
+        """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers, a column by its own."""
         wanted = self.labels.certain(y) if not self.labels.continuous else y
         if self.labels.exclusive:
             return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
         baseline, trees, columns = np.zeros(wanted.shape[1]), [], wanted.shape[1]
         for column, answers in enumerate(wanted.T):
+            known = ~np.isnan(answers)
+            rows, answers = (x, answers) if known.all() else (x[known], answers[known])
             one = (answers > 0.5).astype(int)
+            if not len(rows):
+                continue  # nothing is known: the mean of the scaled numbers, or a half
             if self.labels.continuous:
-                fitted = self._grown("Regressor", x, answers, columns - column)
+                fitted = self._grown("Regressor", rows, answers, columns - column)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]
             elif one.min() == one.max():
                 baseline[column] = NEVER if one[0] == 0 else -NEVER
             else:
-                fitted = self._grown("Classifier", x, one, columns - column)
+                fitted = self._grown("Classifier", rows, one, columns - column)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]
         return joined(trees, baseline)
@@ -109,8 +113,8 @@ class BoostingModule(FoldModule):
         It grows on and on (`warm_start`), each time by what half of the time left suffices for, and from one round on.
         """
         booster, trees = self._booster(kind), self.config.trees
-        if kind == "Classifier" and np.unique(y, return_counts=True)[1].min() < 2:  # it cannot be parted
-            booster.set_params(early_stopping=False)
+        if kind == "Classifier" and np.unique(y, return_counts=True)[1].min() < 2:
+            booster.set_params(early_stopping=False)  # it would keep back rows of every class, and one has a single row
         if self.until == math.inf:
             return booster.fit(x, y)
         end = (now := time.monotonic()) + (self.until - now) / share

@@ -93,8 +93,12 @@ class NgramModule(FoldModule):
         known = self._texts_with(inside)
         if self.labels.continuous:
             return (known >= RARE).float().expand(-1, certain.shape[1])
+        answered = inside
+        if certain.isnan().any():  # each answer counts the texts that have it
+            answered, certain = inside * ~certain.isnan(), certain.nan_to_num()
+            known = self._texts_with(answered)
         with_it, with_all = self._texts_with(certain * inside), (certain * inside).sum(dim=0)
-        without, without_all = known - with_it, len(self.rows) - with_all
+        without, without_all = known - with_it, answered.sum(dim=0) - with_all
         ratio = ((with_it + 1) / (with_all + 2)).log() - ((without + 1) / (without_all + 2)).log()
         return ratio * (known >= RARE)
 

@@ -87,7 +87,7 @@ def truth(run: Run, labels: Labels, oof: pd.DataFrame) -> np.ndarray | None:
     table = frames.read_by(run.path, "truth.csv")
     if not oof.index.isin(table.index).all():
         return None
-    return labels.restored(table.loc[oof.index].to_numpy(np.float32))
+    return labels.restored(table.loc[oof.index].replace("", "nan").to_numpy(np.float32))  # blank: an answer that is missing
 
 
 def _history(folder: Path) -> pd.DataFrame | None:
@@ -148,7 +148,7 @@ def per_class(found: Findings) -> tuple[list[str], list[list[str]]]:
     """A table by class, column or number: header and rows, as text; nothing where there is none."""
     given = numbers(found)
     if given is not None:
-        rows = [_fit(*column) for column in zip(given.names, given.truth.T, given.predicted.T, strict=True)]
+        rows = [_fit(*column) for column in given.columns()]
         return ["number", "mean error", "RMSE", "bias", "R²"], rows
     detections = [] if found.y is None else found.labels.detections(found.y, found.oof.to_numpy(np.float64))
     ranked = len(detections) <= RANKED

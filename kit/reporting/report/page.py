@@ -11,6 +11,7 @@ import numpy as np
 from kit import config as configs
 from kit.console import clock, say
 from kit.errors import Usage
+from kit.metrics import shown as shown_score
 from kit.reporting import canvas, summary
 from kit.reporting.report import findings, sections as report_sections
 from kit.reporting.report.findings import Findings
@@ -58,9 +59,10 @@ def tiles(found: Findings) -> list[tuple[str, str, str]]:
     shown: list[tuple[str, str, str]] = []
     if scores:
         way = "higher is better" if scores["higher_is_better"] else "lower is better"
-        shown.append((f"out-of-fold {scores['metric']}", f"{scores['oof']:.5f}", way))
+        shown.append((f"out-of-fold {scores['metric']}", shown_score(scores["oof"]), way))
     if folds:
-        shown.append((f"mean of {len(folds)} folds", f"{np.mean(folds):.5f}", f"± {np.std(folds):.5f}"))
+        many = "one fold" if len(folds) == 1 else f"{len(folds)} folds"
+        shown.append((f"mean of {many}", f"{np.mean(folds):.5f}", f"± {np.std(folds):.5f}"))
     extra = {key: value for key, value in scores.get("extra", {}).items() if isinstance(value, float)}
     extra.pop(scores.get("metric", ""), None)
     shown += [(TITLES.get(key, key.replace("_", " ")), _figure(value), "") for key, value in extra.items()]

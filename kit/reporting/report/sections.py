@@ -10,6 +10,7 @@ import pandas as pd
 
 from kit.console import clock
 from kit.labels.evaluation import ClassAnswers, NumberAnswers
+from kit.metrics import defined
 from kit.reporting import confusion_matrix, figures
 from kit.reporting.figures import Line
 from kit.reporting.report import findings
@@ -29,9 +30,10 @@ def sections(found: Findings) -> list[Section | None]:
 
 
 def by_fold(found: Findings) -> dict[str, float]:
-    """Each fold's score, by its number. A blend has trained no fold, but scores them."""
+    """Each fold's score, by its number, where it is defined. A blend has trained no fold, but scores them."""
     named = {name: part["score"] for name, part in found.parts.items() if "score" in part}
-    return named or dict(zip(map(str, found.run.info["folds"]), found.scores.get("folds", []), strict=False))
+    named = named or dict(zip(map(str, found.run.info["folds"]), found.scores.get("folds", []), strict=False))
+    return {name: score for name, score in named.items() if defined(score) is not None}
 
 
 def scores(found: Findings) -> Section | None:
@@ -40,10 +42,13 @@ def scores(found: Findings) -> Section | None:
     if len(named) < 2:
         return None
     folds = list(named.values())
-    line = found.scores["oof"] if found.scores else float(np.mean(folds))
+    whole = defined(found.scores.get("oof"))
+    line = float(np.mean(folds)) if whole is None else whole
     metric = found.scores.get("metric", "score")
     error = np.std(folds, ddof=1) / np.sqrt(len(folds))
     note = "A dot is a fold; the line is the score of all out-of-fold rows together."
+    without = [name for name, part in found.parts.items() if "score" in part and name not in named]
+    note += f" {metric} is not defined for fold {', '.join(without)}." if without else ""
     note += f" From worst to best fold: {max(folds) - min(folds):.5f}. Standard error of their mean: {error:.5f}."
     names = [f"fold {name}" for name in named]
     return Section("Scores", note, [drawn("", figures.strip(folds, names, line, metric, "the folds' scores"))])
@@ -90,7 +95,7 @@ def answers(found: Findings) -> Section | None:
 
 def _numbers(numbers: NumberAnswers) -> Section:
     panels = []
-    for name, truth, predicted in list(zip(numbers.names, numbers.truth.T, numbers.predicted.T, strict=True))[:PANELS]:
+    for name, truth, predicted in numbers.columns()[:PANELS]:
         errors = figures.histogram(predicted - truth, "predicted − true", f"errors of {name}")
         panels.append(drawn(f"{name}: predicted against true", figures.scatter(truth, predicted, f"predicted {name}")))
         panels.append(drawn(f"{name}: errors", errors))

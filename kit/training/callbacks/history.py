@@ -72,7 +72,10 @@ class FiniteLoss(pl.Callback):
         """Raise Diverged where the loss is NaN or infinite."""
         if not torch.isfinite(loss):
             where = f"{self.state.fold.name}, epoch {batch.epoch + 1}, step {batch.step + 1}"
-            raise Diverged(f"{where}: the loss is {loss.item()}. Try a lower --lr, or --precision fp32.")
+            advice = "Try a lower --lr, or --precision fp32."
+            if batch.y is not None and batch.y.isnan().any():
+                advice += " Some answers are missing (NaN in y): a loss of a module of your own must leave them out."
+            raise Diverged(f"{where}: the loss is {loss.item()}. {advice}")
 
 
 class LastValues(Logger):
@@ -114,7 +117,7 @@ class Report(pl.Callback):
             row.update({name: value for name, value in self.own.values.items() if name not in row})
         self.logs.epoch(row)
         scores = {f"{split} {metric}": row[f"{split}_{metric}"] for split in ("val", "train") if f"{split}_{metric}" in row}
-        first = dict([*scores.items()][:1])
+        first = {name: score for name, score in [*scores.items()][:1] if score == score}  # a score may not be defined
         self.progress.epoch(self.state.epoch, self.state.fold.config.epochs, {"loss": row["train_loss"], **first})
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytorch_lightning as pl
 import torch
@@ -25,7 +26,7 @@ class Validation(pl.Callback):
         if every and (state.epoch + 1) % every == 0 and len(state.fold.valid):
             state.history[-1] |= self.validate(pl_module)
         patience = state.fold.config.early_stop
-        if patience and state.best is not None and (state.epoch + 1 - state.best["epoch"]) // every >= patience:
+        if patience and state.best is not None and (state.epoch + 1 - state.best["since"]) // every >= patience:
             trainer.should_stop = True
 
     def validate(self, module: FoldModule) -> dict[str, float]:
@@ -38,8 +39,11 @@ class Validation(pl.Callback):
         predicted = prediction.predict(module, fold.x, fold.valid, fold.config)
         module.train()
         self.stop.patient = True
-        score, best = fold.score(predicted), self.state.best
-        if fold.keeps_best and (best is None or fold.metric.better(score, best["score"])):
-            self.state.best = {"score": score, "epoch": self.state.epoch + 1, "module": copy.deepcopy(module.state_dict())}
+        score, epoch, best = fold.score(predicted), self.state.epoch + 1, self.state.best
+        known = math.nan if best is None else best["score"]
+        better = fold.metric.better(score, known)
+        if fold.keeps_best and (better or score == known):  # of equal ones the later, which has learned longer
+            since = epoch if better or best is None else best["since"]
+            self.state.best = {"score": score, "epoch": epoch, "since": since, "module": copy.deepcopy(module.state_dict())}
         values = tracked(fold.labels, torch.from_numpy(predicted), torch.from_numpy(fold.y[fold.valid]))
         return {f"val_{name}": value for name, value in {**values, fold.metric.name: score}.items()}
