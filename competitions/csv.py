@@ -65,7 +65,7 @@ def answered(facts: Competition, root: Path, task: str) -> Competition:
     table = _read(facts, root, facts.train) if _file(facts, root, facts.train) else None
     if table is None or target not in table:
         return facts
-    from kit.competition.detect_labels import answers_in, of_column, of_task  # loads pandas, which `kit list` does not need
+    from kit.competition.detection.labels import answers_in, of_column, of_task  # loads pandas, which `kit list` does not need
 
     shown = _read(facts, root, SAMPLE).iloc[:, 1:] if facts.sample else None
     sample = table[target][:0] if shown is None or shown.empty else shown.iloc[:, 0]

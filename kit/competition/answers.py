@@ -120,7 +120,7 @@ def questions(labels: Labels, train: pd.DataFrame, sample: pd.DataFrame | None) 
 
 
 def _of_amounts(labels: Labels, name: str, values: np.ndarray, sample: pd.DataFrame | None) -> list[str]:
-    from kit.competition.whole_numbers import could_be_classes
+    from kit.competition.detection.whole_numbers import could_be_classes
 
     column = json.dumps(name, ensure_ascii=False)
     names = ", ".join(json.dumps(one, ensure_ascii=False) for one in labels.train_columns)

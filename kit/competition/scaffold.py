@@ -13,8 +13,8 @@ import pandas as pd
 
 from kit.competition import loading as competitions
 from kit.competition.answers import questions
-from kit.competition.detect_facts import TIMED, facts_of
-from kit.competition.detect_tables import tables_in
+from kit.competition.detection.facts import TIMED, facts_of
+from kit.competition.detection.tables import tables_in
 from kit.competition.facts import Competition
 from kit.competition.sources import every, first_of, parts
 from kit.competition.tables import Tables

@@ -10,7 +10,7 @@ import pytest
 
 import kit
 from kit.competition import Competition, scaffold, submission
-from kit.competition.detect_facts import facts_of
+from kit.competition.detection.facts import facts_of
 from kit.inputs import Table
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.metrics import accuracy

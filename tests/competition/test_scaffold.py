@@ -12,8 +12,8 @@ from PIL import Image
 import kit
 from kit import competition as competitions
 from kit.competition import Competition, scaffold
-from kit.competition.detect_facts import facts_of
-from kit.competition.detect_labels import labels_of
+from kit.competition.detection.facts import facts_of
+from kit.competition.detection.labels import labels_of
 from kit.competition.synthetic import fabricate
 from kit.errors import BadData
 from kit.inputs import Images, Pixels, Table, Text

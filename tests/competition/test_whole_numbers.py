@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kit.competition.detect_labels import of_column, of_task
+from kit.competition.detection.labels import of_column, of_task
 from kit.errors import Usage
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 

@@ -12,7 +12,7 @@ from PIL import Image
 from test_archives import pack
 
 from kit.competition import Competition, scaffold
-from kit.competition.detect_facts import facts_of
+from kit.competition.detection.facts import facts_of
 from kit.competition.synthetic import fabricate
 from kit.errors import BadData
 from kit.inputs import Images

@@ -7,7 +7,7 @@ from test_archives import pack
 
 from kit.errors import BadData
 from kit.storage.archives import open_store
-from kit.storage.joined import Joined
+from kit.storage.archives.joined import Joined
 
 FILES = {"a.txt": b"first", "deep/b.txt": b"second"}
 

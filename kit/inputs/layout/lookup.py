@@ -13,7 +13,7 @@ from kit.inputs.layout.shelf import Shelf, Spelling
 from kit.inputs.layout.template import Template, composed, plain_path
 from kit.storage import archives
 from kit.storage.archives import Store
-from kit.storage.joined import Joined
+from kit.storage.archives.joined import Joined
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kit.competition.detect_labels import labels_of
-from kit.competition.detect_tables import Layout, layout_of, tables_in
+from kit.competition.detection.labels import labels_of
+from kit.competition.detection.tables import Layout, layout_of, tables_in
 from kit.competition.facts import Competition
 from kit.competition.sources import first_of
 from kit.config import Config

@@ -1,6 +1,6 @@
 """Archives: the files of a folder, zip, tar or 7z, read in place. Nothing is unpacked, so nothing can land outside.
 
-The package for 7z is an extra, so `kit.storage.seven_zip` is imported only for such an archive.
+The package for 7z is an extra, so `kit.storage.archives.seven_zip` is imported only for such an archive.
 """
 
 from __future__ import annotations
@@ -210,6 +210,6 @@ def _seven_zip(path: Path) -> Store:
             f"{path}: reading 7z needs the extra `archives` (pip install 'kaggle-baseline-kit[archives]');"
             f" or unpack it beside (`7z x {path.name}`)."
         )
-    from kit.storage.seven_zip import SevenZip
+    from kit.storage.archives.seven_zip import SevenZip
 
     return SevenZip(path)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from kit.competition.whole_numbers import are_classes
+from kit.competition.detection.whole_numbers import are_classes
 from kit.data import spelling_detection
 from kit.data.blanks import is_blank
 from kit.errors import BadData, Usage, listed, quoted

@@ -1,0 +1,1 @@
+"""Detection: the facts of a competition, from its files alone."""
