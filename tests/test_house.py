@@ -174,12 +174,8 @@ def test_the_public_surface_is_frozen() -> None:
 def test_an_adapter_imports_only_what_a_stranger_may_import(adapter: str) -> None:
     path = ROOT / "competitions" / f"{adapter}.py"
     nouns = ("kit.competition", "kit.inputs", "kit.labels", "kit.config", "kit.metrics", "kit.errors")
-    files = (
-        "kit.data.folds",
-        "kit.storage.files",
-        "kit.storage.frames",
-        "kit.storage.tables",
-    )  # of those that lay out or read odd files
+    # of those that lay out or read odd files
+    files = ("kit.data.folds", "kit.storage.files", "kit.storage.frames", "kit.storage.tables")
     own = {name for name in imports(path, lazy=True) if name.startswith("kit.")}
     assert {name for name in own if not name.startswith((*nouns, *files))} == set()
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

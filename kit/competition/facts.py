@@ -75,6 +75,7 @@ class Competition:
     def __post_init__(self) -> None:
         consistency.refuse(self.inputs, self.labels, self.metric)
         others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
+        others = [name for name in others if name != self.id or not self.inputs.stated_kind(name)]  # ids may be features
         object.__setattr__(self, "inputs", self.inputs.beside(others))
 
     def tables(self, root: Path, limit: int = 0) -> Tables:

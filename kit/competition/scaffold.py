@@ -19,6 +19,7 @@ from kit.competition.facts import Competition
 from kit.competition.sources import every, first_of, parts
 from kit.competition.tables import Tables
 from kit.config import Config
+from kit.data import date_spelling
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Inputs
 from kit.inputs.detection import Beginning, names_of_pictures
@@ -194,5 +195,24 @@ def _of_inputs(facts: Competition, tables: Tables) -> Iterator[str]:
         other = [name for name in tables.test if name in tables.train and name not in used]
         if other:
             yield f"nothing is learned from {listed(other)}: Table() would, but not from the {inputs.kind}"
-    if TIMED.search(facts.id) and pd.to_datetime(tables.sample.index[:DATES], errors="coerce", format="mixed").notna().all():
+    if inputs.stated_kind(facts.id):
+        yield f"the ids are dates and are learned from: if they only name the rows, leave {facts.id!r} out of `dates`"
+    elif TIMED.search(facts.id) and date_spelling.are_dates(tables.sample.index[:DATES]):
         yield f"{facts.id!r} names the rows, so nothing is learned from it: `read_train` and `read_test` may add columns of it"
+    mark = _parted(tables.train.index, tables.sample.index) if inputs.kind == "table" and not facts.id_from else ""
+    if mark:
+        yield (
+            f"ids have parts that repeat ({tables.train.index[0]!r}): Table(id_parts={_literal(mark)}) learns from them;"
+            " if they are patients, households or shops, `group` keeps each in one fold"
+        )
+
+
+def _parted(*tables: pd.Index) -> str:
+    """The mark between the parts of ids, of which one at least repeats; "" where ids have none."""
+    for mark in "_-":
+        parts = [[str(one).split(mark) for one in ids] for ids in tables]
+        if len({len(one) for split in parts for one in split}) == 1 < len(parts[0][0]):
+            columns = list(zip(*parts[0], strict=True))
+            if any(1 < len(set(column)) <= 0.9 * len(column) for column in columns):
+                return mark
+    return ""

@@ -70,6 +70,8 @@ def _with_inputs(
     """A table of ids, answers, `more` columns and what the inputs invent beside them."""
     ids = [facts.inputs.example_id(split, i) for i in range(len(answers))]
     made: dict[str, list[str]] = {}
+    if facts.inputs.stated_kind(facts.id) == "date":
+        ids = [f"{2020 if split == 'train' else 2021}-{i // 28 % 12 + 1:02d}-{i % 28 + 1:02d}" for i in range(len(answers))]
     if split == "train" and "{" in first_of(facts.train):
         ids = [_picture(first_of(facts.train), dict(row), i) for i, row in enumerate(answers.to_dict("records"))]
     if facts.id_from:
@@ -84,7 +86,7 @@ def _with_inputs(
     in_table = not facts.inputs.numbered or facts.group or facts.time
     named = pd.DataFrame({facts.id: ids}) if in_table and facts.id else pd.DataFrame()
     others = pd.DataFrame({name: cells for name, cells in made.items() if name not in columns})
-    return pd.concat([named, others, answers, pd.DataFrame(more), columns.drop(columns=list(more), errors="ignore")], axis=1)
+    return pd.concat([named, others, answers, pd.DataFrame(more), columns.drop(columns=[*more, facts.id], errors="ignore")], axis=1)
 
 
 def _picture(template: str, answers: dict[str, str], number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 ORDERS = ("ymd", "dmy", "mdy")  # of year, month and day where all are digits
@@ -52,6 +53,12 @@ def iso(cell: str, order: str, digits: bool = False) -> str | None:
     if match:
         return _text(match) if int(match["year"]) in MODERN else None
     return next((_text(match) for pattern in WORDS if (match := pattern.fullmatch(cell))), None)
+
+
+def are_dates(cells: Iterable[str]) -> bool:
+    """Are all of these cells dates, in one order of their parts?"""
+    texts = [str(cell).strip() for cell in cells]
+    return bool(texts) and any(all(iso(text, order) for text in texts) for order in ORDERS)
 
 
 def _ordered(match: re.Match[str], order: str) -> str | None:

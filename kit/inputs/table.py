@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from kit.config import Config
-from kit.data.date_spelling import NAMED
+from kit.data.date_spelling import NAMED, are_dates
 from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
@@ -29,19 +29,23 @@ if TYPE_CHECKING:
 
 FAST = Config(model="mlp", width=64, epochs=20, batch=256, lr=5e-3, weight_decay=0.3, dropout=0.1)
 KINDS = ("number", "category", "date")
+LOOKED_AT = 500  # ids that tell whether ids are dates
 
 
 @dataclass(frozen=True)
 class Table(Inputs):
     """The columns that train and test share, but for the answers and those named in `without` (names, ticket numbers).
 
-    `numbers`, `categories`, `dates`: columns whose kind is stated; that of the others is found in the training rows.
+    `numbers`, `categories`, `dates`: columns whose kind is stated; that of the others is found in the training rows. The column
+    of ids is learned from where it is among them. `id_parts`: the mark between parts of the ids (`0001_02`: "_") that are
+    learned from as columns (`id part 1`, …).
     """
 
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    id_parts: str = ""
     spellings: Spellings = field(default=PLAIN, repr=False, compare=False)
     kind: ClassVar[str] = "table"
     channels: int = 0
@@ -54,10 +58,19 @@ class Table(Inputs):
             return None
         train = evidence.train
         names = [name for name in evidence.shared if IDENTIFIER.fullmatch(name) and train[name].is_unique]
-        return cls(without=tuple(names))
+        dated = all(are_dates(table.index[:: max(1, len(table) // LOOKED_AT)]) for table in (train, evidence.test))
+        return cls(without=tuple(names), dates=(str(train.index.name),) if dated else ())
 
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
         return Beginning("tables", FAST, FAST.changed(width=256, epochs=40, lr=3e-3, dropout=0.2))
+
+    def from_ids(self, ids: pd.Index) -> dict[str, Any] | None:
+        made: dict[str, Any] = {str(ids.name): list(ids)} if ids.name in self.stated else {}
+        if self.id_parts:
+            parts = [str(one).split(self.id_parts) for one in ids]
+            for i in range(max(map(len, parts), default=0)):
+                made[f"{ids.name} part {i + 1}"] = [one[i] if i < len(one) else "" for one in parts]
+        return made or None
 
     @property
     def stated(self) -> dict[str, str]:
@@ -120,7 +133,8 @@ class Table(Inputs):
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
     ) -> dict[str, list[str]]:
-        stated = self.stated or {"size": "number", "shape": "category", "seen": "date"}
+        usual = {"size": "number", "shape": "category", "seen": "date"}
+        stated = self.stated if len(self.stated) > 1 else {**usual, **self.stated}
         return {name: _invented(kind, classes, rng) for name, kind in stated.items()}
 
 

@@ -307,3 +307,43 @@ def test_questions_stand_in_the_adapter_and_every_run_repeats_them(tmp_path: Pat
     assert list(adapter.competition.questions) == asked and asked
     run = kit.run("mine", root, out=tmp_path / "run", epochs=1, folds=2, quiet=True)
     assert [note for note in run.info["notes"] if note.startswith("? ")] == [f"? {one}" for one in asked]
+
+
+def hours(n: int, first: str) -> pd.DataFrame:
+    """Counts that follow the hour of day, named by their time, with parts that only train has."""
+    when = pd.date_range(first, periods=n, freq="h")
+    noise = np.random.default_rng(n)
+    casual = (10 + 40 * (when.hour > 7) * (when.hour < 20) + noise.integers(0, 4, n)).astype(int)
+    registered = casual * 3 + noise.integers(0, 9, n)
+    table = pd.DataFrame({"datetime": when.strftime("%Y-%m-%d %H:%M:%S"), "temp": noise.normal(20, 5, n).round(2)})
+    return table.assign(casual=casual, registered=registered, count=casual + registered)
+
+
+def test_ids_that_are_dates_are_learned_from(tmp_path: Path, made: Callable) -> None:
+    train, test = hours(600, "2011-01-01"), hours(200, "2011-01-26")
+    asked = test[["datetime"]].assign(count=0)
+    root = written(tmp_path / "d", train=train, test=test[["datetime", "temp"]], sampleSubmission=asked)
+    adapter, lines = made(root)
+    assert adapter.competition.inputs.dates == ("datetime",)
+    assert "· 'count' is the sum of 'casual' and 'registered', which the test does not have" in lines
+    assert any("? the ids are dates and are learned from" in line for line in lines)
+    run = kit.run("mine", root, out=tmp_path / "run", model="boosting", trees=60, folds=2, quiet=True)
+    answer = pd.read_csv(run.submission)
+    assert list(answer.columns) == ["datetime", "count"] and list(answer["datetime"]) == list(test["datetime"])
+    assert np.sqrt(((answer["count"] - test["count"]) ** 2).mean()) < 0.3 * test["count"].std()
+    again = run.predict(test[["datetime", "temp"]])
+    assert np.allclose(again.loc[answer["datetime"]].to_numpy()[:, 0], answer["count"], rtol=1e-4)
+
+
+def test_parts_of_ids_are_offered_and_learned_from(tmp_path: Path, made: Callable) -> None:
+    parts = [
+        part.assign(id=[f"{i // 3:03d}_{i % 3}" for i in range(start, start + len(part))])
+        for part, start in ((TRAIN, 0), (TEST, 90))
+    ]
+    root = written(tmp_path / "d", train=parts[0], test=parts[1].drop(columns="y"), sample=parts[1][["id", "y"]])
+    adapter, lines = made(root)
+    assert any("ids have parts that repeat ('000_0'): Table(id_parts=\"_\") learns from them" in line for line in lines)
+    facts = adapter.competition
+    stated = facts.__class__(**{**vars(facts), "inputs": kit.Table(id_parts="_")})
+    tables = stated.tables(root)
+    assert list(tables.train["id part 2"][:4]) == ["0", "1", "2", "0"] and "id part 1" in tables.test
