@@ -123,6 +123,9 @@ class Competition:
             return Asked(sample.frame[[]].assign(**(extra or {})), sample, solution, sample.notes)
         test, notes = read(self, root, self.test, answered=False)
         asked = asked_of(sample, test, self)
+        if solution is not None:
+            solution = solution[solution.index.isin(asked.sample.index)]
+            solution = solution if len(solution) else None
         return replace(asked, solution=solution, notes=(*notes, *asked.notes))
 
     def is_at(self, place: Path) -> bool:

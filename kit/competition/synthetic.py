@@ -86,7 +86,9 @@ def _with_inputs(
     in_table = not facts.inputs.numbered or facts.group or facts.time
     named = pd.DataFrame({facts.id: ids}) if in_table and facts.id else pd.DataFrame()
     others = pd.DataFrame({name: cells for name, cells in made.items() if name not in columns})
-    return pd.concat([named, others, answers, pd.DataFrame(more), columns.drop(columns=[*more, facts.id], errors="ignore")], axis=1)
+    return pd.concat(
+        [named, others, answers, pd.DataFrame(more), columns.drop(columns=[*more, facts.id], errors="ignore")], axis=1
+    )
 
 
 def _picture(template: str, answers: dict[str, str], number: int) -> str:

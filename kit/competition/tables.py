@@ -158,7 +158,8 @@ def asked_of(sample: Sample | pd.DataFrame, test: pd.DataFrame, facts: Competiti
     strange = [name for name in sample.cells if name not in (sample.key, *sample.filled) and name not in test]
     if strange:
         raise BadData(
-            f"{facts.sample} asks for {listed(strange)} besides {listed(sample.columns)}: the labels have no such column."
+            f"the sample submission asks for {listed([*sample.columns, *strange])}; these labels are"
+            f" {listed(facts.labels.asked)} ({listed(strange)}: no label)."
         )
     return Asked(test.loc[sample.index], sample, notes=tuple(notes))
 

@@ -154,10 +154,10 @@ BAD = {
         lambda t: t.replace("\n", ",9\n", 3).replace(",9\n", "\n", 2),
         "66 fields where the header has 65",
     ),
-    "a doubled id": ("sample_submission.csv", lambda t: t.replace("\n2,", "\n1,", 1), "the id '1' stands in line 2 already"),
+    "a doubled id": ("solution.csv", lambda t: t.replace("\n2,", "\n1,", 1), "the id '1' stands in line 2 already"),
     "a blank id": ("sample_submission.csv", lambda t: t.replace("\n2,", "\n,", 1), "line 3: the id is blank"),
-    "an id the test does not have": ("sample_submission.csv", lambda t: t.replace("\n2,", "\n0002,", 1), "'0002'"),
-    "an open quote": ("sample_submission.csv", lambda t: t.replace("\n2,", '\n"2,', 1), "Is a quote left open?"),
+    "an id the test does not have": ("sample_submission.csv", lambda t: t.replace("\n2,", "\n9992,", 1), "'9992'"),
+    "an open quote": ("sample_submission.csv", lambda t: t.replace("\n2,", '\n"2,', 1), "does not have: '\"2'"),
 }
 
 

@@ -162,10 +162,12 @@ def test_a_bad_answer_ends_the_run_with_65(own: Path, capsys: pytest.CaptureFixt
     assert "'601' is not a whole number from -792 to 600" in capsys.readouterr().err
 
 
-def test_a_missing_answer_is_left_out_and_said(own: Path) -> None:
+def test_a_missing_answer_is_left_out_and_the_others_of_its_row_are_learned_from(own: Path) -> None:
     change(own, 7, b="")
+    change(own, 8, a="", b="", c="")
     tables = FACTS.tables(own)
-    assert len(tables.train) == 59 and "1 rows have no answer" in " ".join(tables.notes)
+    missing = np.isnan(tables.encoded()).sum(axis=1)
+    assert len(tables.train) == 59 and sorted(missing)[-2:] == [0, 1] and "1 rows have no answer" in " ".join(tables.notes)
 
 
 def stored(picture: Image.Image, **how: object) -> bytes:

@@ -130,7 +130,7 @@ def test_ids_answers_and_stated_categories_stay_exact_text(tmp_path: Path) -> No
     for name, text in (
         ("train", train),
         ("test", test),
-        ("sample_submission", "id,y\n" + "".join(f"{i:04d},0\n" for i in range(40, 50))),
+        ("sample_submission", "id,y\n" + "".join(f"{i:04d},0.0\n" for i in range(40, 50))),
     ):
         (tmp_path / f"{name}.csv").write_text(text)
     facts = Competition("tall", "id", Table(categories=("zip",)), OneOf("y"), accuracy)
