@@ -199,7 +199,8 @@ def _of_inputs(facts: Competition, tables: Tables) -> Iterator[str]:
         yield f"the ids are dates and are learned from: if they only name the rows, leave {facts.id!r} out of `dates`"
     elif TIMED.search(facts.id) and date_spelling.are_dates(tables.sample.index[:DATES]):
         yield f"{facts.id!r} names the rows, so nothing is learned from it: `read_train` and `read_test` may add columns of it"
-    mark = _parted(tables.train.index, tables.sample.index) if inputs.kind == "table" and not facts.id_from else ""
+    apart = inputs.kind == "table" and not (facts.id_from or inputs.stated_kind(facts.id))
+    mark = _parted(tables.train.index, tables.sample.index) if apart else ""
     if mark:
         yield (
             f"ids have parts that repeat ({tables.train.index[0]!r}): Table(id_parts={_literal(mark)}) learns from them;"

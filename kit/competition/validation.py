@@ -8,6 +8,7 @@ from typing import Any
 
 from kit import config as configs
 from kit.competition import loading as competitions, submission
+from kit.competition.sample import EXCERPT
 from kit.errors import BadData
 
 
@@ -16,7 +17,9 @@ def validate(name: str, file: Path, data: str | Path | None, knobs: Mapping[str,
     adapter = competitions.load(name)
     root = adapter.competition.find(data)
     facts = adapter.shaped(configs.Config().changed(**(knobs or {})), root).competition
-    sample = facts.test_tables(root).sample if facts.read_test else facts.sample_table(root)
+    sample = None if facts.read_test else facts.sample_table(root)
+    if sample is None or len(sample) <= EXCERPT:  # of a larger test, perhaps
+        sample = facts.test_tables(root).sample
     labels = facts.labels
     if not labels.columns:  # classes that only the training file tells
         labels = facts.tables(root).labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LOOK = 64  # side of the small copies of streamed images
 NO_UTF8 = re.compile("[\\udc80-\\udcff]")  # what Python reads of other bytes in a file's name: no table can hold it
 SHOWN, SIDE = 8, 32  # pictures that detection looks into, and at what size
+MEASURED = 64  # pictures whose sizes tell whether all have one
 MANY = 5000  # images whose decoding takes long enough to be announced
 
 
@@ -81,11 +83,21 @@ class Images(Inputs):
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
         if train is None:
             return PHOTOS
-        try:
-            some = self.load(root, train.iloc[:SHOWN], "train", 0).rows
-        except BadData:  # pictures of several sizes
+        sides = self._sides(root, train.iloc[:: -(-len(train) // MEASURED)])
+        if not sides or max(map(max, sides)) > SMALL:
             return PHOTOS
-        return SMALL_PICTURES if max(some.shape[1:3]) <= SMALL else PHOTOS
+        size = 0 if len(set(sides)) == 1 else -(-int(np.median(sides)) // 8) * 8  # one size for all: a multiple of 8
+        fast, best = SMALL_PICTURES.fast.changed(size=size), SMALL_PICTURES.best.changed(size=size)
+        return Beginning(SMALL_PICTURES.suits, fast, best)
+
+    def _sides(self, root: Path, frame: pd.DataFrame) -> list[tuple[int, int]]:
+        """Height and width of the pictures of some training rows that can be read."""
+        sides: list[tuple[int, int]] = []
+        pictures = self._pictures(root, frame, "train")
+        for row in range(len(frame)):
+            with contextlib.suppress(BadData):
+                sides.append(pictures.one(row, 0).shape[:2])
+        return sides
 
     def _templates(self, split: str) -> tuple[Template, ...]:
         return tuple(map(Template, _texts(self.test if split == "test" and self.test else self.template)))

@@ -24,7 +24,7 @@ def lay_out(facts: Competition, root: Path, out: Path, seed: int = 0) -> pd.Seri
     if facts.read_test or facts.melted or facts.id_from or not isinstance(facts.test, str) or "*" in facts.test:
         raise Usage(f"{facts.slug}: reads its test set in its own way; a hidden one cannot be made up.")
     rng = np.random.default_rng(seed)
-    sample = facts.sample_table(root)
+    sample = facts.test_tables(root).sample
     count = int(np.ceil(len(sample) * GROWTH))
     rows = rng.permutation(np.concatenate([np.arange(len(sample)), rng.integers(len(sample), size=count - len(sample))]))
     old = list(sample.index[rows])

@@ -105,4 +105,6 @@ def _text(value: Any) -> str:
     """A value as a cell of a CSV has it."""
     if value is None or str(value) in ("<NA>", "nan", "NaT"):
         return ""
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value) if isinstance(value, list | dict) else str(value)
