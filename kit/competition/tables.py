@@ -16,8 +16,6 @@ import numpy as np
 from kit.competition import answers
 from kit.competition.sample import EXCERPT, Sample
 from kit.competition.sources import every, first_of
-from kit.data import spelling_detection
-from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.labels import Labels, missing
 from kit.metrics import Metric
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kit.competition.facts import Competition
+    from kit.data.number_spelling import Spellings
 
 SHOWN = 10  # broken files named
 
@@ -45,7 +44,7 @@ class Tables:
     labels: Labels
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
-    spellings: Spellings = PLAIN
+    spellings: Spellings | None = None
 
     def encoded(self) -> np.ndarray:
         """The training rows' answers as numbers: int64 [n] or float32 [n, c], in memory that may be written.
@@ -119,6 +118,8 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
 
 def _measured(facts: Competition, train: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked, Spellings]:
     """The tables with amounts and dates as they are read, whatever way their columns write them, and these ways."""
+    from kit.data import spelling_detection
+
     measured = facts.inputs.measured(train, asked.test)
     amounts = facts.labels.train_columns if facts.labels.continuous else ()
     dates = [name for name in measured if facts.inputs.stated_kind(name) == "date"]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
-from kit.data.number_spelling import Spellings
 from kit.errors import BadData
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
@@ -24,6 +23,8 @@ from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kit.data.number_spelling import Spellings
 
 
 @dataclass

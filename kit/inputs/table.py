@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
-from kit.data.date_spelling import NAMED, are_dates
-from kit.data.number_spelling import PLAIN, Spellings
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.detection import IDENTIFIER, Beginning, Evidence
@@ -25,6 +23,7 @@ from kit.storage.tables.table_file import TableFile, TableFormat
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kit.data.number_spelling import Spellings
     from kit.inputs.cells import Cells
 
 FAST = Config(model="mlp", width=64, epochs=20, batch=256, lr=5e-3, weight_decay=0.3, dropout=0.1)
@@ -46,7 +45,7 @@ class Table(Inputs):
     dates: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     id_parts: str = ""
-    spellings: Spellings = field(default=PLAIN, repr=False, compare=False)
+    spellings: Spellings | None = field(default=None, repr=False, compare=False)
     kind: ClassVar[str] = "table"
     channels: int = 0
     mirror: bool = False
@@ -58,6 +57,8 @@ class Table(Inputs):
             return None
         train = evidence.train
         names = [name for name in evidence.shared if IDENTIFIER.fullmatch(name) and train[name].is_unique]
+        from kit.data.date_spelling import are_dates
+
         dated = all(are_dates(table.index[:: max(1, len(table) // LOOKED_AT)]) for table in (train, evidence.test))
         return cls(without=tuple(names), dates=(str(train.index.name),) if dated else ())
 
@@ -86,6 +87,8 @@ class Table(Inputs):
 
     def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
         """As the base; columns of plain numbers are numbers where the whole file is plain, see `typed_table`."""
+        from kit.data.date_spelling import NAMED
+
         form = stated if stated.delimiter else replace(stated, delimiter=delimited_text.likeliest(data, name))
         header = data.split(b"\n", 1)[0].decode(errors="replace").strip().split(form.delimiter)
         dates = [column for column in header if NAMED.fullmatch(column)]  # 20120615 may be one
@@ -125,7 +128,7 @@ class Table(Inputs):
         from kit.inputs.cells import Cells
 
         used = frame[[name for name in frame.columns if name not in self.without]]
-        return Cells(self.spellings.read_inputs(used), self.stated)
+        return Cells(self.spellings.read_inputs(used) if self.spellings else used, self.stated)
 
     def load(self, root: Path, frame: pd.DataFrame, split: str, size: int, keep: Keep = KEEP_ALL) -> Loaded:
         return Loaded(self._cells(frame))

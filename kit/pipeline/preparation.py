@@ -102,7 +102,12 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     notes = [*tables.notes, *notes, *doubled]
     late = (run.record.in_time or {}).get("notes", [])
     prior = tables.labels.prior(y).tolist()
-    about = {"labels": to_json(tables.labels), "spellings": tables.spellings.json(), "notes": notes + late, "prior": prior}
+    about = {
+        "labels": to_json(tables.labels),
+        "spellings": tables.spellings and tables.spellings.json(),
+        "notes": notes + late,
+        "prior": prior,
+    }
     run.note(folds=dealt.numbers, **about)
     for note in notes if not session.beside else []:
         progress.say(note)

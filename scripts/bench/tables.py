@@ -128,11 +128,12 @@ def read_tall(reader: str, path: Path) -> dict[str, float]:
     import pandas as pd
 
     from kit.inputs import Table
+    from kit.storage.tables.table_file import TableFormat
 
     names = list(pd.read_csv(path, nrows=1).columns)
     before, began = peak(), time.perf_counter()
     if reader == "typed":
-        table = Table(without=("id", "answer")).read_csv(path.read_bytes(), path.name)
+        table = Table(without=("id", "answer")).read_table(path.read_bytes(), path.name, TableFormat()).frame
     else:
         table = pd.read_csv(path, dtype={name: str if name in ("id", "answer") else "int64" for name in names})
     seconds = time.perf_counter() - began

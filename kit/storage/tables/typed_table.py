@@ -92,17 +92,18 @@ def _padded(data: bytes, delimiter: str, width: int) -> set[int] | None:
             return None
         letters = np.frombuffer(piece, np.uint8)
         ends, divides = np.flatnonzero(letters == NEWLINE), letters == ord(delimiter)
-        marks = np.flatnonzero(divides)
         begins = np.concatenate([[0], ends[:-1] + 1])
-        first = np.searchsorted(marks, begins)
-        fields = np.diff(first, append=len(marks)) + 1
+        fields = np.add.reduceat(divides.view(np.uint8), begins, dtype=np.int64) + 1
         blank = (ends == begins) | ((ends == begins + 1) & (letters[begins] == ord("\r")))
         if ((fields != width) & ~blank).any():
             return None
-        starts = np.concatenate([[True], divides[:-1] | (letters[:-1] == NEWLINE)])
-        starts[:-1] &= (letters[:-1] == ZERO) & (letters[1:] - np.uint8(ZERO) < TEN)
-        places = np.flatnonzero(starts[:-1])
+        zeros = letters[:-1] == ZERO
+        zeros &= letters[1:] - np.uint8(ZERO) < TEN
+        zeros[1:] &= divides[:-2] | (letters[:-2] == NEWLINE)
+        places = np.flatnonzero(zeros)
         if len(places):
+            marks = np.flatnonzero(divides)
+            first = np.searchsorted(marks, begins)
             found |= set(np.unique(np.searchsorted(marks, places) - first[np.searchsorted(ends, places)]).tolist())
     return found
 
