@@ -254,10 +254,14 @@ def test_what_is_guessed_is_said(doubt: str, tmp_path: Path, monkeypatch: pytest
     assert not any(one in line for line in lines for one in other)
 
 
-def test_pictures_of_several_sizes_are_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_of_several_sizes_get_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     root = laid_out(competitions.load("plant2020").competition, tmp_path)
     Image.new("RGB", (40, 30)).save(root / "images/train_0003.jpg")
+    scaffold.write("mine", root)
+    assert {preset.size for preset in competitions.load("mine").presets.values()} == {32}
+    Path("competitions/mine.py").unlink()
+    Image.new("RGB", (400, 300)).save(root / "images/train_0003.jpg")
     scaffold.write("mine", root)
     assert competitions.load("mine").presets["fast"].size == PHOTOS.fast.size
 

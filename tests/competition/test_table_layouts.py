@@ -215,6 +215,11 @@ def test_a_sample_of_some_rows(kept: slice, note: str, count: int, tmp_path: Pat
     assert any(note in line for line in lines) and len(tables.sample) == count
     answer = answered(tables, KNOWN)
     assert len(answer) == count and (answer["y"] == KNOWN.loc[answer["id"]].to_numpy()).all()
+    file = tmp_path / "answer.csv"
+    file.write_text(answer.to_csv(index=False))
+    assert kit.validate("mine", file, root) == []
+    file.write_text(answer.iloc[1:].to_csv(index=False))
+    assert len(kit.validate("mine", file, root)) == 1
 
 
 def test_ids_that_the_test_lacks_are_named(tmp_path: Path, made: Callable) -> None:
@@ -284,10 +289,10 @@ def test_classes_in_the_names_of_pictures_make_the_table(name: str, tmp_path: Pa
         for shade, one in enumerate(("cat", "golden_dog")):
             path = root / "train" / f"{name.format(one=one, i=i)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((8, 8, 3), 60 + 100 * shade + rng.integers(9), np.uint8)).save(path)
+            Image.fromarray(np.full((19 + i % 3, 12, 3), 60 + 100 * shade + rng.integers(9), np.uint8)).save(path)
     (root / "test").mkdir()
     for i in range(6):
-        Image.fromarray(np.full((8, 8, 3), 60 + 100 * (i % 2), np.uint8)).save(root / "test" / f"{i}.png")
+        Image.fromarray(np.full((12, 19 + i, 3), 60 + 100 * (i % 2), np.uint8)).save(root / "test" / f"{i}.png")
     written(root, sample_submission=pd.DataFrame({"id": range(6), "label": 0.5}))
     if "(" in name:
         with pytest.raises(BadData, match=r"to train on beside sample_submission.csv"):
@@ -296,7 +301,9 @@ def test_classes_in_the_names_of_pictures_make_the_table(name: str, tmp_path: Pa
     adapter, _ = made(root)
     tables = adapter.competition.tables(root)
     assert len(tables.train) == 40 and set(tables.train["label"]) == {"cat", "golden_dog"}
-    loaded = adapter.competition.inputs.load(root, tables.train, "train", 0).rows
+    size = adapter.presets["fast"].size
+    assert size == 16  # the pictures have several sizes
+    loaded = adapter.competition.inputs.load(root, tables.train, "train", size).rows
     assert ((loaded.reshape(40, -1).mean(axis=1) > 110) == (tables.train["label"] == "golden_dog")).all()
 
 

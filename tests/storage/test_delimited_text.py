@@ -117,6 +117,8 @@ def test_other_kinds_of_files_are_the_same_table() -> None:
     wanted = {"id": ["1", "2"], "x": ["0.5", ""], "says": ["a", ""], "yes": ["True", "False"]}
     assert read(lines, "t.jsonl").frame.to_dict("list") == wanted
     assert read(frame.to_json(orient="records").encode(), "t.json").frame.to_dict("list") == wanted
+    dishes = read(b'{"id": 1, "ingredients": ["salt", "feta cheese"], "size": [1, 2]}', "t.jsonl").frame.iloc[0]
+    assert (dishes["ingredients"], dishes["size"]) == ("salt, feta cheese", "[1, 2]")
     for data, name in ((b"{nothing", "t.jsonl"), (b"[1, 2]", "t.json"), (b"", "t.jsonl")):
         with pytest.raises(BadData, match=name):
             read(data, name)
