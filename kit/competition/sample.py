@@ -128,14 +128,14 @@ def read(file: TableFile, name: str, row_id: str, asked: tuple[str, ...], melted
     if melted:
         rows, parts = split_ids(ids, asked, melted, name)
         frame = pd.DataFrame("", index=pd.Index(pd.unique(rows), name=row_id, dtype=object), columns=list(asked), dtype=object)
-        return Sample(frame, cells, rows, key, parts, file.form, file.notes)
+        return Sample(frame, cells, rows, key, parts=parts, form=file.form, notes=file.notes)
     others = [str(column) for column in cells if column != key]
     columns = [column for column in others if column in asked] if set(asked) <= set(others) and asked else others
     first = ~pd.Index(ids).duplicated()
     frame = cells.loc[first, columns].set_index(pd.Index(ids[first], name=row_id or "row", dtype=object))
     twice = int((~first).sum())
     notes = (f"{name}: {twice} lines ask for an id once more: they get the same answer",) if twice else ()
-    return Sample(frame, cells, ids, key, None, file.form, (*file.notes, *notes))
+    return Sample(frame, cells, ids, key, form=file.form, notes=(*file.notes, *notes))
 
 
 def split_ids(ids: np.ndarray, names: tuple[str, ...], mark: str, name: str) -> tuple[np.ndarray, np.ndarray]:

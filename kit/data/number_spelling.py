@@ -1,6 +1,6 @@
 """Number spelling: how the cells of a column write a number (1,234.50, $5, 12%, 1:02:03), and tables read by that.
 
-pandas is imported inside functions: see `kit.competition.tables`.
+Loads pandas, so what `kit list` loads imports this file inside functions.
 """
 
 from __future__ import annotations
@@ -8,16 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from kit.data import date_spelling
 from kit.data.blanks import BLANK
 from kit.errors import quoted
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EITHER = "either"  # a point or a comma divides decimals, in cells where only one of them can be meant
 SHOWN = 8  # columns named
@@ -137,8 +135,6 @@ class Spellings:
 
     def read_inputs(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table whose columns of inputs are read: float64; where cells are left over, objects: floats, "" and those texts."""
-        import pandas as pd
-
         read = table.copy(deep=False)
         for name in [name for name in self.inputs if name in table.columns and not holds_numbers(table[name])]:
             codes, cells = pd.factorize(table[name].to_numpy(), use_na_sentinel=False)

@@ -1,6 +1,6 @@
 """Spelling detection: how columns write numbers, decided by all different cells of the training and the test table.
 
-pandas is imported inside functions: see `kit.competition.tables`.
+Loads pandas, so what `kit list` loads imports this file inside functions.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from kit.data import date_spelling
 from kit.data.number_spelling import (
@@ -30,9 +30,6 @@ from kit.data.number_spelling import (
     is_plain,
     same_unit,
 )  # fmt: skip
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOSTLY = 0.9  # a column is written in a way by which so many of its cells that say something can be read
 CONVENTIONS = [(decimal, group) for decimal, other in ((".", ","), (",", ".")) for group in (other, " ", "'")]
@@ -96,8 +93,6 @@ class Column:
     @classmethod
     def of(cls, name: str, *tables: pd.DataFrame) -> Column:
         """Those of a column of one or two tables."""
-        import pandas as pd
-
         columns = [table[name] for table in tables]
         texts = [column for column in columns if not holds_numbers(column)]
         typed = [column.to_numpy(np.float64) for column in columns if holds_numbers(column)]

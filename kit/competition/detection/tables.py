@@ -25,6 +25,7 @@ SAMPLES, ANSWERS = re.compile("sample|submission", re.I), re.compile("sample|sub
 MARKS = ("_", "-", "|", ":", "/", " ", ".")  # what parts of an id are divided by
 MOST = 5_000_000  # cells of a table that are looked at
 LONG = range(2, 61)  # answer columns of a sample of the long form
+Called = tuple[Names, Names, str]  # the names of the training tables, the test tables and the sample
 TWICE = 0.1  # share of ids that may stand twice in a column of ids
 
 
@@ -71,20 +72,24 @@ def layout_of(root: Path, stated: TableFormat) -> Layout:
     if melted:
         train = sources.pivoted(train, row_id, parts, melted, sources.first_of(train_names))
         whole = samples.read(file, sample_name, row_id, parts, melted)
-        return _layout(root, row_id, train_names, "", sample_name, train, None, whole, read, melted=melted)
+        called: Called = (train_names, "", sample_name)
+        return _layout(root, row_id, names=called, read=read, train=train, test=None, sample=whole, melted=melted)
     id_from = _made_of(file.frame, test, row_id) if test is not None and row_id not in test else ""
     if id_from:
         train = train.assign(**{row_id: sources.made_ids(train, id_from, "train")})
         test = None if test is None else test.assign(**{row_id: sources.made_ids(test, id_from, "test")})
     copied = _copied(file.frame, test, row_id)
     whole = samples.read(file, sample_name, row_id, tuple(c for c in file.frame if c != row_id and c not in copied))
-    return _layout(root, row_id, train_names, test_names, sample_name, train, test, whole, read, id_from=id_from)
+    called = (train_names, test_names, sample_name)
+    return _layout(root, row_id, names=called, read=read, train=train, test=test, sample=whole, id_from=id_from)
 
 
 def _layout(
-    root: Path, row_id: str, train_names: Names, test_names: Names, sample_name: str, train: pd.DataFrame,
-    test: pd.DataFrame | None, sample: Sample, read: dict[str, TableFile], id_from: str = "", melted: str = "",
+    root: Path, row_id: str, *, names: Called, read: dict[str, TableFile], train: pd.DataFrame,
+    test: pd.DataFrame | None, sample: Sample, id_from: str = "", melted: str = "",
 ) -> Layout:  # fmt: skip
+    """The layout of tables that are read. `names`: of the training tables, the test tables and the sample."""
+    train_names, test_names, _ = names
     name = sources.first_of(train_names)
     train = sources.by_id(train, row_id, name, [])
     if test is None:
@@ -93,7 +98,9 @@ def _layout(
         tested = sources.by_id(test, row_id, sources.first_of(test_names), [])
         _refuse_unnamed(tested, sample, row_id, sources.first_of(test_names), row_id in test)
     form = read[name].form if name in read else TableFormat()
-    return Layout(root, row_id, train_names, test_names, sample_name, train, tested, sample, form, id_from, melted)
+    return Layout(
+        root, row_id, *names, train=train, test=tested, sample=sample, form=form, id_from=id_from, melted=melted
+    )  # fmt: skip
 
 
 def tables_in(root: Path) -> list[str]:
@@ -296,7 +303,8 @@ def _of_named_pictures(root: Path, sample_name: str, file: TableFile, read: dict
     train = sources.of_pictures(root, template, row_id).rename_axis(row_id).reset_index()
     test = read[tests[0]].frame if tests else None
     whole = samples.read(file, sample_name, row_id, ())
-    return _layout(root, row_id, template, tests[0] if tests else "", sample_name, train, test, whole, read)
+    names: Called = (template, tests[0] if tests else "", sample_name)
+    return _layout(root, row_id, names=names, read=read, train=train, test=test, sample=whole)
 
 
 def _picture_template(pictures: Iterable[str], label: str) -> str:

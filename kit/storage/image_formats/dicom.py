@@ -37,7 +37,7 @@ def read(data: bytes) -> Scan:
     """The picture of a file. Raises Usage without pydicom, and for what is no such file whatever pydicom raises."""
     try:
         import pydicom
-        from pydicom.pixels import pixel_array
+        import pydicom.pixels
     except ImportError:
         raise Usage("reading DICOM files (.dcm) needs the extra `dicom` (pip install 'kaggle-baseline-kit[dicom]').") from None
     file = pydicom.dcmread(io.BytesIO(data), force=not is_dicom(data))
@@ -47,22 +47,23 @@ def read(data: bytes) -> Scan:
         plain = pydicom.uid.ImplicitVRLittleEndian if file.original_encoding[0] else pydicom.uid.ExplicitVRLittleEndian
         file.file_meta.TransferSyntaxUID = plain
     frames = int(file.get("NumberOfFrames", 1) or 1)
-    values = pixel_array(file, index=0) if frames > 1 else pixel_array(file)
+    pixels = pydicom.pixels
+    values = pixels.pixel_array(file, index=0) if frames > 1 else pixels.pixel_array(file)
     kind = str(file.get("PhotometricInterpretation", LUMINANCE[1]))
     if kind in LUMINANCE:
         windowed = bool(file.get("VOILUTSequence") or _first(file.get("WindowWidth")))
-        return Scan(_grey(file, values), inverted=kind == LUMINANCE[0], frames=frames, windowed=windowed)
-    return Scan(_colours(file, values, kind), inverted=False, frames=frames)
+        return Scan(_grey(file, values, pixels), inverted=kind == LUMINANCE[0], frames=frames, windowed=windowed)
+    return Scan(_colours(file, values, kind, pixels), inverted=False, frames=frames)
 
 
-def _grey(file: Any, stored: np.ndarray) -> np.ndarray:
+def _grey(file: Any, stored: np.ndarray, pixels: Any) -> np.ndarray:
     """Stored values as uint8 through the window that the file names first, else as measured."""
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
-
-    values = apply_modality_lut(stored, file)
+    values = pixels.apply_modality_lut(stored, file)
     if file.get("VOILUTSequence"):
         bits = int(file.VOILUTSequence[0].LUTDescriptor[2])
-        return (apply_voi_lut(values, file, prefer_lut=True) * (255 / (2**bits - 1))).round().clip(0, 255).astype(np.uint8)
+        return (
+            (pixels.apply_voi_lut(values, file, prefer_lut=True) * (255 / (2**bits - 1))).round().clip(0, 255).astype(np.uint8)
+        )
     width = _first(file.get("WindowWidth"))
     if width:
         return _windowed(values.astype(np.float64), _first(file.get("WindowCenter")) or 0.0, width, _function(file))
@@ -94,11 +95,9 @@ def _first(value: Any) -> float | None:
     return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
 
 
-def _colours(file: Any, values: np.ndarray, kind: str) -> np.ndarray:
+def _colours(file: Any, values: np.ndarray, kind: str, pixels: Any) -> np.ndarray:
     """Colours as uint8 [height, width, 3] red, green, blue; pydicom has converted those that were stored as YBR."""
-    from pydicom.pixels import apply_color_lut
-
-    values = apply_color_lut(values, file) if kind == "PALETTE COLOR" else values
+    values = pixels.apply_color_lut(values, file) if kind == "PALETTE COLOR" else values
     if values.dtype == np.uint8:
         return values
     top = 65535 if kind == "PALETTE COLOR" else 2 ** int(file.BitsStored) - 1
