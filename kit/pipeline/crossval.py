@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from kit import resources
 from kit.config import Config
-from kit.errors import Diverged
+from kit.errors import BadData, Diverged
 from kit.inference import ablation, members
+from kit.inputs.base import kind_of
 from kit.metrics import defined
 from kit.models import prediction
 from kit.models.base import FoldModule
@@ -34,8 +36,10 @@ SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time
 def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModule) -> float:
     """When a fit must be over, so that it and those `left` have their share of the time.
 
-    Before the first, a few predictions are timed.
+    Before the first, a test picture is tried, and with a time budget a few predictions are timed.
     """
+    if not work.pace.tried:
+        try_test(work, fold, module)
     if not work.config.time_budget:
         return math.inf
     if not work.pace.seconds:
@@ -46,6 +50,30 @@ def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModu
     rows = fits * len(fold.valid) * (1 + ablation.passes(module) * work.weigh) + answers * len(work.test.rows)
     files = fits * FILES + END + 2e-5 * (len(work.y) + len(work.test.rows))
     return work.budget.until(fits, SPARE * work.pace.seconds * rows + files)
+
+
+def try_test(work: Work, fold: Fold, module: FoldModule) -> None:
+    """Predict one test picture, for nothing: what can only fail there is to fail before hours of training.
+
+    Raises BadData where the model cannot take it. Texts and tables are looked through when they are read.
+    """
+    work.pace.tried = True
+    rows = work.test.rows
+    if kind_of(rows) != "images" or not len(rows):
+        return
+    training = [(part, part.training) for part in module.modules()]
+    try:
+        prediction.predict(module.eval(), rows, np.arange(1), fold.config)
+    except torch.OutOfMemoryError:
+        raise
+    except (AssertionError, RuntimeError, ValueError, TypeError, IndexError) as fault:
+        sizes = [f"{shape[2]}×{shape[1]}" for shape in (fold.x.shape, rows.shape)]
+        raise BadData(
+            f"--model {fold.config.model} cannot predict the test pictures ({sizes[1]}, those to train on {sizes[0]}): {fault}"
+            "\nGive one size to all with --size."
+        ) from fault
+    for part, was in training:
+        part.training = was
 
 
 def answering(work: Work, name: int | str) -> bool:

@@ -36,10 +36,14 @@ PREDICTING = 0.5  # of a time budget at most, where fewer views can help
 
 
 class Pace:
-    """Seconds that a row's prediction takes, where a time budget asks for it; the slowest that was seen."""
+    """Seconds that a row's prediction takes, where a time budget asks for it; the slowest.
+
+    `tried`: was a test row predicted before the first fold?
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.tried = False
 
     def saw(self, seconds: float) -> None:
         """A row took so long."""

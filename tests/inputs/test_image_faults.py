@@ -13,7 +13,7 @@ from test_archives import memory_below
 
 import kit
 from kit import competition as competitions
-from kit.competition import submission
+from kit.competition import scaffold, submission
 from kit.errors import BadData, KitError
 from kit.inputs import Images
 from kit.inputs.decode import resize
@@ -232,3 +232,22 @@ def test_where_all_images_are_missing_it_says_where_it_looked(size: int, tmp_pat
     (tmp_path / "images").mkdir()
     with pytest.raises(KitError, match=r"images/a\.jpg \(id 'a'\): no such image"):
         Images("images/{id}.jpg").load(tmp_path, frame, "train", size)
+
+
+def test_test_pictures_that_the_model_cannot_take_are_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split, side in (("train", 16), ("test", 24)):
+        for i in range(8):
+            path = tmp_path / "d" / split / f"{split}{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (side, side), (20 * i, 0, 0)).save(path)
+    (tmp_path / "d/train.csv").write_text("id,y\n" + "".join(f"train{i},k{i % 2}\n" for i in range(8)))
+    (tmp_path / "d/sample_submission.csv").write_text("id,y\n" + "".join(f"test{i},k0\n" for i in range(8)))
+    scaffold.write("mine", tmp_path / "d")
+    knobs = {"epochs": 1, "folds": 2, "quiet": True, "views": 1}
+    with pytest.raises(BadData, match=r"cannot predict the test pictures \(24×24, those to train on 16×16\)") as fault:
+        kit.run("mine", tmp_path / "d", out=tmp_path / "run", model="vit_tiny_patch16_224", **knobs)
+    assert "--size" in str(fault.value) and not list((tmp_path / "run").glob("*/history.csv"))
+    assert kit.run("mine", tmp_path / "d", out=tmp_path / "sized", size=16, model="convnet", width=4, **knobs).complete
