@@ -103,6 +103,7 @@ def _row_faults(rows: list[tuple[int, list[str]]], header: list[str], sample: Sa
     lines: dict[str, list[int]] = {}
     place = header.index(sample.key) if sample.key else -1
     wanted = Counter(map(str, sample.cells[sample.key] if sample.key else sample.rows))
+    decimal = sample.decimal
     checked = [(i, name) for i, name in enumerate(header) if name in sample.filled]
     real = [name for name in sample.filled if any(map(POINT.search, sample.cells[name].unique()))]
     for number, (line, row) in enumerate(rows, start=1):
@@ -119,7 +120,7 @@ def _row_faults(rows: list[tuple[int, list[str]]], header: list[str], sample: Sa
             wrong.append(f"line {line}: the id {row_id!r} stands in line {seen[-1]} already")
         seen.append(line)
         for i, column in checked:
-            cell = row[i].replace(",", ".") if sample.decimal == "," else row[i]
+            cell = row[i].replace(",", ".") if decimal == "," else row[i]
             fault = labels.fault(cell)
             if fault and not (column in real and not labels.fault(POINT.sub("", cell))):
                 wrong.append(f"line {line}, id {row_id!r}, column {column!r}: {fault}")
