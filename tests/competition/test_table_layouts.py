@@ -13,6 +13,7 @@ from PIL import Image
 
 import kit
 from kit import competition as competitions
+from kit.cli.app import main
 from kit.competition import scaffold, submission
 from kit.errors import BadData
 from kit.pipeline import adapter_check
@@ -354,3 +355,53 @@ def test_parts_of_ids_are_offered_and_learned_from(tmp_path: Path, made: Callabl
     stated = facts.__class__(**{**vars(facts), "inputs": kit.Table(id_parts="_")})
     tables = stated.tables(root)
     assert list(tables.train["id part 2"][:4]) == ["0", "1", "2", "0"] and "id part 1" in tables.test
+
+
+@pytest.mark.parametrize(("mark", "decimal"), [(";", ","), ("\t", ","), ("|", "."), (",", ",")])
+def test_a_table_as_a_spreadsheet_writes_it_is_read_and_learned_from(
+    mark: str, decimal: str, tmp_path: Path, made: Callable
+) -> None:
+    rng = np.random.default_rng(4)
+    whole = pd.DataFrame({"id": range(300), "temp": rng.normal(20, 8, 300).round(3), "zone": rng.choice(["a", "b"], 300)})
+    whole = whole.assign(y=(3 * whole["temp"] + 5 * (whole["zone"] == "a")).round(3))
+    how = {"sep": mark, "decimal": decimal, "index": False}
+    tables = {"train": whole[:240], "test": whole[240:].drop(columns="y")}
+    root = written(
+        tmp_path / "d", **{name: table.to_csv(**how) for name, table in tables.items()}, sample=whole[240:][["id"]].assign(y=0)
+    )
+    adapter, _ = made(root)
+    read = adapter.competition.tables(root)
+    assert np.allclose(read.train["temp"].astype(float), whole["temp"][:240]) and list(read.train["zone"]) == list(
+        whole["zone"][:240]
+    )
+    assert np.allclose(read.encoded()[:, 0], whole["y"][:240])
+    if mark == ";":
+        run = kit.run("mine", root, out=tmp_path / "run", model="boosting", trees=120, folds=2, quiet=True)
+        answer = pd.read_csv(run.submission, index_col="id")["y"]
+        assert np.sqrt(((answer - whole.set_index("id")["y"]) ** 2).mean()) < 0.4 * whole["y"].std()
+
+
+ODD = ("class", "None", "a b", "a,b", "price (€)", "{x}", "<b>", "x[0]", "Größe", "index", "T", "id.1", "n" * 300)
+ODDER = ('say "hi"', "line\nbreak", " lead", "0", "-1", "columns")
+
+
+def test_odd_names_of_columns_run_and_report(tmp_path: Path, made: Callable) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(80, len(ODD) + len(ODDER))).round(3), columns=[*ODD, *ODDER])
+    table.insert(0, "id", range(80))
+    table["class"], table["def"] = [f"k{i % 5}" for i in range(80)], np.where(table["None"] > 0, 'b < a & "c"', "d'e <i>")
+    root = written(tmp_path / "d", train=table[:60], test=table[60:].drop(columns="def"), sample=table[60:][["id", "def"]])
+    made(root)
+    run = kit.run("mine", root, out=tmp_path / "run", epochs=1, folds=2, width=8, quiet=True)
+    assert set(pd.read_csv(run.submission)["def"]) <= {'b < a & "c"', "d'e <i>"}
+    assert main(["report", str(run.path)]) == 0
+    assert "e <i>" not in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_sample_that_asks_for_some_of_the_findings_is_answered_with_those(tmp_path: Path, made: Callable) -> None:
+    findings = TRAIN.assign(**{f"f{i}": (TRAIN["a"] > i / 2).astype(int) for i in range(4)}).drop(columns="y")
+    asked = TEST[["id"]].assign(f0=0, f1=0, f2=0)
+    root = written(tmp_path / "d", train=findings, test=TEST.drop(columns="y"), sample=asked)
+    adapter, lines = made(root)
+    assert adapter.competition.labels.names == ("f0", "f1", "f2")
+    assert any("columns that the test table does not have are not used: 'f3'" in line for line in lines)
