@@ -11,6 +11,7 @@ from typing import Any
 POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.data.augmentation` has them
 SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.optimizers.schedules` has them
 TASKS = ("classes", "numbers", "grades", "probability", "tags")  # `kit.competition.detection.labels` has them
+WRITTEN = ("delimiter", "quoting", "decimal", "encoding")  # knobs that say how tables are written
 VIEW_KINDS = ("auto", "shifts", "flips", "crops", "scales")  # `kit.data.tta` has them
 
 

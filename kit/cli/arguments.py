@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from kit.cli import knob_flags
 from kit.cli.knob_flags import Shown
-from kit.knobs import TASKS
+from kit.knobs import TASKS, WRITTEN
 
-WRITTEN = ("delimiter", "quoting", "decimal", "encoding")  # knobs that say how tables are written
 Adder = Callable[[str, str], argparse.ArgumentParser]
 
 

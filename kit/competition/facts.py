@@ -16,6 +16,7 @@ from kit.competition.tables import Asked, Tables, asked_of, prepare
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.inputs import Inputs
+from kit.knobs import WRITTEN
 from kit.labels import Labels
 from kit.metrics import Metric
 from kit.storage import archives, files, frames
@@ -24,8 +25,6 @@ from kit.storage.tables.table_file import NAMES, TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WRITTEN = ("delimiter", "quoting", "decimal", "encoding")  # knobs that say how tables are written
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.errors import BadData, listed
-from kit.storage import frames
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFile, TableFormat
 
@@ -77,12 +76,6 @@ class Sample:
         cells = [cell for name in self.filled for cell in self.cells[name].unique() if cell.strip()]
         return "," if cells and all(re.fullmatch(r"-?\d+,\d+", cell.strip()) for cell in cells) else "."
 
-    def only(self, ids: pd.Index) -> Sample:
-        """The lines that ask for some of the ids."""
-        kept = np.isin(self.rows, ids.to_numpy(dtype=object))
-        parts = None if self.parts is None else self.parts[kept]
-        return replace(self, frame=self.frame.loc[ids], cells=self.cells[kept], rows=self.rows[kept], parts=parts)
-
     def renamed(self, ids: pd.Index) -> Sample:
         """The sample for other ids, one line each, where an excerpt of it is known."""
         import pandas as pd
@@ -103,8 +96,6 @@ class Sample:
         else:
             for name in self.filled:
                 cells[name] = written[name].to_numpy()[place]
-        if self.form.dialect == {"delimiter": ","}:
-            return frames.csv_text(cells, index=False)
         return table_file.write_text(cells, self.form)
 
 

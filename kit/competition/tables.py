@@ -162,7 +162,8 @@ def asked_of(sample: Sample | pd.DataFrame, test: pd.DataFrame, facts: Competiti
             f"the sample submission asks for {listed([*sample.columns, *strange])}; these labels are"
             f" {listed(facts.labels.asked)} ({listed(strange)}: no label)."
         )
-    return Asked(test.loc[sample.index], sample, notes=tuple(notes))
+    rows = test if test.index.equals(sample.index) else test.loc[sample.index]  # a wide table is copied by `loc`
+    return Asked(rows, sample, notes=tuple(notes))
 
 
 def _spelled(test: pd.DataFrame, wanted: pd.Index) -> tuple[pd.DataFrame, list[str]]:

@@ -174,9 +174,6 @@ class Spellings:
         return cls(parts.get("inputs", {}), parts.get("answers", {}))
 
 
-PLAIN = Spellings()
-
-
 def holds_numbers(column: pd.Series) -> bool:
     """Is it a column of numbers, and not of text cells?"""
     return column.dtype.kind in "iufb"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,33 +35,32 @@ def text_of(data: bytes, name: str) -> str:
     return text
 
 
-def read_csv(data: bytes, name: str, delimiter: str = ",", escape: str = "", most: int = 0) -> pd.DataFrame:
+def read_csv(data: bytes, name: str, delimiter: str = ",") -> pd.DataFrame:
     """Every cell as the text that stands in the file (`0001` and `NA` stay what they are); columns as in the header.
 
-    `most`: about so many cells are read at most. Raises BadData naming the line for a ragged row, an unclosed quote, a
-    doubled or missing column name.
+    Raises BadData naming the line for a ragged row, an unclosed quote, a doubled or missing column name.
     """
     import pandas as pd
 
     try:
-        header, rows = _cells(data, name, delimiter, escape, most)
+        header, rows = _cells(data, name, delimiter)
     except (BadData, UnicodeDecodeError):
         text_of(data, name)  # that it is no text is said first
         raise
     return pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
 
 
-def _cells(data: bytes, name: str, delimiter: str, escape: str, most: int) -> tuple[list[str], list[list[str]]]:
+def _cells(data: bytes, name: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
     """The header and the rows, decoded piece by piece: as one text a file takes up to four bytes a letter."""
     text: io.TextIOBase = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
     if data[:2] in UTF_16 or b"\0" in data:
         text = io.StringIO(text_of(data, name), newline="")
-    reader = csv.reader(text, delimiter=delimiter, escapechar=escape or None, strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     try:
         header = next(reader, [])
         check_header(header, name)
-        for row in itertools.islice(reader, most // len(header) + 1 if most else None):
+        for row in reader:
             if len(row) != len(header):
                 if not row:
                     continue
