@@ -127,7 +127,7 @@ KNOBS: dict[str, Field[Any]] = {knob.name: knob for knob in fields(Config) if kn
 Config.__init__ = _knowing(Config.__init__)  # type: ignore[method-assign, assignment]
 # These change how a result is computed, not what it is: a run may be resumed with other values.
 IMMATERIAL = frozenset({"jobs", "workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
-AUTO = ("lr", "batch")  # 0 means that it is found when the run begins
+AUTO = ("lr", "batch", "epochs", "size")  # 0 means that it is found when the run begins
 PLACES = (
     "KIT_DATA",
     "KIT_MOUNT",

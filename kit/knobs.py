@@ -70,6 +70,9 @@ class ModelKnobs:
         ("full", "freeze", "freeze-unfreeze", "gradual"),
     )
     unfreeze: int = knob(1, "first epoch, counted from 0, that trains more than the head (freeze-unfreeze, gradual)", low=0)
+    freeze_norm: int = knob(
+        0, "1: batch normalisation keeps the statistics that it begins with, those of the pretrained weights", low=0, high=1
+    )
     layer_decay: float = knob(
         1.0,
         "factor on the learning rate from each layer to the layer before it; 1: all layers have the same rate",
@@ -85,7 +88,9 @@ class ModelKnobs:
 class TrainingKnobs:
     """The fit of a network: steps, learning rate, loss, averages."""
 
-    epochs: int = knob(10, "number of passes over the training rows", low=1)
+    epochs: int = knob(
+        10, "number of passes over the training rows; auto: by the model and the number of rows", low=0, parse=auto_or(int)
+    )
     batch: int = knob(
         256,
         "rows per optimizer step; auto: the fastest number on a CPU, the largest that fits into the memory of a GPU",
@@ -126,7 +131,12 @@ class TrainingKnobs:
 class DataKnobs:
     """The rows: which, and how they are shown to the model."""
 
-    size: int = knob(0, "height and width of the images in pixels; 0: the size that the files have", low=0)
+    size: int = knob(
+        0,
+        "height and width of the images in pixels; auto: the size that the files have, for a timm model one that suits it",
+        low=0,
+        parse=auto_or(int),
+    )
     augment: str = knob(
         "none",
         "augmentation policy; photo uses albumentations in worker processes, the others work on whole batches",

@@ -63,7 +63,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
     whole = load_run(run, data)
     models = whole.models()
-    config = Config.of(run.record.config).changed(devices="cpu", precision="fp32")
+    config = Config.of(run.record.settings).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
     graph = type(models[0]).graph(models, members.member_weights(run, len(models)))
     folder = Path(out) if out else run.path / "export"

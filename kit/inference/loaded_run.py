@@ -35,7 +35,7 @@ class LoadedRun:
         """The run's choices, on this device."""
         from kit.models import devices, families
 
-        config = Config.of(self.run.record.config)
+        config = Config.of(self.run.record.settings)
         family = families.of(config.model, self.facts.inputs.kind, self.labels.reads, self.parts)
         return devices.choose(config, family)
 

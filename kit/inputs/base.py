@@ -132,6 +132,10 @@ class Inputs(ABC):
         """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels."""
         return table_file.read(data, name, self.form.over(stated))
 
+    def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
+        """Height and width of the pictures of some training rows; none where the rows are no pictures."""
+        return []
+
     @property
     def form(self) -> TableFormat:
         """How the tables are written, where these inputs state it."""

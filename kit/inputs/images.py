@@ -83,18 +83,19 @@ class Images(Inputs):
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
         if train is None:
             return PHOTOS
-        sides = self._sides(root, train.iloc[:: -(-len(train) // MEASURED)])
+        sides = self.sides(root, train)
         if not sides or max(map(max, sides)) > SMALL:
             return PHOTOS
         size = 0 if len(set(sides)) == 1 else -(-int(np.median(sides)) // 8) * 8  # one size for all: a multiple of 8
         fast, best = SMALL_PICTURES.fast.changed(size=size), SMALL_PICTURES.best.changed(size=size)
         return Beginning(SMALL_PICTURES.suits, fast, best)
 
-    def _sides(self, root: Path, frame: pd.DataFrame) -> list[tuple[int, int]]:
+    def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
         """Height and width of the pictures of some training rows that can be read."""
         sides: list[tuple[int, int]] = []
-        pictures = self._pictures(root, frame, "train")
-        for row in range(len(frame)):
+        some = train.iloc[:: -(-len(train) // MEASURED)]
+        pictures = self._pictures(root, some, "train")
+        for row in range(len(some)):
             with contextlib.suppress(BadData):
                 sides.append(pictures.one(row, 0).shape[:2])
         return sides

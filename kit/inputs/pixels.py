@@ -83,6 +83,10 @@ class Pixels(Inputs):
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
         return SMALL_PICTURES
 
+    def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
+        height, width = self.load(root, train.iloc[:1], "train", 0).rows.shape[1:3]
+        return [(height, width)]
+
     @property
     def names(self) -> list[str]:
         """The pixel columns, in reading order."""

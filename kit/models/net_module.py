@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 from kit.errors import Usage
@@ -83,8 +84,12 @@ class NetModule(FoldModule):
             self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's, but that frozen layers stay in eval mode."""
+        """As torch's, but that frozen layers stay in eval mode, and batch normalisation where its statistics do."""
         super().train(mode)
+        if self.config.freeze_norm:
+            for layer in self.modules():
+                if isinstance(layer, BatchNorm):
+                    layer.eval()
         if self.thaw is not None:  # a table's net is made when its columns are known
             self.thaw.set(self.epoch)
         return self

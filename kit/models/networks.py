@@ -66,6 +66,14 @@ def from_timm(model: str, channels: int, side: int, outputs: int, **options: Any
     return timm.create_model(model, num_classes=outputs, in_chans=channels, **size, **options)
 
 
+def native_side(model: str) -> int:
+    """Pixels a side of the pictures that a timm network was pretrained on; 224 where timm does not say."""
+    import timm
+
+    config = timm.get_pretrained_cfg(model, allow_unregistered=True)
+    return int(config.input_size[-1]) if config else 224
+
+
 def convnet(channels: int, side: int, outputs: int, width: int, dropout: float = 0.0) -> nn.Sequential:
     """Stages of two 3×3 convolutions that halve the image and double the width, until about 7×7; then the maximum.
 

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions, config as configs
+from kit import competition as competitions, config as configs, recipes
 from kit.models import families
 from kit.models.families import Family
 from kit.pipeline.initial_weights import fingerprint
+from kit.recipes import Recipe
 from kit.storage import files, run_folder
 from kit.training import loggers
+
+DEFAULT = configs.Config()
+RECIPE = "recipe of a"  # the origin of a value, with the recipe's name
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a command means: the adapter, the configuration and where its values came from, the data.
 
-    `known`: what a folder's run must agree in to be gone on with; `name`: of the run, where none is given.
+    `known`: what a folder's run must agree in to be gone on with; `name`: of the run, where none is given; `notes`: lines on
+    how the configuration came about.
     """
 
     adapter: competitions.Adapter
@@ -28,6 +33,7 @@ class Plan:
     preset: str
     root: Path
     known: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -52,19 +58,53 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "data": files.fingerprint(root, adapter.competition.files(root)),
         "backbone": fingerprint(config.from_run),
     }
-    return Plan(adapter, config, origins, preset, root, known)
+    return Plan(adapter, config, origins, preset, root, known, replaced(adapter, preset, config, origins))
 
 
 def resolved(
     adapter: competitions.Adapter, preset: str, knobs: Mapping[str, Any]
 ) -> tuple[configs.Config, dict[str, str], str]:
-    """The configuration, where each of its values came from, and the preset that it began with."""
+    """The configuration, where each of its values came from, and the preset that it began with.
+
+    Where flags ask for another family of models than the preset's, that family's recipe takes the place of what the preset
+    had chosen for its own model.
+    """
     begin = adapter.preset(preset, configs.given(knobs))
     config, origins = configs.resolve(begin, preset, knobs)
     if config.model != begin.model and (other := family_of(adapter, config).name) in {*adapter.presets} - {preset}:
         preset = other  # a fit of n-grams and a fine-tuning, say, have no value in common
-        config, origins = configs.resolve(adapter.preset(preset), preset, knobs)
+        begin = adapter.preset(preset)
+        config, origins = configs.resolve(begin, preset, knobs)
+    recipe = other_recipe(adapter, begin, config)
+    if recipe is not None:
+        config, origins = configs.resolve(beginning(adapter, preset, config, configs.given(knobs)), preset, knobs)
+        decided = recipes.DECIDED - {*configs.by_hand(origins)}
+        origins |= {name: f"{RECIPE} {recipe.name}" for name in decided if getattr(config, name) != getattr(DEFAULT, name)}
     return config, origins, preset
+
+
+def beginning(adapter: competitions.Adapter, preset: str, config: configs.Config, by_hand: list[str]) -> configs.Config:
+    """What a Config was before flags changed it: a preset, or the recipe of another model than the preset's over it."""
+    begin = adapter.preset(preset, by_hand)
+    recipe = other_recipe(adapter, begin, config)
+    return begin if recipe is None else recipe.over(begin)
+
+
+def replaced(adapter: competitions.Adapter, preset: str, config: configs.Config, origins: Mapping[str, str]) -> tuple[str, ...]:
+    """A line on the knobs that a preset had chosen and a recipe has replaced; none where there are none."""
+    begin, taken = adapter.preset(preset, configs.by_hand(origins)), [one for one in origins.values() if one.startswith(RECIPE)]
+    if not taken:
+        return ()
+    names = [name for name in recipes.DECIDED if getattr(begin, name) not in (getattr(DEFAULT, name), getattr(config, name))]
+    names = sorted(configs.flag(name) for name in names if name not in configs.by_hand(origins))
+    return (f"the {taken[0]} replaces what preset {preset} has for {begin.model}: {' '.join(names)}",) if names else ()
+
+
+def other_recipe(adapter: competitions.Adapter, begin: configs.Config, config: configs.Config) -> Recipe | None:
+    """The recipe of a Config's model, where it is of another family than that of the preset that it began with."""
+    own, kind = adapter.parts.models, adapter.competition.inputs.kind
+    recipe, first = (recipes.of(one, kind, own) for one in (config, begin))
+    return None if recipe is None or (first is not None and recipe.name == first.name) else recipe
 
 
 def family_of(adapter: competitions.Adapter, config: configs.Config) -> Family:

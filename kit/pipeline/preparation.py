@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from kit import competition as competitions, config as configs
+from kit import competition as competitions, config as configs, recipes
 from kit.config import Config
 from kit.console import Progress, clock
 from kit.data.folds import Folds
 from kit.errors import Usage
 from kit.inference import members
-from kit.inputs.base import Loaded
+from kit.inputs.base import Loaded, kind_of
 from kit.labels import to_json
 from kit.models import prediction, registry
 from kit.pipeline import initial_weights, rows
-from kit.pipeline.plan import family_of
+from kit.pipeline.plan import beginning, family_of
 from kit.reporting import canvas, figures
 from kit.storage.run_folder import Run
 from kit.storage.run_record import TimeFit
@@ -99,6 +99,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     trainer_options.checked(adapter.parts.callbacks)
     progress = Progress(quiet=session.quiet)
     tables, train, test, notes = rows.load(run, adapter, config, root, progress, session.budget)
+    config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
     dealt, doubled = rows.deal(adapter.competition, tables, y, train.look, config)
     rows.keep_folds(run, tables.train.index, dealt)
@@ -119,8 +120,9 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
         run=run, adapter=adapter, config=config, tables=tables, y=y, x=train.rows, test=test, folds=dealt, stop=session.stop,
         progress=progress, budget=session.budget, asked=asked(config, dealt, session.only),
     )  # fmt: skip
-    progress.expect(config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
-    return replace(settled(work), read_seconds=time.monotonic() - session.began)
+    work = settled(work)
+    progress.expect(work.config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
+    return replace(work, read_seconds=time.monotonic() - session.began)
 
 
 def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[int | str, ...]:
@@ -133,9 +135,11 @@ def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[int
 
 
 def settled(work: Work) -> Work:
-    """The work with what the Config leaves to the kit: rate and batch, what a time budget allows; and the run's identity."""
+    """The work with what the Config leaves to the kit: epochs, rate, batch, what a time budget allows; the run's identity."""
     family = family_of(work.adapter, work.config)
-    if any(getattr(work.config, name) == 0 and name in family.heeds for name in configs.AUTO):
+    if not work.config.epochs:
+        work = replace(work, config=work.config.changed(epochs=epochs_of(work)))
+    if any(getattr(work.config, name) == 0 and name in family.heeds for name in ("lr", "batch")):
         work = replace(work, config=tuned(work))
     if not family.one_step:
         config, weigh = in_time(work)
@@ -144,18 +148,28 @@ def settled(work: Work) -> Work:
     return replace(work, identity=hashlib.sha256(json.dumps(known).encode()).hexdigest())
 
 
+def epochs_of(work: Work) -> int:
+    """Epochs by the model's recipe for the rows of a fold, found once and kept in `run.json`."""
+    recipe = recipes.of(work.config, kind_of(work.x), work.adapter.parts.models) or recipes.CONVNET
+    count = len(fold_of(work, work.folds.numbers[0], work.config).train)
+    epochs = recipe.epochs(count)
+    work.progress.say(f"--epochs auto: {epochs} for {count:,} training rows of a fold")
+    work.run.note(chosen=(work.run.record.chosen or {}) | {"epochs": epochs})
+    return epochs
+
+
 def tuned(work: Work) -> Config:
     """The Config with numbers for `auto`, found once on the training rows of the first fold and kept in `run.json`."""
-    chosen = work.run.record.chosen
-    if chosen is None:
-        preset = work.adapter.preset(work.run.record.preset, configs.by_hand(work.run.record.origins))
+    chosen = work.run.record.chosen or {}
+    if "lr" not in chosen:
+        preset = beginning(work.adapter, work.run.record.preset, work.config, configs.by_hand(work.run.record.origins))
         config, said, curve = lr_finder.tuned(fold_of(work, 0, work.config), len(work.asked), preset)
         if curve is not None:
             canvas.write_svg(work.run.path / "lr.svg", figures.range_test(curve, config.lr))
             said[-1] += f" ({work.run.path / 'lr.svg'})"
         for line in said:
             work.progress.say(line)
-        chosen = {"lr": config.lr, "batch": config.batch}
+        chosen |= {"lr": config.lr, "batch": config.batch}
         work.run.note(chosen=chosen)
     return work.config.changed(**chosen)
 

@@ -17,6 +17,7 @@ from kit.data.folds import Folds
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Text
+from kit.models.images import picture_size
 from kit.pipeline.plan import family_of
 from kit.storage import frames
 from kit.storage.run_folder import Run
@@ -33,6 +34,7 @@ def load(
     tables = facts.tables(root, config.limit)
     if config.limit:
         tables = competitions.first(tables, config.limit)
+    config = config.changed(size=size_of(run, adapter, config, root, tables))
     keep = Keep(config.cache_gb * 2**30, progress.say)
     inputs = facts.inputs.changed(**run.record.inputs) if run.record.inputs else facts.inputs
     train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size, keep)
@@ -49,6 +51,17 @@ def load(
         train.rows.vectors = test.rows.vectors = vectors
         notes.append(about_vectors(vectors, train.rows, test.rows, further, facts.inputs))
     return tables, train, test, notes
+
+
+def size_of(run: Run, adapter: competitions.Adapter, config: Config, root: Path, tables: competitions.Tables) -> int:
+    """Pixels a side of the pictures, found once where `--size` leaves it to the kit, and kept in `run.json`."""
+    inputs, taken = adapter.competition.inputs, run.record.chosen or {}
+    if "size" in taken:
+        return int(taken["size"])
+    size = picture_size.chosen(config, inputs, root, tables.train, adapter.parts.models)
+    if size != config.size:
+        run.note(chosen=taken | {"size": size})
+    return size
 
 
 def text_vectors(run: Run, parts: list[Any], config: Config, *, progress: Progress, until: float) -> text_embeddings.Vectors:

@@ -69,6 +69,8 @@ def announce(target: Run, plan: Plan) -> None:
         line, wide = f"  {origin}: " + " ".join(words), shutil.get_terminal_size((128, 24)).columns
         if words:
             say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False))
+    for line in plan.notes:
+        say(f"  {line}")
     for key in by_hand:
         if key not in heeded:
             say(f"  {configs.flag(key)} changes nothing for --model {config.model}")

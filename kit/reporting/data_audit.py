@@ -14,6 +14,7 @@ from kit.competition import Adapter, Tables, sound
 from kit.config import Config
 from kit.errors import listed
 from kit.inputs import remarks
+from kit.models.images import picture_size
 from kit.reporting import augmentation_preview, contact_sheet
 
 
@@ -31,7 +32,8 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
         yield from _lookalikes(list(counts))
     inputs = facts.inputs
-    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size)
+    size = picture_size.chosen(config, inputs, root, tables.train, subject.parts.models)
+    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], size)
     for note in [*train.notes, *test.notes]:
         yield note, True
     tables, notes = sound(tables, train.broken, test.broken)

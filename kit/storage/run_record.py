@@ -71,7 +71,7 @@ class RunRecord:
     spellings: dict[str, Any] | None = None  # how columns write numbers, see `kit.data.number_spelling.Spellings`
     notes: list[str] = field(default_factory=list)  # what was noticed about the data
     prior: list[float] = field(default_factory=list)  # the prediction for test rows that cannot be read
-    chosen: dict[str, float] | None = None  # knobs that were found when the run began (`--lr auto`)
+    chosen: dict[str, Any] | None = None  # knobs that were found when the run began (`--lr auto`)
     in_time: TimeFit | None = None
     members: list[BlendMember] | None = None  # of a blend
     blend: BlendGain | None = None
@@ -93,6 +93,11 @@ class RunRecord:
     def changed(self, **values: Any) -> RunRecord:
         """This record with other values. Raises TypeError for a field that there is not."""
         return replace(self, **values)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every knob by name, with what was found for those that were left to the kit."""
+        return self.config | (self.chosen or {})
 
     @property
     def name(self) -> str:

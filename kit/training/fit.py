@@ -99,7 +99,8 @@ def _fit(
     logged = callbacks.LastValues() if own or fold.parts.modules else None
     if batches.epoch < config.epochs:
         following = [
-            snapshots, callbacks.Deadline(state), callbacks.Seeds(fold), callbacks.History(state), callbacks.FiniteLoss(state),
+            snapshots, callbacks.Deadline(state), callbacks.Seeds(fold), callbacks.FirstEpoch(state, progress),
+            callbacks.History(state), callbacks.FiniteLoss(state),
             callbacks.Validation(state, stop), *own, callbacks.Report(state, progress, logs, logged),
         ]  # fmt: skip
         try:

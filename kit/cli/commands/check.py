@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kit import competition as competitions, config as configs
+from kit import competition as competitions
 from kit.cli import knob_flags
 from kit.competition import Adapter
 from kit.errors import BadData
 from kit.pipeline import adapter_check
+from kit.pipeline.plan import resolved
 from kit.reporting import data_audit
 
 
 def main(arguments: argparse.Namespace) -> int:
     adapter = competitions.load(arguments.name)
     knobs = knob_flags.given(arguments)
-    config, _ = configs.resolve(adapter.preset(arguments.preset, configs.given(knobs)), arguments.preset, knobs)
+    config, _, _ = resolved(adapter, arguments.preset, knobs)
     adapter = adapter.shaped(config)
     results = list(adapter_check.adapter(adapter))
     for name, fault in results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed, taken
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.images import Pictures
+from kit.models.images import depthwise
 from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts, reference, resolve
 
@@ -59,6 +61,7 @@ class ImageModule(NetModule):
         if c.gradient_checkpointing:
             networks.recompute(net, c.model)
         self.take(net if c.layout == "contiguous" else net.to(memory_format=torch.channels_last))
+        self.faster = depthwise.faster(net, c)
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("std", torch.ones(1, channels, 1, 1))
         if c.crop == "ink":
@@ -179,7 +182,8 @@ class ImageModule(NetModule):
         images, other, share = self.augmented(self.cropped(batch.x), batch), None, 1.0
         if self.own_augmentation is None:
             images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
-        logits, scaled = self.logits(images), self.scaled(batch.y)
+        with self.faster or nullcontext():
+            logits, scaled = self.logits(images), self.scaled(batch.y)
         loss = self.labels.criterion(logits, scaled, c.label_smoothing)
         if other is not None:
             loss = share * loss + (1 - share) * self.labels.criterion(logits, scaled[other], c.label_smoothing)

@@ -65,7 +65,7 @@ def _illustrate(run: Run, rows: list[Mistake], data: str | Path | None) -> None:
         raise Usage(f"the data in {root} is not what this run was trained on.")
     table = facts.tables(root).train.loc[[row.id for row in rows]]
     table = table.drop(columns=list(facts.labels.train_columns), errors="ignore")
-    for row, shown in zip(rows, facts.inputs.show(root, table, "train", info["config"]["size"]), strict=True):
+    for row, shown in zip(rows, facts.inputs.show(root, table, "train", run.record.settings["size"]), strict=True):
         if isinstance(shown, str):
             row.text = shown
         else:
