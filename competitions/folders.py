@@ -13,6 +13,7 @@ from kit.inputs import Images
 from kit.inputs.decode import SUFFIXES
 from kit.labels import OneOf
 from kit.metrics import accuracy
+from kit.recipes import PRETRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,5 +144,5 @@ competition = Competition(
 )
 presets = {
     "fast": Config(model="convnet", width=16, size=64, epochs=40, batch=32, augment="medium", views=2),
-    "best": Config(model="resnet50", weights="hub", size=224, epochs=12, batch=32, lr=4e-4, augment="photo", views=4),
+    "best": PRETRAINED.preset(model="resnet50", weights="hub", size=224, augment="photo", views=4),
 }

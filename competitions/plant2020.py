@@ -5,6 +5,7 @@ from kit.config import Config
 from kit.inputs import Images
 from kit.labels import Columns
 from kit.metrics import auc
+from kit.recipes import PRETRAINED
 
 competition = Competition(
     slug="plant-pathology-2020-fgvc7",
@@ -15,5 +16,7 @@ competition = Competition(
 )
 presets = {
     "fast": Config(model="resnet18", size=128, epochs=6, batch=32, lr=1e-3, augment="photo", views=2),
-    "best": Config(model="tf_efficientnet_b3", weights="hub", size=384, epochs=15, batch=32, lr=1e-3, augment="photo", views=4),
+    "best": PRETRAINED.preset(
+        model="tf_efficientnet_b3", weights="hub", size=384, label_smoothing=0.0, augment="photo", views=4
+    ),
 }

@@ -5,6 +5,7 @@ from kit.config import Config
 from kit.inputs import Images
 from kit.labels import Columns
 from kit.metrics import auc
+from kit.recipes import PRETRAINED
 
 ETT, NGT = ("Abnormal", "Borderline", "Normal"), ("Abnormal", "Borderline", "Incompletely Imaged", "Normal")
 PLACES = [*(f"ETT - {one}" for one in ETT), *(f"NGT - {one}" for one in NGT), *(f"CVC - {one}" for one in ETT)]
@@ -21,5 +22,7 @@ competition = Competition(
 )
 presets = {
     "fast": Config(model="resnet18", size=128, epochs=5, batch=32, lr=1e-3, augment="medium", views=1),
-    "best": Config(model="seresnet50", weights="hub", size=512, epochs=10, batch=16, lr=5e-4, augment="medium", views=5),
+    "best": PRETRAINED.preset(
+        model="seresnet50", weights="hub", size=512, batch=16, lr=5e-4, label_smoothing=0.0, augment="medium", views=5
+    ),
 }

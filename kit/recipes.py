@@ -35,11 +35,20 @@ class Recipe:
     least: int = 8
     most: int = 100
 
-    def over(self, preset: Config) -> Config:
-        """A preset with this recipe's values for all that a recipe decides; the number of epochs follows from the rows."""
+    def over(self, preset: Config, smooth: bool = True) -> Config:
+        """A preset with this recipe's values for all that a recipe decides; the number of epochs follows from the rows.
+
+        `smooth`: is there a class a row to predict? Smoothing does harm where probabilities are scored.
+        """
         default = Config()
         decided = {name: self.knobs.get(name, getattr(default, name)) for name in DECIDED}
+        if not smooth:
+            decided["label_smoothing"] = preset.label_smoothing
         return preset.changed(**{**decided, "epochs": self.knobs.get("epochs", 0)})
+
+    def preset(self, rows: int = 0, **more: Any) -> Config:
+        """A preset of this recipe; `more`: what the data asks for. Epochs as for `rows`, or found when the run begins."""
+        return Config(**{"epochs": self.epochs(rows) if rows else 0, **self.knobs, **more})
 
     def epochs(self, rows: int) -> int:
         """Passes over so many training rows of a fold."""

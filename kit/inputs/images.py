@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kit import recipes
 from kit.data import levels
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES, Unscaled
-from kit.inputs.detection import PHOTOS, SMALL, SMALL_PICTURES, Beginning, Evidence, refuse_addresses, templates
+from kit.inputs.detection import Beginning, Evidence, photos, refuse_addresses, small_pictures, templates
 from kit.inputs.image_files import Pictures, Streamed
 from kit.inputs.layout.lookup import files_of, place_of
 from kit.inputs.layout.rows import Rows
@@ -81,14 +82,10 @@ class Images(Inputs):
         return [*self.guesses, "pictures may be mirrored: state mirror=False where left is not right"]
 
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
-        if train is None:
-            return PHOTOS
-        sides = self.sides(root, train)
-        if not sides or max(map(max, sides)) > SMALL:
-            return PHOTOS
-        size = 0 if len(set(sides)) == 1 else -(-int(np.median(sides)) // 8) * 8  # one size for all: a multiple of 8
-        fast, best = SMALL_PICTURES.fast.changed(size=size), SMALL_PICTURES.best.changed(size=size)
-        return Beginning(SMALL_PICTURES.suits, fast, best)
+        sides = [] if train is None else self.sides(root, train)
+        if train is None or not sides or max(map(max, sides)) > recipes.SMALL:
+            return photos(0 if train is None else len(train), self.channels == 3)
+        return small_pictures(len(train), 0 if len(set(sides)) == 1 else -(-int(np.median(sides)) // 8) * 8)  # a multiple of 8
 
     def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
         """Height and width of the pictures of some training rows that can be read."""

@@ -16,7 +16,7 @@ import numpy as np
 from kit.errors import BadData
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.decode import resize
-from kit.inputs.detection import SMALL_PICTURES, Beginning, Evidence
+from kit.inputs.detection import Beginning, Evidence, small_pictures
 from kit.inputs.layout import pixel_columns
 from kit.storage import frames
 from kit.storage.tables.table_file import TableFile, TableFormat
@@ -81,7 +81,7 @@ class Pixels(Inputs):
         return [f"the numbers in {self.column!r} are read as pictures {size}"]
 
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
-        return SMALL_PICTURES
+        return small_pictures(0 if train is None else len(train))
 
     def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
         height, width = self.load(root, train.iloc[:1], "train", 0).rows.shape[1:3]

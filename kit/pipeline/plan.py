@@ -87,7 +87,9 @@ def beginning(adapter: competitions.Adapter, preset: str, config: configs.Config
     """What a Config was before flags changed it: a preset, or the recipe of another model than the preset's over it."""
     begin = adapter.preset(preset, by_hand)
     recipe = other_recipe(adapter, begin, config)
-    return begin if recipe is None else recipe.over(begin)
+    labels = adapter.competition.labels
+    smooth = labels.own_loss is None and labels.answers == "one class"
+    return begin if recipe is None else recipe.over(begin, smooth)
 
 
 def replaced(adapter: competitions.Adapter, preset: str, config: configs.Config, origins: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from kit.competition.detection.labels import labels_of
 from kit.competition.synthetic import fabricate
 from kit.errors import BadData
 from kit.inputs import Images, Pixels, Table, Text
-from kit.inputs.detection import PHOTOS
+from kit.inputs.detection import photos
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 from kit.metrics import accuracy, auc, f1_samples, log_loss, mcrmse, qwk, rmse
 from kit.pipeline import adapter_check
@@ -263,7 +263,7 @@ def test_pictures_of_several_sizes_get_one_size(tmp_path: Path, monkeypatch: pyt
     Path("competitions/mine.py").unlink()
     Image.new("RGB", (400, 300)).save(root / "images/train_0003.jpg")
     scaffold.write("mine", root)
-    assert competitions.load("mine").presets["fast"].size == PHOTOS.fast.size
+    assert competitions.load("mine").presets["fast"].size == photos(8, True).fast.size
 
 
 def test_pictures_of_training_rows_only_are_of_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
