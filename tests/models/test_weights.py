@@ -13,9 +13,8 @@ from kit.cli.app import main
 from kit.competition import synthetic
 from kit.config import Config
 from kit.errors import BadData, KitError, Unreachable, Usage
-from kit.models import networks
+from kit.models import networks, state_dicts
 from kit.models.images.image_module import ImageModule
-from kit.models.transfer import read_weights
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(timm.create_model("resnet34").state_dict(), folder / "resnet34.pth")
     torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), folder / "mobile.pth")
     torch.save({name: one for name, one in state.items() if "layer4" not in name}, folder / "partial.pth")
-    torch.save({f"encoder.{name}": one for name, one in state.items()}, folder / "unlike.pth")
+    torch.save({f"encoder.{name}": state[name] for name in reversed(state)}, folder / "unlike.pth")
+    thin = {name: one[: max(1, len(one) // 2)] if one.ndim else one for name, one in state.items()}
+    torch.save(thin, folder / "thin.pth")
     (folder / "garbage.pth").write_bytes(b"\x8b" * 1000)
     (folder / "half.safetensors").write_bytes((folder / "a.safetensors").read_bytes()[:100_000])
     (folder / "empty.safetensors").write_bytes(b"")
@@ -90,6 +91,11 @@ REFUSED: list[tuple[str, type[KitError], str]] = [
     ("resnet34.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
     ("mobile.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
     ("unlike.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
+    (
+        "thin.pth",
+        Usage,
+        "100 tensors have another shape, first conv1.weight: 32×3×7×7 instead of 64×3×7×7",
+    ),
     ("partial.pth", Usage, "not the weights of resnet18|another model's|a deeper model's"),
 ]
 
@@ -136,17 +142,17 @@ def test_on_the_command_line_wrong_weights_end_with_code_65(
 def test_a_folder_of_weights_prefers_the_usual_names(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "z.pth")
     torch.save({"a": torch.ones(1)}, tmp_path / "pytorch_model.bin")
-    assert read_weights(tmp_path)["a"] == 1
+    assert state_dicts.read(str(tmp_path))["a"] == 1
 
 
 def test_of_two_files_of_weights_none_is_chosen_in_silence(tmp_path: Path) -> None:
     for name in ("a.pth", "b.pth"):
         torch.save({"a": torch.zeros(1)}, tmp_path / name)
     with pytest.raises(Usage, match=r"holds '.*a\.pth', '.*b\.pth': name the one that is meant"):
-        read_weights(tmp_path)
+        state_dicts.read(str(tmp_path))
 
 
 def test_weights_of_a_fit_that_diverged_are_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1), "b": torch.tensor([0, float("nan")]), "n": torch.tensor(3)}, tmp_path / "a.pth")
     with pytest.raises(BadData, match=r"a\.pth: NaN or infinity in 'b': from a fit that diverged"):
-        read_weights(tmp_path / "a.pth")
+        state_dicts.read(str(tmp_path / "a.pth"))
