@@ -126,7 +126,9 @@ def _packages() -> list[Place]:
 def _package(found: metadata.Distribution, name: str) -> Place:
     """A package's files of weights. It is not imported: nothing in it is executed."""
     paths = [Path(str(found.locate_file(one))) for one in found.files or [] if one.name.endswith(SUFFIXES)]
-    only = tuple(sorted(path for path in paths if is_weights(path)))
+    held = sorted(path for path in paths if is_weights(path))
+    models = {path.parent for path in held if is_model(path.parent)}
+    only = tuple(path for path in held if models.isdisjoint(path.parent.parents))  # a model's own folders hold its parts
     return Place(name, "package", only[0].parent if only else Path(name), found.metadata["Name"], only)
 
 
