@@ -129,6 +129,8 @@ def load(model: str, weights: str) -> tuple[Tokenizer, str]:
 def _facts(tokenizer: Any, architecture: dict[str, Any]) -> Tokenizer:
     """Plain values of a tokenizer of transformers. A made-up word between the marks tells them apart."""
     fast = tokenizer.backend_tokenizer
+    fast.no_truncation()
+    fast.no_padding()  # sentence-transformers save theirs with 128 tokens for every text: no marks, though special too
     marked = fast.encode("a", add_special_tokens=True)
     own = [i for i, mark in enumerate(marked.special_tokens_mask) if not mark]
     first, last = (own[0], own[-1] + 1) if own else (len(marked.ids), len(marked.ids))

@@ -309,6 +309,21 @@ def test_a_bad_folder_is_refused_and_nothing_in_it_is_executed(
     assert not Path("executed").exists()
 
 
+def test_marks_are_told_from_what_a_saved_tokenizer_fills_up_with(tiny: Path, tmp_path: Path) -> None:
+    """As sentence-transformers save theirs: with all texts filled up to one length."""
+    from tokenizers import Tokenizer
+
+    shutil.copytree(tiny, tmp_path / "padded")
+    fast = Tokenizer.from_file(str(tiny / "tokenizer.json"))
+    fast.enable_padding(length=48)
+    fast.enable_truncation(48)
+    fast.save(str(tmp_path / "padded" / "tokenizer.json"))
+    plain, padded = (tokenization.load("tiny", str(folder))[0] for folder in (tiny, tmp_path / "padded"))
+    assert (padded.before, padded.after) == (plain.before, plain.after) == ((2,), (3,))
+    words = [LONG, *TEXTS.texts[:3]]
+    assert np.array_equal(plain.tokens(words).ids, padded.tokens(words).ids)
+
+
 def test_weights_by_the_name_of_a_dataset_on_kaggle_are_those_of_its_folder(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
