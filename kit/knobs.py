@@ -61,7 +61,7 @@ class ModelKnobs:
     dropout: float = knob(0.0, "dropout rate before the last layer", low=0, high=0.9)
     weights: str = knob(
         "",
-        "pretrained weights: hub (download), a file (safetensors, state dict) or a folder (a transformer and its tokenizer)",
+        "pretrained weights: hub (download), a file, a folder, an installed package or a name on Kaggle (see `kit weights`)",
     )
     from_run: str = knob("", "folder of an earlier run; training starts from its backbone", flag="--from")
     strategy: str = knob(

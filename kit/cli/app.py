@@ -19,7 +19,7 @@ from kit.cli.knob_flags import Shown
 from kit.errors import KitError, Usage, did_you_mean
 
 LOCAL = (
-    "list", "run", "tune", "predict", "blend", "validate", "check", "new", "export", "report", "doctor",
+    "list", "run", "tune", "predict", "blend", "validate", "check", "new", "export", "report", "weights", "doctor",
 )  # fmt: skip
 KAGGLE = ("download", "submit", "ledger", "kernel")
 COMMANDS = {**dict.fromkeys(LOCAL, "kit.cli.commands"), **dict.fromkeys(KAGGLE, "kit.cli.kaggle_commands")}  # name: package

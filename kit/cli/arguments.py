@@ -51,6 +51,7 @@ def add(add_command: Adder, knobs: Shown) -> None:
     )
     report.add_argument("run", metavar="RUN", help="folder of a run")
     report.add_argument("--data", help="folder with the data of the run, if it was moved; the page shows its images or texts")
+    add_command("weights", "list the pretrained weights of this machine, their licences, and what --weights calls them")
     add_command("doctor", "show what this machine offers and what is missing")
 
 

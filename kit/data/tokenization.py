@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kit.errors import BadData, Unreachable, Usage
+from kit.storage.weights import HUB, find, places
 
 ATTACH = "Attach a dataset with the model (tokenizer and safetensors) and name its folder: --weights DIR."
 VIEWS = ("head and tail", "head", "tail")  # what is read of a text that is too long: the first trains, all may predict
@@ -129,6 +129,8 @@ def load(model: str, weights: str) -> tuple[Tokenizer, str]:
 def _facts(tokenizer: Any, architecture: dict[str, Any]) -> Tokenizer:
     """Plain values of a tokenizer of transformers. A made-up word between the marks tells them apart."""
     fast = tokenizer.backend_tokenizer
+    fast.no_truncation()
+    fast.no_padding()  # sentence-transformers save theirs with 128 tokens for every text: no marks, though special too
     marked = fast.encode("a", add_special_tokens=True)
     own = [i for i, mark in enumerate(marked.special_tokens_mask) if not mark]
     first, last = (own[0], own[-1] + 1) if own else (len(marked.ids), len(marked.ids))
@@ -147,18 +149,19 @@ def _facts(tokenizer: Any, architecture: dict[str, Any]) -> Tokenizer:
 
 
 def location(model: str, weights: str) -> str:
-    """Where a model is loaded from: the folder `weights`, or the hub by its name. Raises Usage for no folder."""
-    if weights in ("", "hub"):
+    """Where a model is loaded from: the folder that `weights` means, or the hub by its name. Raises Usage for no folder."""
+    if weights in ("", HUB):
         return model
-    if not (Path(weights) / "config.json").is_file():
+    folder = find(weights)
+    if not places.is_model(folder):
         raise Usage(f"--weights {weights}: no folder with a model's config.json. {ATTACH}")
-    return weights
+    return str(folder)
 
 
 def refusal(model: str, weights: str, what: str, fault: Exception) -> Unreachable | BadData:
     """The error for a model that cannot be loaded, with the first line of the reason."""
     reason = (str(fault).strip() or type(fault).__name__).splitlines()[0][:160]
-    if weights in ("", "hub"):
+    if weights in ("", HUB):
         return Unreachable(f"--model {model}: no {what} of this name from the hub ({reason}).\n{ATTACH}")
     return BadData(f"--weights {weights}: {what} cannot be read from it safely ({reason}).")
 

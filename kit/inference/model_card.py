@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from kit.models import networks
 from kit.models.graphs import Graph
 from kit.storage import files, templates
 from kit.storage.run_folder import Run
+from kit.storage.weights import HUB
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRATCH = (*networks.OWN, "ngrams", "mlp", "boosting")  # models without a backbone
@@ -53,7 +54,7 @@ def text(run: Run, made: Made) -> str:
         config=info["config"],
         scores=run.scores,
         shown=metrics.shown,
-        backbone=_backbone(info["config"]),
+        backbone=_backbone(info["config"], info.get("notes", [])),
         form=made.form,
         file=made.file,
         models=len(made.models),
@@ -78,12 +79,15 @@ def _shape(names: tuple[str | None, ...], example: Any) -> str:
     return ", ".join(str(name or size) for name, size in zip(names, example.shape, strict=True))
 
 
-def _backbone(config: Mapping[str, Any]) -> str:
-    """Which weights training began with, and their licence where timm knows it."""
+def _backbone(config: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Which weights training began with, and their licence where the run noted it or timm knows it."""
     if config["from_run"]:
         return f"that of the run `{Path(config['from_run']).name}`; its licence holds here too."
     if not config["weights"] and config["model"] in SCRATCH:
         return f"none; `{config['model']}` was trained from scratch."
+    noted = [note for note in notes if note.startswith("--weights")]
+    if config["weights"] and config["weights"] != HUB and noted:
+        return f"`{config['model']}`, pretrained; {'; '.join(noted)}."
     listed = timm.is_model(config["model"])
     pretrained = timm.get_pretrained_cfg(config["model"], allow_unregistered=True) if listed else None
     if pretrained is not None and not config["weights"]:

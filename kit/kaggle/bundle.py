@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kit.errors import BadData, listed
-from kit.storage import files, plain_json
+from kit.storage import files, plain_json, weights
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.run_record import RunRecord, Session
 
@@ -51,6 +51,9 @@ def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
     for part, path in parts.items():
         if path.is_file():
             yield f"{part}/{path.name}", path
+            continue
+        if not Run(path).exists:  # a model and its tokenizer
+            yield from ((f"{part}/{file.name}", file) for file in weights.parts(path))
             continue
         folders = sorted(place for place in path.iterdir() if (place / "fold.json").exists())
         names = (*OF_A_RUN, *(["test.csv"] if Run(path).record.study else []))  # predictions, where there are no models

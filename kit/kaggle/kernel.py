@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions, config as configs
-from kit.errors import BadData, Usage, did_you_mean, listed
+from kit.errors import Usage, did_you_mean, listed
 from kit.kaggle import bundle, credentials, dataset as datasets, kernel_source
-from kit.storage import environment, files, run_folder
+from kit.storage import environment, files, run_folder, weights
 from kit.storage.run_folder import Run, read_json, write_json
 
 OWNER = "OWNER"  # stands in the metadata until the credentials tell
@@ -146,17 +146,19 @@ def _knobs(
     """Every material knob of the training, and the files that go with it (their knobs then begin with @)."""
     before = configs.Config.of(run.record.config) if run else adapter.preset(preset)
     config = before.changed(**knobs)
-    if config.weights == "hub":
+    if config.weights == weights.HUB:
         raise Usage(
-            "--weights hub needs the internet, which a kernel has not: name a file (--weights FILE), which is attached."
+            "--weights hub needs the internet, which a kernel has not: name a file, folder or package, which is attached "
+            "(`kit weights` lists them)."
         )
     chosen = {key: value for key, value in config.json().items() if key not in configs.IMMATERIAL}
     parts: dict[str, Path] = {}
     if config.weights and not config.weights.startswith("/kaggle/"):
-        path = Path(config.weights)
-        if not path.is_file():
-            raise BadData(f"{path}: no such file of weights to attach.")
-        parts["weights"], chosen["weights"] = path, f"@weights/{path.name}"
+        try:
+            path = weights.find(config.weights)
+        except Usage as fault:
+            raise Usage(f"{fault}\nWhat only Kaggle has is named by its path there: --weights /kaggle/input/….") from fault
+        parts["weights"], chosen["weights"] = path, f"@weights/{path.name}" if path.is_file() else "@weights"
     if config.from_run:
         parts["from"], chosen["from_run"] = run_folder.load(config.from_run).path, "@from"
     return chosen, parts

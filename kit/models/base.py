@@ -88,6 +88,14 @@ class FoldModule(pl.LightningModule):
         return {"channels": x.shape[3], "side": x.shape[1], "mirror": mirror}
 
     @classmethod
+    def remarks(cls, config: Config, channels: int) -> list[str]:
+        """What there is to say of the weights that a fit begins with, a line each; asked before any row is read.
+
+        `channels`: of the pictures. Raises Usage, BadData and Unreachable for weights that cannot be used.
+        """
+        return []
+
+    @classmethod
     def feed(cls, x: Any, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         """How the training rows of `x`, `count` of them, are to be handed to `training_step`."""
         return Feed(lambda rows: taken(x, rows), config.batch)

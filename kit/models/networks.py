@@ -34,8 +34,10 @@ def make(
         net = build() if build else _built(model, channels, side, outputs, width, dropout)
         with torch.inference_mode():
             net.eval()(torch.zeros(1, channels, side, side))
-    except (RuntimeError, AssertionError, ValueError, TypeError) as fault:
-        raise Usage(f"--model {model}: does not take {side}×{side} images ({str(fault)[:120]}). Try --size.") from fault
+    except (RuntimeError, AssertionError, ValueError, TypeError, ZeroDivisionError) as fault:
+        reason = " ".join(str(fault).split())[:120].rstrip(".")
+        own = f" {native_side(model)}" if model not in OWN and not build else ""
+        raise Usage(f"--model {model}: does not take {side}×{side} images ({reason}). Try --size{own}.") from fault
     return net.train()
 
 
@@ -72,6 +74,12 @@ def native_side(model: str) -> int:
 
     config = timm.get_pretrained_cfg(model, allow_unregistered=True)
     return int(config.input_size[-1]) if config else 224
+
+
+def stem_names(net: nn.Module) -> list[str]:
+    """The weights of a timm net that see the pictures' channels."""
+    first = dict(getattr(net, "pretrained_cfg", None) or {}).get("first_conv") or ()
+    return [f"{name}.weight" for name in ([first] if isinstance(first, str) else first)]
 
 
 def convnet(channels: int, side: int, outputs: int, width: int, dropout: float = 0.0) -> nn.Sequential:

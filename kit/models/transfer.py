@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from kit.config import Config
-from kit.errors import BadData, Unreachable, Usage, listed
-from kit.models import networks
+from kit.errors import Unreachable, Usage
+from kit.models import networks, state_dicts
+from kit.storage import weights
 
-FILES = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pth", "*.pt", "*.bin")
 ATTACH = "Attach a dataset with the weights and name it: --weights FILE|DIR (safetensors or a state dict)."
 LOADED = 0.9  # share of a backbone's weights that a file must hold; less is another model's
+GREY = "--weights: the pictures are grey, which {model} sees as three equal channels (its first filters are summed)"
 
 
 def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict[str, Any]:
@@ -25,76 +26,87 @@ def pretrained(net: nn.Module, config: Config, channels: int, side: int) -> dict
 
     Raises Usage where they are of another model, Unreachable where the hub cannot be reached, BadData for a broken file.
     """
+    state, known, _ = _loaded(net, config, channels, side)
+    net.load_state_dict(state)
+    return known
+
+
+def remarks(config: Config, channels: int) -> list[str]:
+    """What there is to say of the weights that `--weights` names, before any row is read. Raises as `pretrained` does.
+
+    Those of the hub are fetched when the first fold begins.
+    """
     if config.model in networks.OWN:
         raise Usage(f"--weights: {config.model} is the kit's own net; there are weights for timm's. See --from.")
-    overlay = {} if config.weights == "hub" else {"state_dict": read_weights(Path(config.weights))}
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    _refuse_deeper(before, overlay.get("state_dict", {}), config)
+    grey = [GREY.format(model=config.model)] if channels == 1 else []
+    if config.weights == weights.HUB:
+        return [*_hub_licence(config.model), *grey]
+    side = networks.native_side(config.model)
+    net = networks.from_timm(config.model, 3, side, 2)
+    return [*weights.remarks(config.weights), *_loaded(net, config, 3, side)[2], *grey]
+
+
+def _hub_licence(model: str) -> list[str]:
+    """A line where the weights that timm fetches may not be used commercially."""
+    import timm
+
+    known = timm.get_pretrained_cfg(model, allow_unregistered=True) if timm.is_model(model) else None
+    return weights.forbidden(getattr(known, "license", None) or "")
+
+
+def _loaded(
+    net: nn.Module, config: Config, channels: int, side: int
+) -> tuple[dict[str, torch.Tensor], dict[str, Any], list[str]]:
+    """The state of a timm net with the weights of `--weights` and its own head; its pretrained configuration; remarks."""
+    if config.model in networks.OWN:
+        raise Usage(f"--weights: {config.model} is the kit's own net; there are weights for timm's. See --from.")
+    before, head = {name: tensor.clone() for name, tensor in net.state_dict().items()}, networks.head_names(net)
+    said: list[str] = []
+    overlay: dict[str, Any] = {}
+    why = ""
+    if config.weights != weights.HUB:
+        stem, who = networks.stem_names(net), f"--weights {config.weights}"
+        given = state_dicts.read(config.weights)
+        given, said = state_dicts.fitted(given, before, head=head, stem=stem, who=who, model=config.model)
+        overlay, why = {"state_dict": given}, state_dicts.difference(given, before, head, stem)
 
     create = partial(_created, config.model, channels, side, int(net.num_classes))  # type: ignore[arg-type]
     try:
         loaded = create(pretrained=True, pretrained_cfg_overlay=overlay or None)
     except Exception as fault:  # hub clients raise what their HTTP library does; timm what torch does
-        said = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else type(fault).__name__
-        if config.weights == "hub":
-            raise Unreachable(f"--weights hub: no weights of {config.model} from the hub ({said}).\n{ATTACH}") from fault
-        raise Usage(f"--weights {config.weights}: not the weights of {config.model} ({said}).") from fault
-    state, blank, head = loaded.state_dict(), create().state_dict(), networks.head_names(net)
+        if overlay:
+            raise Usage(f"--weights {config.weights}: not the weights of {config.model}: {why}.") from fault
+        reason = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else type(fault).__name__
+        raise Unreachable(f"--weights hub: no weights of {config.model} from the hub ({reason}).\n{ATTACH}") from fault
+    state, blank = loaded.state_dict(), create().state_dict()
     backbone = [name for name, tensor in before.items() if tensor.ndim > 1 and name not in head]
     changed = sum(not torch.equal(blank[name], state[name]) for name in backbone)
     if changed < LOADED * len(backbone):
+        more = f" ({why})" if overlay else ""
         raise Usage(
-            f"--weights {config.weights}: holds {changed} of {len(backbone)} weights of {config.model}: another model's?"
+            f"--weights {config.weights}: holds {changed} of {len(backbone)} weights of {config.model}: another model's?{more}"
         )
-    net.load_state_dict({name: before[name] if name in head else tensor for name, tensor in state.items()})
-    return dict(loaded.pretrained_cfg)  # type: ignore[arg-type]
+    state = {name: before[name] if name in head else tensor for name, tensor in state.items()}
+    return state, dict(loaded.pretrained_cfg), said  # type: ignore[arg-type]
 
 
 def _created(model: str, channels: int, side: int, outputs: int, **options: Any) -> nn.Module:
     """A timm network of the same random weights each time: what differs in a pretrained one was loaded."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _quiet_timm():
         torch.manual_seed(0)
         return networks.from_timm(model, channels, side, outputs, **options)
 
 
-def _refuse_deeper(own: dict[str, torch.Tensor], given: dict[str, torch.Tensor], config: Config) -> None:
-    """Raise Usage for the weights of a deeper model of the same names: timm takes those it knows and drops the others."""
-    known = own.keys() & given.keys()
-    if len(known) >= LOADED * len(own) and len(known) < LOADED * len(given):
-        raise Usage(
-            f"--weights {config.weights}: {config.model} knows {len(known)} of its {len(given)} weights: a deeper model's?"
-        )
-
-
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict from a file, or from the usual names in a folder. Tensors only: nothing in it is executed."""
-    if path.is_dir():
-        found = [one for pattern in FILES for one in sorted(path.glob(pattern))]
-        if not found:
-            raise Usage(f"--weights {path}: no {', '.join(FILES)} in it. {ATTACH}")
-        if len(found) > 1 and found[0].name not in FILES:
-            raise Usage(f"--weights {path}: holds {listed(one.name for one in found)}: name the one that is meant.")
-        path = found[0]
-    if not path.is_file():
-        raise Usage(f"--weights {path}: no such file. {ATTACH}")
+@contextmanager
+def _quiet_timm() -> Iterator[None]:
+    """Without its lists of every name that a file lacks or holds besides: up to 8 kB."""
+    logger = logging.getLogger("timm")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        if path.suffix == ".safetensors":
-            state: Any = load_file(path)
-        else:
-            with warnings.catch_warnings():  # about the protocol of a pickle that is none of torch's
-                warnings.simplefilter("ignore")
-                state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as fault:  # a broken or hostile pickle raises whatever its bytes happen to mean
-        raise BadData(f"--weights {path}: not weights that can be read safely ({type(fault).__name__}).") from fault
-    for key in ("state_dict", "model", "model_state_dict", "state_dict_ema"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(one, torch.Tensor) for one in state.values()):
-        raise BadData(f"--weights {path}: holds no state dict.")
-    broken = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if broken:
-        raise BadData(f"--weights {path}: NaN or infinity in {listed(broken)}: from a fit that diverged?")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def adopt(net: nn.Module, source: nn.Module) -> None:

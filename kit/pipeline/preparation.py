@@ -98,6 +98,9 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     trainer_options.options(config)  # what is wrong with these is said before anything is read
     trainer_options.checked(adapter.parts.callbacks)
     progress = Progress(quiet=session.quiet)
+    begun = weights_remarks(adapter, config)
+    for note in begun if not session.beside else []:
+        progress.say(note)
     tables, train, test, notes = rows.load(run, adapter, config, root, progress, session.budget)
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
@@ -110,7 +113,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     about = {
         "labels": to_json(tables.labels),
         "spellings": tables.spellings and tables.spellings.json(),
-        "notes": notes + late,
+        "notes": begun + notes + late,
         "prior": prior,
     }
     run.note(folds=dealt.numbers, **about)
@@ -123,6 +126,13 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     work = settled(work)
     progress.expect(work.config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
     return replace(work, read_seconds=time.monotonic() - session.began)
+
+
+def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
+    """What there is to say of the weights that the fits begin with, before hours of reading. Raises where they are unusable."""
+    own = adapter.parts.modules.get(config.model)
+    module = registry.checked(config.model, own) if own is not None else family_of(adapter, config).load()
+    return module.remarks(config, adapter.competition.inputs.channels)
 
 
 def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[int | str, ...]:

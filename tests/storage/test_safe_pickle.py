@@ -16,7 +16,7 @@ from test_archives import memory_below, pack
 
 from kit import competition as competitions
 from kit.errors import BadData
-from kit.models.transfer import read_weights
+from kit.models import state_dicts
 from kit.storage import safe_pickle
 
 RNG = np.random.default_rng(0)
@@ -208,7 +208,7 @@ def test_as_weights_they_are_refused_too(kind: str, tmp_path: Path) -> None:
     marker, path = tmp_path / "marker", tmp_path / "in" / "model.pth"
     path.write_bytes(hostile(marker)[kind])
     with pytest.raises(BadData, match=r"--weights .*model\.pth: (not weights that can be read safely|holds no state dict)"):
-        read_weights(path)
+        state_dicts.read(str(path))
     assert [one.name for one in tmp_path.iterdir()] == ["in"]
 
 
@@ -219,7 +219,7 @@ def test_in_a_checkpoint_of_torch_they_are_refused_too(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     torch.save({"state_dict": {"weight": torch.zeros(2)}, "hook": Reduced(print, str(marker))}, tmp_path / "model.pth")
     with pytest.raises(BadData, match="not weights that can be read safely"):
-        read_weights(tmp_path / "model.pth")
+        state_dicts.read(str(tmp_path / "model.pth"))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ONLY_DATA])

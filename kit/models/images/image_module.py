@@ -93,6 +93,10 @@ class ImageModule(NetModule):
         return {**super().facts(x, config, mirror, parts), **own}
 
     @classmethod
+    def remarks(cls, config: Config, channels: int) -> list[str]:
+        return transfer.remarks(config, channels) if config.weights else []
+
+    @classmethod
     def feed(cls, x: Any, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         if config.augment == "photo" and x.shape[-1] != 3:
             raise BadData("--augment photo: is for colour images; these are grey. Try medium.")

@@ -13,12 +13,13 @@ from kit.config import Config
 from kit.data import tokenization
 from kit.errors import Usage
 from kit.inputs.text import Texts
-from kit.models import networks
+from kit.models import networks, state_dicts
 from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.texts import Tokens, tokens_of
 from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts
+from kit.storage import weights
 
 ROWS = 1024  # rows sorted by length at a time when predicting
 FORWARD = {"cpu": 1 << 12, "gpu": 1 << 16}  # tokens per forward pass
@@ -64,6 +65,14 @@ class TransformerModule(NetModule):
         """Architecture and tokenizer. Raises Usage for the kit's own nets of pictures."""
         tokenizer, architecture = tokenization.load(config.model, config.weights)
         return {"architecture": architecture, "tokenizer": tokenizer.json()}
+
+    @classmethod
+    def remarks(cls, config: Config, channels: int) -> list[str]:
+        """On the weights of a folder: those of the hub are fetched when the first fold begins."""
+        if config.weights in ("", weights.HUB):
+            return []
+        pretrained(config, tokenization.load(config.model, config.weights)[1], outputs=2)
+        return weights.remarks(config.weights)
 
     @classmethod
     def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
@@ -156,7 +165,9 @@ def pretrained(config: Config, architecture: str, outputs: int) -> dict[str, tor
     held = sum(name not in absent for name in backbone)
     if held < LOADED * len(backbone):
         raise Usage(f"--weights {config.weights}: holds {held} of {len(backbone)} weights of {config.model}: another model's?")
-    return net.state_dict()
+    state = net.state_dict()
+    state_dicts.refuse_broken(config.weights, {name: state[name] for name in state if name not in absent})
+    return state
 
 
 def _shape(architecture: str) -> dict[str, Any]:
