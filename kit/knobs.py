@@ -66,8 +66,9 @@ class ModelKnobs:
     from_run: str = knob("", "folder of an earlier run; training starts from its backbone", flag="--from")
     strategy: str = knob(
         "full",
-        "which layers are trained: all of them, only the head, or the head first and other layers later",
-        ("full", "freeze", "freeze-unfreeze", "gradual"),
+        "which layers are trained: all of them, only the head, or the head first and other layers later; probe: the head"
+        " is fitted to features that the frozen backbone computes once for all folds",
+        ("full", "freeze", "freeze-unfreeze", "gradual", "probe"),
     )
     unfreeze: int = knob(1, "first epoch, counted from 0, that trains more than the head (freeze-unfreeze, gradual)", low=0)
     freeze_norm: int = knob(

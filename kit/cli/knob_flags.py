@@ -53,6 +53,7 @@ def shown(argv: Sequence[str]) -> Shown:
         model = _value(argv, "--model") or config.model
         facts = adapter.competition
         family = families.of(model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+        family = family.by(_value(argv, "--strategy") or config.strategy, model)
     except KitError:  # it is said when the command is carried out
         return ALL
     own = adapter.parts.knobs

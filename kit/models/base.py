@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
@@ -51,6 +51,7 @@ class FoldModule(pl.LightningModule):
 
     resumable: ClassVar[bool] = True  # can a fit be saved in the middle and go on to the same bits?
     one_step: ClassVar[bool] = False  # is a fit one step on all rows, on the CPU?
+    one_pass: ClassVar[bool] = False  # do the rows go through the network once for all folds?
     views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
     shift: torch.Tensor
     scale: torch.Tensor
@@ -65,6 +66,7 @@ class FoldModule(pl.LightningModule):
         self.until = math.inf  # `time.monotonic()` when a fit that is one step must be over
         self.part = 1.0  # of that step, as there was time for it
         self.position = 0.0  # of the schedule, 0 to 1, where a time budget is further than the steps
+        self.noted: dict[str, float] = {}  # what the epoch's row of history is to hold besides
         self.metric: Metric | None = None  # of the competition, for a Trainer's callbacks and loggers
         self.collected: list[tuple[torch.Tensor, torch.Tensor]] = []  # predictions and answers of a validation epoch
 
@@ -114,6 +116,11 @@ class FoldModule(pl.LightningModule):
     def finish(self) -> None:
         """Let go of what only the fit needs."""
 
+    @property
+    def saved(self) -> FoldModule:
+        """The module that a checkpoint of this one holds."""
+        return self
+
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
         """These models of one run as one graph, each with its weight, for `kit export`. Raises Usage where they have none."""
@@ -146,6 +153,13 @@ class FoldModule(pl.LightningModule):
     def rows_per_pass(self, device: str) -> int:
         """How many rows are predicted at a time on `cpu` or `gpu`."""
         return ROWS_PER_PASS
+
+    def ready(self, x: Any) -> None:
+        """All rows of `x` (as the inputs load them) are to be predicted next."""
+
+    def by_view(self, batch: Batch, run: Callable[[Any], torch.Tensor]) -> torch.Tensor:
+        """What `run` gives for the rows that `gather` gave, in every view [views, b, …]; it takes what `logits` takes."""
+        raise NotImplementedError
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
         """Predictions [b, c]."""

@@ -9,7 +9,7 @@ import torch
 
 from kit.config import Config
 from kit.errors import Usage
-from kit.models.families import IMAGE, Family
+from kit.models.families import IMAGE, PROBED, Family
 
 NATIVE_BF16 = 8  # CUDA compute capability; below it (T4: 7.5) torch.cuda.is_bf16_supported() still says True
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -23,6 +23,8 @@ def choose(config: Config, family: Family = IMAGE) -> Config:
     """
     if family.one_step:  # on all rows: sparse products in float32, or scikit-learn's boosting
         return config.changed(devices="cpu", precision="fp32", layout="contiguous", epochs=1)
+    if family.probing:
+        config = config.changed(**PROBED)
     device = config.devices
     if device == "gpu" and not torch.cuda.is_available():
         raise Usage("--devices gpu: torch sees no GPU here. Use --devices cpu, or install torch with CUDA.")

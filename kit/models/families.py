@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,11 @@ SHARED = {
 }  # fmt: skip
 PICTURES = knobs.names(knobs.DataKnobs, knobs.ModelKnobs, knobs.TrainingKnobs, knobs.InferenceKnobs, knobs.MachineKnobs)
 TUNED = ("lr", "weight_decay", "label_smoothing")
+# What a probe, one convex fit, does not heed, and what takes the place of some of it.
+UNPROBED = (knobs.names(knobs.TrainingKnobs) - {"label_smoothing", "huber"}) | {
+    "dropout", "unfreeze", "layer_decay", "gradient_checkpointing", "augment", "workers", "snapshot",
+}  # fmt: skip
+PROBED = {"epochs": 1, "ema": 0.0, "val_every": 0, "early_stop": 0, "checkpoint": "end", "gradient_checkpointing": 0}
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Family:
 
     `heeds`: the knobs that change something for it; `tuned`: those that `kit tune` tries unasked; `one_step`: is a fit one
     step on all rows, on the CPU? `precise`: does it compute in fp32 unless told otherwise? `plain`: is channels_last none of
-    its memory formats? `words`: does it learn which n-grams count, which a run lists?
+    its memory formats? `words`: does it learn which n-grams count, which a run lists? `backbone`: may it end in a probe
+    (`--strategy probe`)? `probing`: is it one?
     """
 
     name: str
@@ -41,14 +47,24 @@ class Family:
     precise: bool = False
     plain: bool = False
     words: bool = False
+    backbone: bool = False
+    probing: bool = False
 
     def load(self) -> type[FoldModule]:
         """The class of its modules. Imports torch."""
         place, _, name = self.module.partition(":")
         return getattr(import_module(place), name)
 
+    def by(self, strategy: str, model: str) -> Family:
+        """The family as `--strategy` has its models learn. Raises Usage for a probe of one that has no backbone."""
+        if strategy != "probe":
+            return self
+        if not self.backbone:
+            raise Usage(f"--strategy probe: {model} has no backbone to fit a head to. Leave it out, or take another --model.")
+        return replace(self, heeds=self.heeds - UNPROBED, tuned=("label_smoothing",), probing=True)
 
-IMAGE = Family("image", "kit.models.images.image_module:ImageModule", frozenset(PICTURES | SHARED))
+
+IMAGE = Family("image", "kit.models.images.image_module:ImageModule", frozenset(PICTURES | SHARED), backbone=True)
 READER = Family(
     "reader", "kit.models.images.reader_module:ReaderModule", frozenset((PICTURES | SHARED) - {"label_smoothing", "huber"}),
     names=("reader",), tuned=("lr", "weight_decay"),
@@ -61,7 +77,7 @@ NGRAMS = Family(
 TRANSFORMER = Family(
     "transformer", "kit.models.texts.transformer_module:TransformerModule",
     frozenset(SHARED | knobs.names(knobs.ModelKnobs, knobs.TrainingKnobs, knobs.TransformerKnobs) - {"width"} | {"views"}),
-    plain=True,
+    plain=True, backbone=True,
 )  # fmt: skip
 MLP = Family(
     "mlp", "kit.models.tables.mlp_module:MLPModule",
@@ -84,7 +100,7 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     tell.
     """
     if model in parts.modules:
-        return Family(model, "", frozenset({*KNOBS, *parts.knobs}), names=(model,))
+        return Family(model, "", frozenset({*KNOBS, *parts.knobs}), names=(model,), backbone=True)
     choice = BY_KIND.get(kind, (READER,) if reading else (IMAGE,))
     if choice == (IMAGE,) and model in READER.names:
         raise Usage(f"--model {model}: reads a text that is drawn; these pictures' answers are no text. Try convnet.")

@@ -43,10 +43,14 @@ class NetModule(FoldModule):
         self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
 
     def adopt(self, source: FoldModule) -> None:
-        """Begin with another run's backbone, as it predicts."""
+        """Begin with another run's backbone, as it predicts; with a probe's head too, where it is one of the same answers.
+
+        A head that fits the features from the first step on leaves them less distorted (Kumar et al. 2022, LP-FT).
+        """
         if not isinstance(source, NetModule):
             raise Usage("--from: that run has no network whose backbone this one could begin with.")
-        transfer.adopt(self.net, source.net if source.averaged is None else source.averaged.module)
+        known = source.config.strategy == "probe" and source.hparams["labels"] == self.hparams["labels"]
+        transfer.adopt(self.net, source.net if source.averaged is None else source.averaged.module, head=known)
         self.average_anew()
 
     def average_anew(self) -> None:

@@ -17,6 +17,8 @@ def predict(module: FoldModule, x: Any, rows: np.ndarray | None, config: Config)
     """Predictions float32 [rows, c] for inputs `x` as they are loaded, in row order; `rows` None: all."""
     device = devices.torch_device(config)
     module.to(device)
+    if rows is None:
+        module.ready(x)
     index = np.arange(len(x)) if rows is None else rows
     each = module.rows_per_pass(config.devices)
     parts = []

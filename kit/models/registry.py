@@ -10,15 +10,15 @@ from kit.inputs.base import kind_of
 from kit.labels import Labels
 from kit.models import families
 from kit.models.base import FoldModule
+from kit.models.probe import probe_module
 from kit.parts import NONE, Parts, reference, resolve
 
 
 def module_class(config: Config, labels: Labels, x: Any, parts: Parts = NONE) -> type[FoldModule]:
     """The class of a model for inputs `x` as they are loaded. Raises Usage for one that does not take them."""
-    own = parts.modules.get(config.model)
-    if own is not None:
-        return checked(config.model, own)
-    return families.of(config.model, kind_of(x), labels.reads, parts).load()
+    own, kind = parts.modules.get(config.model), kind_of(x)
+    found = checked(config.model, own) if own is not None else families.of(config.model, kind, labels.reads, parts).load()
+    return probe_module.around(found) if config.strategy == "probe" else found
 
 
 def checked(name: str, module: Any) -> type[FoldModule]:

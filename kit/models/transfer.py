@@ -109,17 +109,21 @@ def _quiet_timm() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def adopt(net: nn.Module, source: nn.Module) -> None:
-    """Copy another run's backbone (weights and statistics, all but the head). Raises Usage where they are unlike."""
-    head = set(networks.head_names(net))
+def adopt(net: nn.Module, source: nn.Module, *, head: bool = False) -> None:
+    """Copy another run's backbone (weights and statistics), and its `head` too where it has the same.
+
+    Raises Usage where the backbones are unlike.
+    """
     own, other = net.state_dict(), source.state_dict()
-    backbone = {name: tensor for name, tensor in own.items() if name not in head}
+    names = set(networks.head_names(net))
+    backbone = {name: tensor for name, tensor in own.items() if name not in names}
     unlike = [name for name, tensor in backbone.items() if name not in other or other[name].shape != tensor.shape]
     if unlike:
         raise Usage(
             f"--from: that run's net differs from this one's, first in {unlike[0]!r}: give the same --model and --width."
         )
-    net.load_state_dict({**own, **{name: other[name] for name in backbone}})
+    same = head and all(name in other and other[name].shape == own[name].shape for name in names)
+    net.load_state_dict({**own, **{name: other[name] for name in (own if same else backbone)}})
 
 
 class Thaw:
@@ -151,7 +155,7 @@ class Thaw:
 
     def set(self, epoch: int) -> None:
         """Let the layers of this epoch learn and keep the others as they are."""
-        if self.config.strategy == "full":
+        if self.config.strategy in ("full", "probe"):  # a probe's head is fitted outside the network
             return
         frozen = {name for layer in self.layers[: len(self.layers) - self.open_layers(epoch)] for name in layer}
         for name, parameter in self.net.named_parameters():

@@ -48,6 +48,8 @@ def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModu
         module.train()
     fits, answers = len(left), sum(answering(work, name) for name in left)
     rows = fits * len(fold.valid) * (1 + ablation.passes(module) * work.weigh) + answers * len(work.test.rows)
+    if module.one_pass:  # the training rows' is part of the first fit
+        rows = len(work.test.rows) if len(left) == len(work.asked) else 0
     files = fits * FILES + END + 2e-5 * (len(work.y) + len(work.test.rows))
     return work.budget.until(fits, SPARE * work.pace.seconds * rows + files)
 

@@ -52,6 +52,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     loggers.names(config)  # one that is missing is said at once
     root = adapter.competition.find(data)
     adapter = adapter.shaped(config, root)
+    family_of(adapter, config)  # what cannot be is said before anything is read
     known = {
         "competition": adapter.source,
         "config": config.json(),
@@ -110,6 +111,10 @@ def other_recipe(adapter: competitions.Adapter, begin: configs.Config, config: c
 
 
 def family_of(adapter: competitions.Adapter, config: configs.Config) -> Family:
-    """The family of models that a Config asks for on an adapter's inputs."""
+    """The family of models that a Config asks for on an adapter's inputs, as its strategy has them learn.
+
+    Raises Usage where there is none.
+    """
     facts = adapter.competition
-    return families.of(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+    family = families.of(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+    return family.by(config.strategy, config.model)

@@ -197,6 +197,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
         module.learn(fold.x, fold.train, fold.y)
         each, left = prediction.pace(module.eval(), fold.x, fold.config), work.budget.left
         rows, test, models = len(work.y), len(work.test.rows), len(set(members.answering(work.run)) & set(work.asked))
+        models = min(models, 1) if module.one_pass else models
         share = PREDICTING * left / each  # rows of one view
         weigh = (rows + models * test) * config.views + 2 * rows <= share
         views = config.views if weigh else max(1, min(config.views, int(share / (rows + models * test))))

@@ -69,8 +69,9 @@ class StudyFold:
         if late:
             raise Usage(f"fold.module: {', '.join(late)} cannot be changed for one fold. State them in kit.study(…).")
         family = family_of(self.work.adapter, config)
-        if family.one_step:
-            raise Usage(f"fold.module(model={config.model!r}): its fit is one step of the kit's own; use kit.run.")
+        if family.one_step or family.probing:
+            which = "strategy='probe'" if family.probing else f"model={config.model!r}"
+            raise Usage(f"fold.module({which}): its fit is one step of the kit's own; use kit.run.")
         fit = replace(self.fit, config=devices.choose(config, family))
         module = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
         module.learn(fit.x, fit.train, fit.y)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-VERSION = 2  # of what the arrays hold; a change of decoding needs a new one
+VERSION = 3  # of what the arrays hold; a change of decoding needs a new one
 SMALL = 4 << 20  # bytes; less is decoded faster than it is kept
 KEEP = 50 << 30  # bytes in all; the arrays that were not used for longest give way
 
@@ -52,13 +52,13 @@ def get(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     return array, notes
 
 
-def put(key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[int, dict[str, Any]]]) -> Any:
+def put(key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[int, dict[str, Any]]], small: int = SMALL) -> Any:
     """An uint8 array of this shape, filled and kept: `fill` returns how many of its rows count, and notes for `get`.
 
-    Returns (array, notes). Small ones, and all where there is no room on disk, stay in memory.
+    Returns (array, notes). Those of `small` bytes, and all where there is no room on disk, stay in memory.
     """
     size = int(np.prod(shape))
-    place = folder() if size > SMALL else None
+    place = folder() if size > small else None
     temporary = _reserve(place, key, shape) if place else None
     if place is None or temporary is None:
         memory = np.zeros(shape, np.uint8)

@@ -50,6 +50,7 @@ def drop_snapshots(folder: Path) -> None:
 
 def save_model(path: Path, module: FoldModule) -> str:
     """Write a module as a Lightning checkpoint of plain values and tensors; returns its checksum."""
+    module = module.saved
     state = {
         "state_dict": module.state_dict(),
         "hyper_parameters": registry.saved(module),

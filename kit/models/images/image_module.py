@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar, Self
 
@@ -209,11 +209,14 @@ class ImageModule(NetModule):
     def rows_per_pass(self, device: str) -> int:
         return max(1, FORWARD[device] // len(self.views))
 
-    def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
-        """The mean prediction over the views [b, c], all views in one forward pass."""
+    def by_view(self, batch: Batch, run: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         images = self.cropped(batch.x).float()
         every = torch.cat([view.do(images) for view in self.views])
-        parts = self(every).chunk(len(self.views))
+        return torch.stack(run(every).chunk(len(self.views)))
+
+    def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
+        """The mean prediction over the views [b, c], all views in one forward pass."""
+        parts = self.by_view(batch, self)
         undone = [view.undo(part) if view.undo else part for view, part in zip(self.views, parts, strict=True)]
         return torch.stack(undone).mean(dim=0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.texts import Tokens, tokens_of
 from kit.models.net_module import NetModule
+from kit.models.texts.mean_pooled import MeanPooled
 from kit.parts import NONE, Parts
 from kit.storage import weights
 
@@ -39,6 +40,8 @@ class TransformerModule(NetModule):
         super().__init__(config, labels, architecture=architecture, tokenizer=tokenizer, steps=steps)
         self.tokenizer = tokenization.from_json(tokenizer)
         net = build(architecture, len(self.labels.columns), self.tokenizer.pad)
+        if self.config.strategy == "probe":
+            net = MeanPooled(net, len(self.labels.columns))
         if self.config.gradient_checkpointing:
             networks.recompute(net, self.config.model)
         self.take(net)
@@ -57,7 +60,7 @@ class TransformerModule(NetModule):
         own = self.net.state_dict()
         head = set(networks.head_names(self.net))
         loaded = pretrained(self.config, self.hparams["architecture"], len(self.labels.columns))
-        self.net.load_state_dict({name: own[name] if name in head else tensor for name, tensor in loaded.items()})
+        self.net.load_state_dict({name: tensor if name in head else loaded[name] for name, tensor in own.items()})
         self.average_anew()
 
     @classmethod
@@ -108,29 +111,36 @@ class TransformerModule(NetModule):
 
     def predict_step(self, batch: Batch, batch_idx: int = 0) -> torch.Tensor:
         """The mean prediction over the views [b, c]; a text that is read whole is read once."""
-        every, rows = batch.x, batch.rows.numpy()
-        total = self._read(every, rows, self.views[0])
-        long = np.flatnonzero(every.long(rows, self.most))
-        for view in self.views[1:]:
-            total[long] += self._read(every, rows[long], view)
-        total[long] /= len(self.views)
-        return total
+        parts = self.by_view(batch, self)
+        long = torch.from_numpy(batch.x.long(batch.rows.numpy(), self.most)).to(parts.device)
+        return torch.where(long[:, None], parts.mean(dim=0), parts[0])
 
-    def _read(self, every: tokenization.Tokens, rows: np.ndarray, view: str) -> torch.Tensor:
-        """Predictions of one view, the shortest texts first, as many at a time as FORWARD allows."""
+    def by_view(self, batch: Batch, run: Callable[[dict[str, torch.Tensor]], torch.Tensor]) -> torch.Tensor:
+        every, rows = batch.x, batch.rows.numpy()
+        first = self._read(every, rows, self.views[0], run)
+        parts, long = [first], np.flatnonzero(every.long(rows, self.most))
+        for view in self.views[1:]:
+            parts.append(first.clone())
+            if len(long):
+                parts[-1][long] = self._read(every, rows[long], view, run)
+        return torch.stack(parts)
+
+    def _read(
+        self, every: tokenization.Tokens, rows: np.ndarray, view: str, run: Callable[[dict[str, torch.Tensor]], torch.Tensor]
+    ) -> torch.Tensor:
+        """What `run` gives for one view [b, …], the shortest texts first, as many at a time as FORWARD allows."""
         device = next(self.parameters()).device
         lengths = every.lengths(self.most)[rows]
         order = np.argsort(lengths, kind="stable")
-        out = torch.empty(len(rows), len(self.labels.columns), device=device)
-        start = 0
+        found, start = [], 0
         while start < len(order):
             ahead = lengths[order[start:]] * np.arange(1, len(order) - start + 1)
             stop = start + max(1, int(np.searchsorted(ahead, FORWARD[device.type if device.type == "cpu" else "gpu"])))
             some = order[start:stop]
             ids, mask = (torch.from_numpy(part).to(device) for part in every.batch(rows[some], self.most, view))
-            out[torch.from_numpy(some).to(device)] = self({"input_ids": ids, "attention_mask": mask}).float()
+            found.append(run({"input_ids": ids, "attention_mask": mask}).float())
             start = stop
-        return out
+        return torch.cat(found)[torch.from_numpy(np.argsort(order)).to(device)]
 
 
 def build(architecture: str, outputs: int, pad: int) -> Any:

@@ -46,6 +46,7 @@ class History(pl.Callback):
         metrics = tracked(state.fold.labels, torch.cat(outputs.predicted), torch.cat(outputs.y)) if outputs.y else {}
         row = {"epoch": state.epoch + 1, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
         row |= {f"train_{name}": value for name, value in {"loss": loss, **metrics}.items()}
+        row |= pl_module.noted
         row["rows_per_second"] = count / max(time.monotonic() - self.epoch_began, 1e-9)
         pl_module.on_train_epoch_loss(loss)
         state.history.append(row)
