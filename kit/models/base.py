@@ -50,7 +50,7 @@ class FoldModule(pl.LightningModule):
     """
 
     resumable: ClassVar[bool] = True  # can a fit be saved in the middle and go on to the same bits?
-    one_step: ClassVar[bool] = False  # is a fit one step on all rows, on the CPU?
+    one_step: ClassVar[bool] = False  # is a fit one step on all rows?
     one_pass: ClassVar[bool] = False  # do the rows go through the network once for all folds?
     views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
     shift: torch.Tensor

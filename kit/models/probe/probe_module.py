@@ -33,6 +33,7 @@ class Probe(FoldModule):
     """Trains the head of `inner`, a module of the class `kind`, in one step on all rows."""
 
     resumable = False
+    one_step = True
     one_pass = True
     kind: ClassVar[type[FoldModule]]
 
