@@ -77,6 +77,7 @@ PRETRAINED = Recipe(
 )  # fmt: skip
 ATTENTIVE = Recipe("pretrained attention network", {**PRETRAINED.knobs, "lr": 5e-4, "layer_decay": 0.7, "clip": 1.0},
                    passes=200, least=3, most=20)  # fmt: skip
+PROBE = Recipe("probe", {"epochs": 1, "views": 2})  # smoothed labels gain nothing, a mirror image does (lab book)
 TRANSFORMER = Recipe(  # the customary start of fine-tuning (Devlin et al. 2019; Sun et al. 2019)
     "transformer",
     {"batch": 16, "lr": 5e-5, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.1, "ema": 0.0, "head_lr": 10.0},
@@ -99,6 +100,8 @@ def of(config: Config, kind: str, own: Collection[str] = ()) -> Recipe | None:
         return TRANSFORMER
     if config.model in OWN:
         return OWN[config.model]
+    if config.strategy == "probe":
+        return PROBE
     if not (config.weights or config.from_run):
         return SCRATCH
     return ATTENTIVE if config.model.startswith(ATTENTION) else PRETRAINED

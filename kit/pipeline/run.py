@@ -73,7 +73,8 @@ def announce(target: Run, plan: Plan) -> None:
         say(f"  {line}")
     for key in by_hand:
         if key not in heeded:
-            say(f"  {configs.flag(key)} changes nothing for --model {config.model}")
+            whose = "--strategy probe" if family.probing else f"--model {config.model}"
+            say(f"  {configs.flag(key)} changes nothing for {whose}")
     for line in families.vain(config, family):
         say(f"  {line}")
 

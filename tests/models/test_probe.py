@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import timm
 import torch
+from conftest import flags
 from safetensors.torch import save_file
 from test_resume import same_results
 from test_transformer import TEXTS, tiny as tiny  # a fixture
 
 import kit
 from kit import competition as competitions
+from kit.cli.app import main
 from kit.competition import synthetic
 from kit.config import Config
 from kit.errors import Usage
@@ -240,6 +242,18 @@ def test_folds_side_by_side_and_after_a_stop_are_the_same(
     (beside.path / "submission.csv").unlink()
     kit.run("cifar10", data, out=tmp_path / "beside", weights=str(weights), jobs=1, quiet=True, **TWO)
     assert same_results(alone.path, beside.path)
+
+
+def test_time_budgets_and_tuning_take_probes(
+    data: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"weights": str(weights), **TWO}
+    run = kit.run("cifar10", data, out=tmp_path / "short", time_budget=60.0, **known)
+    assert run.complete and run.record.in_time["views"] == 2
+    assert main(["tune", "cifar10", "--data", str(data), "--out", str(tmp_path / "tuned"), "--trials", "2", *flags(known)]) == 0
+    assert "label_smoothing" in capsys.readouterr().out
+    kit.run("cifar10", data, out=tmp_path / "lr", **{**known, "lr": 0.1})
+    assert "--lr changes nothing for --strategy probe" in capsys.readouterr().err
 
 
 def test_fine_tuning_begins_with_the_probes_head(probed: kit.Run, data: Path, tmp_path: Path) -> None:
