@@ -112,7 +112,7 @@ def test_all_layers_learn_once_unfrozen_and_none_before(
     monkeypatch.setattr(Snapshots, "on_train_batch_start", looking)
     base = source(model)
     knobs = {**KNOBS, "model": model, "strategy": "freeze-unfreeze", "unfreeze": 2, "epochs": 3, "from_run": str(base.path)}
-    run = kit.run("cifar10", data[0], out=tmp_path / "run", only_fold=[0], **knobs)
+    run = kit.run("cifar10", data[0], out=tmp_path / "run", only_fold=[0], freeze_norm=0, **knobs)
     old, new = predictor(model_of(base, 0)), model_of(run, 0)
     names = backbone(new)
     assert len(begun) == 3
