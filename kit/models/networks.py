@@ -239,6 +239,19 @@ def head_names(net: nn.Module) -> list[str]:
     return [name for name, parameter in net.named_parameters() if id(parameter) in own]
 
 
+def zero_head(net: nn.Module) -> None:
+    """Make the last layer begin at zero, so that the first steps do not send the noise of drawn weights through the backbone.
+
+    timm draws the head of an EfficientNet for ten classes from ±0.3: the mean loss of the first epoch was 5.4, where equal
+    chances have 2.3.
+    """
+    names = set(head_names(net))
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name in names:
+                parameter.zero_()
+
+
 def _encoder_layers(net: nn.Module) -> list[list[str]]:
     """Of a Hugging Face classifier: the embeddings, each block of its longest list of blocks, the head."""
     base = getattr(net, str(net.base_model_prefix))

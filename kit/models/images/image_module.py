@@ -127,6 +127,7 @@ class ImageModule(NetModule):
         mean, std = pixel_statistics(images, rows)
         if self.config.weights:
             known = transfer.pretrained(self.net, self.config, self.hparams["channels"], self.hparams["side"])
+            networks.zero_head(self.net)
             if len(known["mean"]) == len(mean):
                 mean, std = np.array(known["mean"]), np.array(known["std"])
         self.mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
