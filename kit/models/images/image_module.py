@@ -200,8 +200,8 @@ class ImageModule(NetModule):
             return images
         if self.own_augmentation is not None:
             return self.own_augmentation(images)
-        c = self.config
-        return augmentation.apply(c.augment, images, c.seed, batch.epoch, batch.rows, self.hparams["mirror"])
+        c, keys = self.config, batch.rows if batch.keys is None else batch.keys
+        return augmentation.apply(c.augment, images, c.seed, batch.epoch, keys, self.hparams["mirror"])
 
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
