@@ -146,6 +146,12 @@ class DataKnobs:
         POLICIES,
         extensible=True,
     )
+    mix_until: float = knob(
+        0.75,
+        "fraction of the epochs in which mixup and cutmix are on; they are off in the last ones; 1: always on",
+        low=0,
+        high=1,
+    )
     crop: str = knob(
         "none",
         "part of the image that the model sees; ink: the box of pixels that differ between training images; none: all",

@@ -51,7 +51,7 @@ class Family:
 IMAGE = Family("image", "kit.models.images.image_module:ImageModule", frozenset(PICTURES | SHARED))
 READER = Family(
     "reader", "kit.models.images.reader_module:ReaderModule",
-    frozenset((PICTURES | SHARED) - {"label_smoothing", "huber", "balance"}),
+    frozenset((PICTURES | SHARED) - {"label_smoothing", "huber", "balance", "mix_until"}),
     names=("reader",), tuned=("lr", "weight_decay"),
 )  # fmt: skip
 NGRAMS = Family(

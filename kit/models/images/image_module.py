@@ -185,7 +185,7 @@ class ImageModule(NetModule):
         assert batch.y is not None
         c, epoch = self.config, batch.epoch
         images, other, share = self.augmented(self.cropped(batch.x), batch), None, 1.0
-        if self.own_augmentation is None:
+        if self.own_augmentation is None and (c.mix_until == 1 or self.progress(epoch) < c.mix_until):
             images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
         with self.faster or nullcontext():
             logits, scaled = self.logits(images), self.scaled(batch.y)
@@ -193,6 +193,10 @@ class ImageModule(NetModule):
         if other is not None:
             loss = share * loss + (1 - share) * self.labels.criterion(logits, scaled[other], c.label_smoothing)
         return self.stepped(batch, loss * batch.share, self.answers(logits.detach()))
+
+    def progress(self, epoch: int) -> float:
+        """The share of the fit that was over when this epoch began: of its epochs, or of its time where that is short."""
+        return max(epoch / self.config.epochs, self.position)
 
     def augmented(self, images: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Training pictures 0…255 [b, c, h, w] as the net is to see them in this epoch (`--augment`)."""
