@@ -242,8 +242,8 @@ def head_names(net: nn.Module) -> list[str]:
 def zero_head(net: nn.Module) -> None:
     """Make the last layer begin at zero, so that the first steps do not send the noise of drawn weights through the backbone.
 
-    timm draws the head of an EfficientNet for ten classes from ±0.3: the mean loss of the first epoch was 5.4, where equal
-    chances have 2.3.
+    timm draws the head of an EfficientNet for ten classes from ±0.3: the first loss of tf_efficientnet_lite0 on CIFAR-10 was 18
+    at 64 pixels and 8 at 128, where equal chances have 2.3.
     """
     names = set(head_names(net))
     with torch.no_grad():
