@@ -104,6 +104,9 @@ class TrainingKnobs:
     warmup: float = knob(0.25, "fraction of the schedule in which the learning rate rises", low=0, high=1)
     weight_decay: float = knob(0.05, "weight decay, for weights with two or more dimensions only", low=0)
     label_smoothing: float = knob(0.0, "label smoothing; 0: none", low=0, high=0.9)
+    balance: int = knob(
+        0, "1: an epoch shows each class equally often (of tags: the rarest that a row has), for rare classes", low=0, high=1
+    )
     huber: float = knob(
         0.0, "Huber loss for numbers: larger errors than this many standard deviations count linearly; 0: squared error", low=0
     )
@@ -143,6 +146,12 @@ class DataKnobs:
         "augmentation policy; photo uses albumentations in worker processes, the others work on whole batches",
         POLICIES,
         extensible=True,
+    )
+    mix_until: float = knob(
+        0.75,
+        "fraction of the epochs in which mixup and cutmix are on; they are off in the last ones; 1: always on",
+        low=0,
+        high=1,
     )
     crop: str = knob(
         "none",

@@ -18,7 +18,8 @@ class Batch:
     and `gather` make of the rows. `y`: the answers as the labels encode them, int64 [b] or float32 [b, c]; None where they
     are not known. `rows`: the rows' positions in their split, int64 [b], always in the host's memory.
     `epoch`, `step`: of the fit, from 0; a step is one part of a batch. `share`: the part's size over the mean part's;
-    `last`: does the optimizer step after this part?
+    `last`: does the optimizer step after this part? `keys`: what the random draws of each row go by, int64 [b]: its position,
+    and another number for each further copy in an epoch (`--balance`); None: the positions.
     """
 
     x: Any
@@ -28,6 +29,7 @@ class Batch:
     step: int = 0
     share: float = 1.0
     last: bool = True
+    keys: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

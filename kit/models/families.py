@@ -66,7 +66,8 @@ class Family:
 
 IMAGE = Family("image", "kit.models.images.image_module:ImageModule", frozenset(PICTURES | SHARED), backbone=True)
 READER = Family(
-    "reader", "kit.models.images.reader_module:ReaderModule", frozenset((PICTURES | SHARED) - {"label_smoothing", "huber"}),
+    "reader", "kit.models.images.reader_module:ReaderModule",
+    frozenset((PICTURES | SHARED) - {"label_smoothing", "huber", "balance", "mix_until"}),
     names=("reader",), tuned=("lr", "weight_decay"),
 )  # fmt: skip
 NGRAMS = Family(

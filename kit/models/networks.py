@@ -239,6 +239,19 @@ def head_names(net: nn.Module) -> list[str]:
     return [name for name, parameter in net.named_parameters() if id(parameter) in own]
 
 
+def zero_head(net: nn.Module) -> None:
+    """Make the last layer begin at zero, so that the first steps do not send the noise of drawn weights through the backbone.
+
+    timm draws the head of an EfficientNet for ten classes from ±0.3: the first loss of tf_efficientnet_lite0 on CIFAR-10 was 18
+    at 64 pixels and 8 at 128, where equal chances have 2.3.
+    """
+    names = set(head_names(net))
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name in names:
+                parameter.zero_()
+
+
 def _encoder_layers(net: nn.Module) -> list[list[str]]:
     """Of a Hugging Face classifier: the embeddings, each block of its longest list of blocks, the head."""
     base = getattr(net, str(net.base_model_prefix))

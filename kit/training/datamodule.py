@@ -12,6 +12,7 @@ import torch
 
 from kit.config import Config
 from kit.console import say
+from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 from kit.models.base import ROWS_PER_PASS, FoldModule
@@ -52,9 +53,17 @@ class FoldData(pl.LightningDataModule):
         )  # fmt: skip
         rows = fold.train[: overfitted(config, len(fold.train), feed.batch)]
         options: dict[str, Any] = {"seed": config.seed, "fold": fold.number, "accumulate": config.accumulate}
+        options["strata"] = self._strata(rows) if config.balance else None
         if feed.pictures is None:
             return Batches(feed, fold.y, rows, **options)
         return WorkerBatches(feed, fold.y, rows, workers=config.workers, say=self.tell, **options)
+
+    def _strata(self, rows: np.ndarray) -> np.ndarray:
+        """The stratum of each of these training rows, for `--balance`: its class, its grade, or the rarest of its tags."""
+        labels = self.fold.labels
+        if labels.continuous:
+            raise Usage("--balance: the answers are numbers, of which none is rare or frequent. Leave it out.")
+        return labels.strata(self.fold.y[rows])
 
     def val_dataloader(self) -> Rows:
         return self._rows("train", self.fold.x, self.fold.valid, torch.from_numpy(self.fold.y))

@@ -20,10 +20,16 @@ class Batches:
     batches of sizes that differ by one at most, so none is a single row (which batch normalisation refuses). Each comes in
     `accumulate` parts whose gradients are added; `steps` counts parts. Where the feed has lengths, so that little is filled
     up, a shuffled epoch is sorted by length POOL batches at a time, and the batches are shuffled once more.
+    `strata`: of the `rows`, where an epoch is to hold each stratum equally often: rows of rare ones several times, of frequent
+    ones not all. Else it holds each row once.
     """
 
-    def __init__(self, feed: Feed, y: np.ndarray, rows: np.ndarray, *, seed: int, fold: int, accumulate: int = 1):
+    def __init__(
+        self, feed: Feed, y: np.ndarray, rows: np.ndarray, *, seed: int, fold: int, accumulate: int = 1,
+        strata: np.ndarray | None = None,
+    ):  # fmt: skip
         self.feed, self.seed, self.fold = feed, seed, fold
+        self.strata = strata if len(rows) > 1 else None
         self.y = torch.from_numpy(y)
         self.rows = rows if len(rows) > 1 or feed.whole else np.repeat(rows, 2)
         self.steps = -(-len(self.rows) // max(feed.batch, 1))
@@ -37,33 +43,41 @@ class Batches:
         return self.steps
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """The row positions of each part of an epoch."""
+        """What the random draws of each row go by (`Batch.keys`), for each part of an epoch; see `rows_of`."""
         if self.feed.whole:
             return [self.rows]
         rng = np.random.default_rng([self.seed, self.fold + 1, epoch])
-        rows = rng.permutation(self.rows)
-        return self.cut(rows) if self.feed.lengths is None else self._of_like_length(rows, self.feed.lengths, rng)
+        keys = self.rows
+        if self.strata is not None:
+            keys = self.rows[balanced(self.strata, rng)]
+            keys = keys + len(self.y) * copies(keys)
+        keys = rng.permutation(keys)
+        return self.cut(keys) if self.feed.lengths is None else self._of_like_length(keys, self.feed.lengths, rng)
 
-    def _of_like_length(self, rows: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        pool = POOL * -(-len(rows) * self.accumulate // self.steps)
-        sort = [np.argsort(lengths[rows[i : i + pool]], kind="stable") + i for i in range(0, len(rows), pool)]
-        parts = self.cut(rows[np.concatenate(sort)])
+    def rows_of(self, keys: np.ndarray) -> np.ndarray:
+        """The positions of the rows that these keys stand for."""
+        return keys % len(self.y)
+
+    def _of_like_length(self, keys: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        pool, lengths = POOL * -(-len(keys) * self.accumulate // self.steps), lengths[self.rows_of(keys)]
+        sort = [np.argsort(lengths[i : i + pool], kind="stable") + i for i in range(0, len(keys), pool)]
+        parts = self.cut(keys[np.concatenate(sort)])
         sizes = [sum(len(part) for part in parts[i : i + self.accumulate]) for i in range(0, len(parts), self.accumulate)]
         turns = rng.permutation(len(sizes))
         turns = turns[np.argsort([-sizes[i] for i in turns], kind="stable")]  # larger ones first, as `collate` counts
         return [part for i in turns for part in parts[i * self.accumulate : (i + 1) * self.accumulate]]
 
-    def cut(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Rows in their order as batches, and these as parts."""
-        whole = np.array_split(rows, self.steps // self.accumulate)
+    def cut(self, keys: np.ndarray) -> list[np.ndarray]:
+        """Keys in their order as batches, and these as parts."""
+        whole = np.array_split(keys, self.steps // self.accumulate)
         return [part for batch in whole for part in np.array_split(batch, self.accumulate)]
 
     def __iter__(self) -> Iterator[Batch]:
         # Lightning may ask for an iterator ahead of its epoch, and for none after the last batch: who hands that out moves on.
         epoch, start = self.epoch, self.start
-        for step, rows in enumerate(self.order(epoch)):
+        for step, keys in enumerate(self.order(epoch)):
             if step >= start:
-                batch = self.collate(rows, epoch, step, self.feed.collate(rows))
+                batch = self.collate(keys, epoch, step, self.feed.collate(self.rows_of(keys)))
                 self.move_on(step)
                 yield batch
         if start == self.steps:  # nothing was left of this epoch
@@ -74,10 +88,35 @@ class Batches:
         last = step + 1 == self.steps
         self.epoch, self.start = (self.epoch + 1, 0) if last else (self.epoch, step + 1)
 
-    def collate(self, rows: np.ndarray, epoch: int, step: int, x: Any) -> Batch:
-        """One part of a batch: these rows, as `x`."""
-        index = torch.from_numpy(rows)
+    def collate(self, keys: np.ndarray, epoch: int, step: int, x: Any) -> Batch:
+        """One part of a batch: the rows of these keys, as `x`."""
+        index = torch.from_numpy(self.rows_of(keys))
         many, more = divmod(len(self.rows), self.steps // self.accumulate)
         whole = many + (step // self.accumulate < more)
-        share, last = len(rows) * self.accumulate / whole, (step + 1) % self.accumulate == 0
-        return Batch(x, self.y[index], index, epoch=epoch, step=step, share=share, last=last)
+        share, last = len(keys) * self.accumulate / whole, (step + 1) % self.accumulate == 0
+        return Batch(x, self.y[index], index, epoch=epoch, step=step, share=share, last=last, keys=torch.from_numpy(keys))
+
+
+def balanced(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Positions int64 [n] into `strata` int [n]: each stratum has the same share of them, each of its rows the same number.
+
+    Both up to one: where a number is not whole, chance decides which rows come once more (systematic sampling, Madow & Madow
+    1944). The positions are not shuffled.
+    """
+    known, code, count = np.unique(strata, return_inverse=True, return_counts=True)
+    mixed = rng.permutation(len(strata))
+    rows = mixed[np.argsort(code[mixed], kind="stable")]
+    due = np.cumsum(len(strata) / (len(known) * count[code[rows]]))
+    due[-1] = len(strata)  # sums of fractions end a little beside it
+    ends = np.floor(due + rng.random()).astype(np.int64).clip(max=len(strata))
+    return np.repeat(rows, ends - np.r_[0, ends[:-1]])
+
+
+def copies(rows: np.ndarray) -> np.ndarray:
+    """How often each row stood before, int64 [n]: 0 where it stands for the first time."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    found = np.empty(len(rows), np.int64)
+    found[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    return found

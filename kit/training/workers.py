@@ -75,7 +75,7 @@ class WorkerBatches(Batches):
                 self.say(f"a data worker died ({cause}); trying once more from step {self.start + 1}")
 
     def _started(self, order: list[np.ndarray]) -> Any:
-        """An iterator of batches of these rows.
+        """An iterator of batches of the rows of these keys.
 
         torch's handler would raise a worker's death in the middle of whatever runs then, a training step, say.
         """
@@ -88,8 +88,8 @@ class WorkerBatches(Batches):
 
     def _loader(self, order: list[np.ndarray]) -> Any:
         return torch.utils.data.DataLoader(
-            _Pictures(self.pictures, self.change, self.seed, self.epoch),
-            batch_sampler=[rows.tolist() for rows in order],
+            _Pictures(self.pictures, self.change, self.seed, self.epoch, len(self.y)),
+            batch_sampler=[keys.tolist() for keys in order],
             num_workers=self.workers,
             collate_fn=_stack,
             multiprocessing_context="fork" if self.workers else None,
@@ -101,16 +101,19 @@ class WorkerBatches(Batches):
 
 
 class _Pictures(torch.utils.data.Dataset):
-    """One picture a row, augmented. Reseeded for each, as albumentations 2.0.8 repeats itself in fresh workers."""
+    """One picture a key (see `Batches.order`), of `count` rows, augmented.
 
-    def __init__(self, pictures: Any, change: Any, seed: int, epoch: int):
-        self.pictures, self.change, self.seed, self.epoch = pictures, change, seed, epoch
+    Reseeded for each, as albumentations 2.0.8 repeats itself in fresh workers.
+    """
 
-    def __getitem__(self, row: int) -> torch.Tensor | str:
+    def __init__(self, pictures: Any, change: Any, seed: int, epoch: int, count: int):
+        self.pictures, self.change, self.seed, self.epoch, self.count = pictures, change, seed, epoch, count
+
+    def __getitem__(self, key: int) -> torch.Tensor | str:
         try:
-            image = self.pictures[row]
+            image = self.pictures[key % self.count]
             if self.change is not None:
-                draw = augmentation.draws(self.seed, self.epoch, np.array([row]), 1)[0, 0]
+                draw = augmentation.draws(self.seed, self.epoch, np.array([key]), 1)[0, 0]
                 self.change.set_random_seed(int(draw * (1 << 24)))
                 image = self.change(image=np.ascontiguousarray(image))["image"].reshape(image.shape)
         except BadData as fault:  # as text: an exception that crosses processes loses its words

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from kit.config import Config
-from kit.errors import BadData
-from kit.labels import OneOf
+from kit.errors import BadData, Usage
+from kit.labels import Labels, Numbers, OneOf, Tags
 from kit.metrics import accuracy
-from kit.models.batch import Batch
+from kit.models.batch import Batch, Feed
 from kit.models.images.image_module import ImageModule
 from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
 from kit.training.loaders import Batches
 from kit.training.workers import WorkerBatches
+
+CLASSES = OneOf("x", ("a", "b"))
 
 
 def pictures(n: int, photos: bool = False) -> np.ndarray:
@@ -154,12 +156,39 @@ def test_a_pass_draws_nothing_from_the_global_generators(kind: type[Batches]) ->
     assert np.array_equal(np.random.get_state()[1], numpy_before)
 
 
-def batches_of(images: np.ndarray, **knobs: Any) -> Batches:
+@pytest.mark.parametrize("kind", [Batches, WorkerBatches])
+def test_a_balanced_epoch_shows_each_stratum_equally_often_and_no_copy_as_another(kind: type[Batches]) -> None:
+    strata = np.array([0] * 16 + [1] * 4)
+    one = feed(20, 4, kind=kind, strata=strata)
+    passed = list(one)
+    rows = np.concatenate(rows_of(passed))
+    assert np.bincount(strata[rows // 2]).tolist() == [10, 10] and len(passed) == one.steps == 5
+    images = torch.from_numpy(pictures(20, kind is WorkerBatches)).permute(0, 3, 1, 2)
+    keys = torch.cat([batch.keys for batch in passed if batch.keys is not None])
+    assert len(keys.unique()) == 20 and (keys % len(images)).tolist() == rows.tolist()
+    assert all(torch.equal(batch.y, batch.rows * 10) for batch in passed)
+    if kind is Batches:
+        assert all(torch.equal(batch.x, images[batch.rows]) for batch in passed)
+    else:
+        assert len({picture.numpy().tobytes() for batch in passed for picture in batch.x}) == 20
+    tail = feed(20, 4, kind=kind, strata=strata)
+    tail.start = 2
+    assert equal(list(tail), passed[2:])
+
+
+def test_texts_of_like_length_are_balanced_too() -> None:
+    strata, lengths = np.array([0] * 16 + [1] * 4), np.arange(20) % 7
+    wanted = Feed(lambda rows: rows, 4, lengths=lengths)
+    passed = list(Batches(wanted, np.arange(20), np.arange(20), seed=0, fold=0, strata=strata))
+    assert np.bincount(strata[np.concatenate([batch.x for batch in passed])]).tolist() == [10, 10]
+
+
+def batches_of(images: np.ndarray, labels: Labels = CLASSES, **knobs: Any) -> Batches:
     """The batches of a fold of these pictures."""
     rows = np.arange(len(images))
     fold = Fold(
         name="fold", number=1, folder=Path("none"), x=images, y=np.zeros(len(images), int), train=rows, valid=rows[:0],
-        config=Config(**knobs), labels=OneOf("x", ("a", "b")), metric=accuracy, mirror=True,
+        config=Config(**knobs), labels=labels, metric=accuracy, mirror=True,
     )  # fmt: skip
     return FoldData(fold, module=ImageModule).train_dataloader()
 
@@ -171,3 +200,18 @@ def test_the_policy_chooses_the_feed_and_refuses_grey_photographs() -> None:
     assert type(batches_of(grey, augment="heavy")) is Batches
     with pytest.raises(BadData, match="--augment photo"):
         batches_of(grey, augment="photo")
+
+
+def test_strata_are_learned_from_the_training_rows_alone() -> None:
+    y = np.array([[1, 0], [1, 0], [1, 1], [0, 0], [0, 1], [0, 1], [0, 1], [0, 1]], np.float32)
+    fold = Fold(
+        name="fold", number=0, folder=Path("none"), x=pictures(3)[:8], y=y, train=np.arange(4), valid=np.arange(4, 8),
+        config=Config(balance=1), labels=Tags("x", ("a", "b")), metric=accuracy,
+    )  # fmt: skip
+    batches = FoldData(fold, module=ImageModule).train_dataloader()
+    assert batches.strata is not None and batches.strata.tolist() == [0, 0, 1, -1]  # in all rows the rarer tag is a
+
+
+def test_numbers_are_not_balanced() -> None:
+    with pytest.raises(Usage, match="--balance: the answers are numbers"):
+        batches_of(pictures(3), labels=Numbers(("v",)), balance=1)

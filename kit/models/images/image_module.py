@@ -127,6 +127,7 @@ class ImageModule(NetModule):
         mean, std = pixel_statistics(images, rows)
         if self.config.weights:
             known = transfer.pretrained(self.net, self.config, self.hparams["channels"], self.hparams["side"])
+            networks.zero_head(self.net)
             if len(known["mean"]) == len(mean):
                 mean, std = np.array(known["mean"]), np.array(known["std"])
         self.mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
@@ -184,7 +185,7 @@ class ImageModule(NetModule):
         assert batch.y is not None
         c, epoch = self.config, batch.epoch
         images, other, share = self.augmented(self.cropped(batch.x), batch), None, 1.0
-        if self.own_augmentation is None:
+        if self.own_augmentation is None and (c.mix_until == 1 or self.progress(epoch) < c.mix_until):
             images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
         with self.faster or nullcontext():
             logits, scaled = self.logits(images), self.scaled(batch.y)
@@ -193,14 +194,18 @@ class ImageModule(NetModule):
             loss = share * loss + (1 - share) * self.labels.criterion(logits, scaled[other], c.label_smoothing)
         return self.stepped(batch, loss * batch.share, self.answers(logits.detach()))
 
+    def progress(self, epoch: int) -> float:
+        """The share of the fit that was over when this epoch began: of its epochs, or of its time where that is short."""
+        return max(epoch / self.config.epochs, self.position)
+
     def augmented(self, images: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Training pictures 0…255 [b, c, h, w] as the net is to see them in this epoch (`--augment`)."""
         if augmentation.is_compose(self.own_augmentation):  # done already, by the workers
             return images
         if self.own_augmentation is not None:
             return self.own_augmentation(images)
-        c = self.config
-        return augmentation.apply(c.augment, images, c.seed, batch.epoch, batch.rows, self.hparams["mirror"])
+        c, keys = self.config, batch.rows if batch.keys is None else batch.keys
+        return augmentation.apply(c.augment, images, c.seed, batch.epoch, keys, self.hparams["mirror"])
 
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
