@@ -355,3 +355,38 @@ def test_a_run_with_style_is_predicted_again_and_lists_its_character_ngrams(tmp_
     assert answers.equals(run.test)
     words = pd.read_csv(tmp_path / "run" / "words.csv")
     assert "ing␣" in words["ngram"].tolist()
+
+
+NOUNS = ["table", "river", "window", "garden", "letter", "market", "engine", "village"]
+
+
+def made(kind: str, n: int = 240) -> str:
+    """A table of texts whose words, whose style, or whose length tells the answer, not without errors."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for i in range(n):
+        one = i % 2
+        told = one if rng.random() > 0.1 else 1 - one
+        words = [str(rng.choice(NOUNS)) + str(rng.choice(["", "s"])) for _ in range(8)]
+        if kind == "words":
+            words[int(rng.integers(8))] = str(rng.choice([["bad", "poor", "awful"], ["good", "fine", "lovely"]][told]))
+        elif kind == "style":
+            words = [word + "ly" * int(told and k % 3 == 0) for k, word in enumerate(words)] + ["!" * told]
+        else:
+            words *= 1 + i % 5
+        answer = f"{1 + i % 5 + rng.normal() / 4:.2f}" if kind == "length" else ("no", "yes")[one]
+        rows.append(f'"{" ".join(words)}, {i}",{answer}')
+    return "\n".join(["text,label", *rows]) + "\n"
+
+
+@pytest.mark.parametrize("kind", ["words", "style", "length"])
+def test_the_best_preset_is_never_worse_than_the_fast_one(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(made(kind))
+    shown = {"text": "text", "task": "numbers" if kind == "length" else "classes", "folds": 3, "quiet": True}
+    fast, best = (
+        kit.run("csv", tmp_path / "x.csv", preset=name, out=tmp_path / name, **shown).scores["oof"]
+        for name in ("fast-text", "best-text")
+    )
+    assert best <= fast if kind == "length" else best >= fast
+    if kind != "words":
+        assert abs(best - fast) > 0.02  # the style is seen

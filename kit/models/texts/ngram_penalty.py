@@ -19,7 +19,7 @@ from kit.models.texts.ngram_design import Design
 # Times the mean square length of a text's columns: the best for short and long texts, classes and numbers lay inside.
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 PARTS = 5  # the rows are split into so many
-ENOUGH = 4000  # rows that are left out, over all splits: for more rows a split or two tell as much as five
+ENOUGH = 2000  # rows that are left out, over all splits: for more rows a split or two tell as much as five
 ITERATIONS = 10  # of L-BFGS from one penalty to the next
 WORSE = 2  # penalties in a row beyond the best so far that end the search
 
