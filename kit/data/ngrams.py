@@ -1,7 +1,7 @@
 """N-grams: texts as sparse rows of hashed word n-grams, and of character n-grams if wanted, many bytes at a time.
 
 A token is a run of letters, digits and underscores (any non-ASCII letter included), or a single `!` or `?`, in lower case.
-Its hash is a polynomial in its bytes, taken from running sums (`kit.data.hashing`), so that no token is ever a Python object.
+Its hash is a polynomial in its bytes, taken from running sums (`texts.hashing`), so that no token is ever a Python object.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 
 from kit import resources
-from kit.data import character_grams
-from kit.data.hashing import mixed, powers
+from kit.data.texts import character_grams
+from kit.data.texts.hashing import mixed, powers
 
 BITS = 25  # of a column's number: of 4.7 million n-grams of 25,000 reviews, one in fourteen shares its column
 BYTES = 1 << 18  # of text hashed at a time: what a core's cache holds

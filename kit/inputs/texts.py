@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.data import ngrams, text_statistics
+from kit.data import ngrams
+from kit.data.texts import text_statistics
 from kit.errors import listed
 
 if TYPE_CHECKING:

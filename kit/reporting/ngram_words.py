@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit.data import character_grams, ngrams
+from kit.data import ngrams
+from kit.data.texts import character_grams
 from kit.inference import members
 from kit.models.texts import ngram_matrix
 from kit.storage import frames

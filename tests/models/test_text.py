@@ -15,7 +15,8 @@ from kit import competition
 from kit.cli.app import main
 from kit.competition import synthetic
 from kit.config import Config
-from kit.data import character_grams, folds, ngrams, text_statistics
+from kit.data import folds, ngrams
+from kit.data.texts import character_grams, text_statistics
 from kit.inputs import Text
 from kit.inputs.text import Texts
 from kit.labels import Columns, Numbers, OneOf

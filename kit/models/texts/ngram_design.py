@@ -1,6 +1,7 @@
 """Design: what the regression on n-grams sees of texts, as some training rows give it: columns with weights, and dense columns.
 
-Column j of answer c is weighted by its log-count ratio (Wang & Manning 2012), a row by one over the root of its length.
+Column j of answer c is weighted by its log-count ratio (Wang & Manning 2012), for numbers by its inverse document frequency
+(Spärck Jones 1972), a row by one over the root of its length.
 """
 
 from __future__ import annotations
@@ -89,13 +90,17 @@ def dense(texts: Texts, rows: np.ndarray, style: torch.Tensor) -> torch.Tensor:
 
 
 def ratios(held: Incidence, labels: Labels, rows: torch.Tensor, y: np.ndarray) -> torch.Tensor:
-    """[columns, outputs]: log of (share of an answer's rows with the n-gram over the share of the others)."""
+    """[columns, outputs]: log of (share of an answer's rows with the n-gram over the share of the others).
+
+    For numbers, the logarithm of how rare the n-gram is (inverse document frequency), as there are no shares to compare.
+    """
     certain = torch.from_numpy(labels.certain(y))
     inside = torch.zeros(len(y), 1)
     inside[rows] = 1
     known = _texts_with(held, inside)
     if labels.continuous:
-        return (known >= RARE).float().expand(-1, certain.shape[1])
+        rarity = ((1 + len(rows)) / (1 + known)).log() + 1
+        return (rarity * (known >= RARE)).expand(-1, certain.shape[1])
     answered = inside
     if certain.isnan().any():  # each answer counts the texts that have it
         answered, certain = inside * ~certain.isnan(), certain.nan_to_num()

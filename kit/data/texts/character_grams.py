@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kit.data.hashing import mixed, powers
+from kit.data.texts.hashing import mixed, powers
 
 BREAK = ord(" ")
 SALT = 0xD6E8FEB86659FD93  # tells them from the hashes of words
