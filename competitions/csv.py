@@ -18,7 +18,7 @@ from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
-from kit.inputs.texts import Texts
+from kit.inputs.text import NGRAMS, NGRAMS_BEST, Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
 from kit.storage import files, frames
@@ -186,6 +186,6 @@ competition = Competition(
 presets = {
     "fast": Config(model="mlp", width=64, epochs=20, batch=512, lr=8e-3, weight_decay=0.3, dropout=0.1),
     "best": Config(model="mlp", width=256, epochs=40, batch=512, lr=4e-3, weight_decay=0.3, dropout=0.2),
-    "fast-text": Config(model="ngrams", epochs=1),
-    "best-text": Config(model="ngrams", epochs=1, iterations=20, vectors=128),
+    "fast-text": NGRAMS,
+    "best-text": NGRAMS_BEST,
 }

@@ -2,7 +2,7 @@
 
 from kit.competition import Competition
 from kit.config import Config
-from kit.inputs import Text
+from kit.inputs.text import NGRAMS_BEST, Text
 from kit.labels import Numbers
 from kit.metrics import mcrmse
 
@@ -17,5 +17,5 @@ competition = Competition(
 )
 presets = {
     "fast": Config(model="ngrams", epochs=1, inverse_penalty=0.05),
-    "best": Config(model="ngrams", epochs=1, inverse_penalty=0.05, iterations=30),
+    "best": NGRAMS_BEST.changed(vectors=0),
 }

@@ -128,6 +128,7 @@ Config.__init__ = _knowing(Config.__init__)  # type: ignore[method-assign, assig
 # These change how a result is computed, not what it is: a run may be resumed with other values.
 IMMATERIAL = frozenset({"jobs", "workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
 AUTO = ("lr", "batch", "epochs", "size")  # 0 means that it is found when the run begins
+AUTO_IN_FOLDS = ("inverse_penalty",)  # 0 means that each training fold finds its own
 PLACES = (
     "KIT_DATA",
     "KIT_MOUNT",
@@ -167,7 +168,7 @@ def by_hand(origins: Mapping[str, str]) -> list[str]:
 
 def shown(name: str, value: Any) -> str:
     """A knob's value as one types it."""
-    if name in AUTO and value == 0:
+    if name in (*AUTO, *AUTO_IN_FOLDS) and value == 0:
         return "auto"
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 

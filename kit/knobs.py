@@ -241,7 +241,18 @@ class NgramKnobs:
         "dimensions of the text vectors, learned from all texts without labels and added to the n-grams; 0: none (ngrams)",
         low=0,
     )
-    inverse_penalty: float = knob(0.5, "C, the inverse of the strength of the L2 penalty (ngrams)", low=1e-9)
+    inverse_penalty: float = knob(
+        0.5,
+        "C, the inverse of the strength of the L2 penalty; auto: chosen in each training fold (ngrams)",
+        low=0,
+        parse=auto_or(float),
+    )
+    characters: int = knob(
+        0, "largest number of characters in an n-gram inside words, beside those of words; 0: none (ngrams)", low=0, high=8
+    )
+    statistics: int = knob(
+        0, "1: add numbers on a text's style: lengths, punctuation, capitals, variety of words (ngrams)", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.data import ngrams
+from kit.data.texts import text_statistics
 from kit.errors import listed
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Texts:
     def __init__(self, texts: list[str]):
         self.texts = texts
         self.shape = (len(texts),)
-        self._bags: dict[int, ngrams.Bags] = {}
+        self._bags: dict[tuple[int, int], ngrams.Bags] = {}
         self.memo: dict[str, Any] = {}
         self.vectors: Any = None
 
@@ -41,11 +42,11 @@ class Texts:
             return self.texts[rows]
         return [self.texts[i] for i in np.arange(len(self))[rows]]
 
-    def bags(self, order: int) -> ngrams.Bags:
-        """The distinct n-grams of each text."""
-        if order not in self._bags:
-            self._bags[order] = ngrams.bags(self.texts, order)
-        return self._bags[order]
+    def bags(self, order: int, characters: int = 0) -> ngrams.Bags:
+        """The distinct n-grams of each text: of words, and of characters where these are more than 0."""
+        if (order, characters) not in self._bags:
+            self._bags[order, characters] = ngrams.bags(self.texts, order, characters)
+        return self._bags[order, characters]
 
     def plain(self) -> list[str]:
         """The texts without what makes no two texts different: case, line breaks, white space."""
@@ -71,6 +72,13 @@ class Texts:
         """A number per text, int64 [n]; texts that differ in case and white space at most share one."""
         number: dict[str, int] = {}
         return np.array([number.setdefault(text, len(number)) for text in self.plain()])
+
+    def statistics(self) -> np.ndarray:
+        """Facts of the texts' style, float32 [n, `text_statistics.COUNT`]; found once."""
+        if "statistics" not in self.memo:
+            self.memo["statistics"] = text_statistics.of(self.texts)
+        found: np.ndarray = self.memo["statistics"]
+        return found
 
     def forget(self) -> None:
         """Let go of the n-grams; who needs them again finds them again."""

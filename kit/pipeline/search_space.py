@@ -74,6 +74,8 @@ def parsed(text: str, config: Config, family: Family) -> list[Range]:
 def around(name: str, config: Config) -> Range:
     """The choices of a knob, a share from nothing to SHARES (or its own, if larger), or the numbers around the Config's own."""
     about, value = config.known[name].metadata, getattr(config, name)
+    if name in configs.AUTO_IN_FOLDS:
+        value = value or config.known[name].default
     if about["choices"]:
         return Range(name, choices=tuple(one for one in about["choices"] if one != "photo" or value == "photo"))
     if isinstance(value, str):

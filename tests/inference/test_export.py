@@ -82,9 +82,17 @@ def test_n_grams_are_looked_up_in_the_graph(form: str, texts_run: kit.Run, tmp_p
     assert torch.isfinite(answers).all() and torch.allclose(answers[0], answers[1])
 
 
+def test_character_n_grams_are_in_the_graph(tmp_path: Path) -> None:
+    reviews(tmp_path / "reviews.csv")
+    words = {"text": "review", "target": "sentiment", "characters": 4, "inverse_penalty": 0}
+    run = kit.run("csv", tmp_path / "reviews.csv", out=tmp_path / "run", folds=2, quiet=True, **words)
+    done = exported(run, "torchscript", tmp_path / "export")
+    assert done.difference < 1e-5 and "kit.data.ngrams.bags(texts, 3, 4)" in done.card.read_text()
+
+
 def test_n_grams_beside_vectors_are_refused_in_words() -> None:
     module = NgramModule(kit.Config(model="ngrams").json(), to_json(OneOf("label", ("a", "b"))), columns=1, size=2)
-    with pytest.raises(Usage, match=r"no graph\. Export a run with --vectors 0"):
+    with pytest.raises(Usage, match=r"no graph\. Export a run with --vectors 0 --statistics 0"):
         type(module).graph([module], [1.0])
 
 

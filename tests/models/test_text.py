@@ -16,13 +16,14 @@ from kit.cli.app import main
 from kit.competition import synthetic
 from kit.config import Config
 from kit.data import folds, ngrams
+from kit.data.texts import character_grams, text_statistics
 from kit.inputs import Text
 from kit.inputs.text import Texts
 from kit.labels import Columns, Numbers, OneOf
 from kit.models import registry
 from kit.models.batch import Batch
-from kit.models.texts import ngram_matrix
-from kit.models.texts.ngram_module import Product
+from kit.models.texts import ngram_design, ngram_matrix, ngram_penalty
+from kit.models.texts.ngram_design import Product
 from kit.storage import frames
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFormat
@@ -118,8 +119,8 @@ def sentences(n: int, seed: int = 0) -> tuple[Texts, np.ndarray]:
     return Texts([f"the film {i % 9} was {rng.choice(words[1 - one])} and long" for i, one in enumerate(y)]), y
 
 
-def trained(texts: Texts, rows: np.ndarray, y: np.ndarray, labels: object) -> object:
-    module = registry.make(Config(model="ngrams"), labels, texts, steps=1)
+def trained(texts: Texts, rows: np.ndarray, y: np.ndarray, labels: object, **knobs: float) -> object:
+    module = registry.make(Config(model="ngrams", **knobs), labels, texts, steps=1)
     module.learn(texts, rows, y)
     optimizer = module.configure_optimizers()["optimizer"]
 
@@ -129,6 +130,8 @@ def trained(texts: Texts, rows: np.ndarray, y: np.ndarray, labels: object) -> ob
         loss.backward()
         return loss
 
+    if module.splits:
+        module.choose_penalty()
     optimizer.step(closure)
     module.finish()
     return module.eval()
@@ -267,3 +270,124 @@ def test_the_csv_of_50_000_reviews_is_read(tmp_path: Path) -> None:
 def test_a_run_on_pictures_refuses_typed_texts(small_run: kit.Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(small_run.path), "--text", "seven"]) == 2
     assert "cannot be typed in" in capsys.readouterr().err
+
+
+def slow_characters(text: str, longest: int) -> set[int]:
+    """The columns of a text's character n-grams, one by one."""
+    found = set()
+    for word in text.replace("<br />", " ").split():
+        padded = f" {word} "
+        for length in range(2, longest + 1):
+            for i in range(len(padded) - length + 1):
+                written = padded[i : i + length]
+                for one in {written, "".join(c.lower() if len(c.lower()) == 1 else c for c in written)}:
+                    hashed = sum((ord(c) + 1) * pow(0x100000001B3, k, 1 << 64) for k, c in enumerate(one)) & MASK
+                    found.add(mixed(hashed ^ (character_grams.SALT * length & MASK)) >> (64 - ngrams.BITS))
+    return found
+
+
+@given(st.lists(st.text("abAB ,!ßİ", max_size=30) | st.sampled_from(ODD), max_size=6), st.integers(2, 6))
+def test_hashed_character_ngrams_equal_a_slow_reference(texts: list[str], longest: int) -> None:
+    bags = ngrams.bags(texts, 1, longest)
+    for i, text in enumerate(texts):
+        row = bags.columns[bags.start[i] : bags.start[i + 1]]
+        assert set(row.tolist()) == slow(text, 1) | slow_characters(text, longest)
+
+
+@given(st.lists(st.text(max_size=40) | st.sampled_from(ODD), max_size=6))
+def test_statistics_of_any_text_are_finite_and_its_own(texts: list[str]) -> None:
+    found = text_statistics.of(texts)
+    assert found.shape == (len(texts), text_statistics.COUNT) and np.isfinite(found).all()
+    for text, row in zip(texts, found, strict=True):
+        assert np.array_equal(text_statistics.of([text])[0], row)
+
+
+STYLE = {"characters": 4, "statistics": 1, "inverse_penalty": 0.0}
+
+
+def test_what_is_learned_of_style_is_learned_inside_the_fold() -> None:
+    texts, y = sentences(100)
+    other = Texts([*texts.texts[:80], *(f"OTHER words, {i}; unseen!" for i in range(20))])
+    flipped = np.r_[y[:80], 1 - y[80:]]
+    test = Texts(["the film was good", "Bad and long", "unseen", ""])
+    predicted = []
+    for some, answers in ((texts, y), (other, y), (texts, flipped)):
+        module = trained(some, np.arange(80), answers[:, None].astype(np.float32), Columns(("good",)), **STYLE)
+        predicted.append(module.predict_step(module.gather(test, np.arange(4))))
+    assert torch.allclose(predicted[0], predicted[1], atol=1e-4) and torch.equal(predicted[0], predicted[2])
+    assert predicted[0][0] > 0.5 > predicted[0][1]
+
+
+def chosen(texts: Texts, y: np.ndarray) -> float:
+    module = registry.make(Config(model="ngrams", inverse_penalty=0.0), Columns(("good",)), texts, steps=1)
+    module.learn(texts, np.arange(len(y)), y[:, None].astype(np.float32))
+    module.choose_penalty()
+    return float(module.inverse_penalty)
+
+
+def test_the_penalty_is_strong_where_words_say_nothing() -> None:
+    texts, y = sentences(150)
+    noise = np.random.default_rng(1).permutation(y)
+    assert chosen(texts, noise) < chosen(texts, y) / 10
+
+
+def test_splits_of_the_training_rows_are_inside_them_and_apart() -> None:
+    rows = np.arange(0, 300, 3)
+    for inner, outer in ngram_penalty.splits(rows, 0):
+        assert np.array_equal(np.sort(np.r_[inner, outer]), rows)
+    assert len(ngram_penalty.splits(rows, 0)) == 5 and len(ngram_penalty.splits(np.arange(20_000), 0)) == 1
+
+
+def test_statistics_that_never_differ_say_nothing() -> None:
+    statistics = torch.tensor([[1.0, 2.0], [1.0, 4.0]])
+    style = ngram_design.standard(statistics, 2.0)
+    rows = (statistics - style[0]) * style[1] * style[2]
+    assert rows[:, 0].tolist() == [0, 0] and torch.allclose(rows.square().sum(1).mean().sqrt(), torch.tensor(2**0.5))
+
+
+def test_a_run_with_style_is_predicted_again_and_lists_its_character_ngrams(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ends = [("ing", "POS"), ("ed", "NEG")]
+    rows = [(f'"{"".join(rng.choice(list("bcdfg"), 5))}{ends[i % 2][0]} {i}"', ends[i % 2][1]) for i in range(80)]
+    (tmp_path / "x.csv").write_text("text,label\n" + "\n".join(map(",".join, rows)) + "\n")
+    run = kit.run("csv", tmp_path / "x.csv", out=tmp_path / "run", quiet=True, folds=2, text="text", **STYLE)
+    assert run.scores["oof"] == 1.0  # no word is met twice: only endings tell
+    answers, _ = kit.predict(run)
+    assert answers.equals(run.test)
+    words = pd.read_csv(tmp_path / "run" / "words.csv")
+    assert "ing␣" in words["ngram"].tolist()
+
+
+NOUNS = ["table", "river", "window", "garden", "letter", "market", "engine", "village"]
+
+
+def made(kind: str, n: int = 240) -> str:
+    """A table of texts whose words, whose style, or whose length tells the answer, not without errors."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for i in range(n):
+        one = i % 2
+        told = one if rng.random() > 0.1 else 1 - one
+        words = [str(rng.choice(NOUNS)) + str(rng.choice(["", "s"])) for _ in range(8)]
+        if kind == "words":
+            words[int(rng.integers(8))] = str(rng.choice([["bad", "poor", "awful"], ["good", "fine", "lovely"]][told]))
+        elif kind == "style":
+            words = [word + "ly" * int(told and k % 3 == 0) for k, word in enumerate(words)] + ["!" * told]
+        else:
+            words *= 1 + i % 5
+        answer = f"{1 + i % 5 + rng.normal() / 4:.2f}" if kind == "length" else ("no", "yes")[one]
+        rows.append(f'"{" ".join(words)}, {i}",{answer}')
+    return "\n".join(["text,label", *rows]) + "\n"
+
+
+@pytest.mark.parametrize("kind", ["words", "style", "length"])
+def test_the_best_preset_is_never_worse_than_the_fast_one(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(made(kind))
+    shown = {"text": "text", "task": "numbers" if kind == "length" else "classes", "folds": 3, "quiet": True}
+    fast, best = (
+        kit.run("csv", tmp_path / "x.csv", preset=name, out=tmp_path / name, **shown).scores["oof"]
+        for name in ("fast-text", "best-text")
+    )
+    assert best <= fast if kind == "length" else best >= fast
+    if kind != "words":
+        assert abs(best - fast) > 0.02  # the style is seen

@@ -98,7 +98,7 @@ def test_ngrams_count_the_texts_that_have_an_answer() -> None:
         config = Config(model="ngrams", weights="")
         module: Any = registry.make(config, labels, Texts(texts), steps=1)
         module.learn(Texts(texts), rows, answers)
-        ratios.append({int(c): row for c, row in zip(module.column, module.ratio, strict=True)})
+        ratios.append({int(c): row for c, row in zip(module.column, module.design.ratio, strict=True)})
     both = [column for column in ratios[0] if column in ratios[1]]
     assert both and all(ratios[0][one][1] == ratios[1][one][1] for one in both)  # of the rare answer: by its 20 texts alone
     assert all(torch.isfinite(row).all() for row in ratios[0].values())

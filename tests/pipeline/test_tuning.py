@@ -12,7 +12,7 @@ import kit
 from kit.cli.app import main
 from kit.config import KNOBS as KNOBS_OF_ALL, Config
 from kit.knobs import chosen_from
-from kit.models.families import IMAGE, MLP
+from kit.models.families import IMAGE, MLP, NGRAMS
 from kit.pipeline import search_space, tuning
 from kit.pipeline.plan import planned
 from kit.pipeline.search_space import Range
@@ -203,3 +203,8 @@ def test_the_command_shows_trials_gain_and_how_to_run_them(
     assert main([*command, "--name", "t", "--json", "--quiet"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["gain"]["pays"] and str(again["trials"][0]["number"]) == best["trial"]
+
+
+def test_a_penalty_that_folds_choose_is_tuned_around_its_default() -> None:
+    plain, chosen = (search_space.usual(Config(model="ngrams", inverse_penalty=one), NGRAMS) for one in (0.5, 0.0))
+    assert plain == chosen and plain[0].low > 0

@@ -52,8 +52,11 @@ class Grams(Member):
     def __init__(self, module: Any):
         super().__init__(module)
         if module.hparams["size"]:
-            raise Usage("kit export: n-grams beside vectors (--vectors) have no graph. Export a run with --vectors 0.")
-        self.order = module.config.ngrams
+            raise Usage(
+                "kit export: n-grams beside vectors (--vectors) or statistics (--statistics) have no graph. "
+                "Export a run with --vectors 0 --statistics 0."
+            )
+        self.order, self.characters = module.config.ngrams, module.config.characters
         self.register_buffer("column", module.column.long())
         self.known = len(module.column)
         self.register_buffer("weight", torch.cat([module.weight.detach(), module.weight.new_zeros(1, module.weight.shape[1])]))
@@ -78,7 +81,7 @@ class Grams(Member):
         return self.answers(total * (self.length / lengths.clamp(min=1)).sqrt()[:, None] + self.bias)
 
     def inputs(self, x: Any, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
-        bags = Texts(x[rows]).bags(self.order)
+        bags = Texts(x[rows]).bags(self.order, self.characters)
         return torch.from_numpy(bags.columns.astype(np.int64)), torch.from_numpy(bags.start[:-1].astype(np.int64))
 
 

@@ -52,18 +52,19 @@ class Incidence:
         return np.split(values, np.cumsum([part.shape[0] for part in self.parts])[:-1])
 
 
-def of(texts: Texts, order: int, known: np.ndarray | None = None) -> Incidence:
-    """Of these texts' n-grams of 1 to `order` words those that are `known`, or those of at least RARE of the texts.
+def of(texts: Texts, order: int, known: np.ndarray | None = None, characters: int = 0) -> Incidence:
+    """Of these texts' n-grams (see `Texts.bags`) those that are `known`, or those of at least RARE of the texts.
 
     Kept beside the texts, one at a time: all folds of a run know the same columns. The n-grams themselves are let go.
     """
     kept = texts.memo.pop("incidence", None)
-    if kept is None or kept[0] != order or (not kept[1] if known is None else not np.array_equal(kept[2].known, known)):
+    wanted = (order, characters)
+    if kept is None or kept[0] != wanted or (not kept[1] if known is None else not np.array_equal(kept[2].known, known)):
         resources.give_back()  # what a fit has left, then what finding the n-grams has, and what building: each a peak
-        bags = texts.bags(order)
+        bags = texts.bags(order, characters)
         texts.forget()
         resources.give_back()
-        kept = (order, known is None, build(bags, known))
+        kept = (wanted, known is None, build(bags, known))
         resources.give_back()
     texts.memo["incidence"] = kept
     return kept[2]

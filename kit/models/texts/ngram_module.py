@@ -1,9 +1,9 @@
 """NgramModule: logistic regression on n-grams weighted by naive Bayes (Wang & Manning 2012), as a LightningModule.
 
 The features are binary; column j of answer c is weighted by its log-count ratio, and a row by one over the root of its
-length. All that is learned (columns worth keeping, ratios, the mean length, the weights) comes from the training fold.
-Texts that have vectors (`kit.data.text_embeddings`, learned without answers) bring these as further features of the same
-regression.
+length. All that is learned (columns worth keeping, ratios, the mean length, the penalty, the weights) comes from the training
+fold. Statistics of style, and the vectors of texts that have some (`kit.data.text_embeddings`, learned without answers), are
+further features of the same regression.
 """
 
 from __future__ import annotations
@@ -23,50 +23,50 @@ from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.texts import Grams
-from kit.models.texts import ngram_matrix
-from kit.models.texts.ngram_matrix import RARE, Incidence
+from kit.models.texts import ngram_design, ngram_matrix, ngram_penalty
+from kit.models.texts.ngram_design import Product
+from kit.models.texts.ngram_matrix import Incidence
 from kit.parts import NONE, Parts
 
 FORWARD = 1 << 30  # rows predicted at a time
-SPREAD = 2.5  # a text's vector is of this length: of 1 to 30 the best for film reviews, and 2 to 4 as good
+CHOOSING = 0.5  # of the time for a fit at most, for choosing its penalty
 
 
 class TimeOver(Exception):
     """The time for a fit is over in the middle of its step."""
 
 
-class Product(torch.autograd.Function):
-    """`held.times(weights)` of an Incidence, with its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, held: Incidence, weights: torch.Tensor) -> torch.Tensor:
-        ctx.held = held
-        return torch.from_numpy(held.times(weights.detach().numpy()))
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:  # type: ignore[override]
-        return None, torch.from_numpy(ctx.held.transposed_times(gradient.numpy()))
-
-
 class NgramModule(FoldModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
-    `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors.
+    `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors and
+    statistics together; `statistics`: how many of these are statistics.
     """
 
     resumable = False  # a fit takes seconds
     one_step = True
     column: torch.Tensor
     length: torch.Tensor
+    style: torch.Tensor
 
-    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1, columns: int = 0, size: int = 0):
-        super().__init__(config, labels, steps=steps, columns=columns, size=size)
+    def __init__(
+        self,
+        config: dict[str, Any],
+        labels: dict[str, Any],
+        steps: int = 1,
+        columns: int = 0,
+        size: int = 0,
+        statistics: int = 0,
+    ):
+        super().__init__(config, labels, steps=steps, columns=columns, size=size, statistics=statistics)
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
         self.best: list[torch.Tensor] | None = None  # the weights of the least loss, where time is short
         outputs = len(self.labels.columns)
         self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
         self.register_buffer("length", torch.ones(()))
+        if statistics:
+            self.register_buffer("style", torch.zeros(3, statistics))
         self.weight = torch.nn.Parameter(torch.zeros(columns, outputs))
         self.direction = torch.nn.Parameter(torch.zeros(size, outputs))
         self.bias = torch.nn.Parameter(torch.zeros(outputs))
@@ -74,37 +74,31 @@ class NgramModule(FoldModule):
     def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
         """Ratios, mean length and target scaling from the training rows; the weights begin at nothing."""
         self.scale_targets(y[rows])
-        self.points = points_of(texts, rows)  # first: with the matrix the n-grams go
-        self.held = ngram_matrix.of(texts, self.config.ngrams)
-        self.column = torch.from_numpy(self.held.known)  # now, so that predictions timed before the fit are of the same columns
+        texts.points()  # first: with the matrix the n-grams go
+        held = ngram_matrix.of(texts, self.config.ngrams, characters=self.config.characters)
+        self.column = torch.from_numpy(held.known)  # now, so that predictions timed before the fit are of the same columns
         self.rows = torch.from_numpy(rows)
-        lengths = torch.from_numpy(self.held.lengths)
-        self.length.fill_(float(lengths[self.rows].mean()))
-        self.root = (self.length / lengths).sqrt()[:, None]
-        self.ratio = self._ratios(torch.from_numpy(self.labels.certain(y)), len(y))
+        self.design = ngram_design.of(texts, held, self.config, self.labels, self.rows, y)
+        self.length.fill_(self.design.length)
+        if self.config.statistics:
+            self.register_buffer("style", self.design.style)
         self.losses: list[float] = []
-        self.weight = torch.nn.Parameter(torch.zeros(len(self.held.place), len(self.labels.columns)))
-        self.direction = torch.nn.Parameter(torch.zeros(self.points.shape[1], len(self.labels.columns)))
+        self.weight, self.direction, _ = self._nothing(self.design)
+        self.inverse_penalty, self.splits = self.config.inverse_penalty, []
+        if not self.inverse_penalty:
+            self.splits = [self._split(texts, held, y, *parts) for parts in ngram_penalty.splits(rows, self.config.seed)]
+            self.known = torch.from_numpy(y)
 
-    def _ratios(self, certain: torch.Tensor, count: int) -> torch.Tensor:
-        """[columns, outputs]: log of (share of an answer's rows with the n-gram over the share of the others)."""
-        inside = torch.zeros(count, 1)
-        inside[self.rows] = 1
-        known = self._texts_with(inside)
-        if self.labels.continuous:
-            return (known >= RARE).float().expand(-1, certain.shape[1])
-        answered = inside
-        if certain.isnan().any():  # each answer counts the texts that have it
-            answered, certain = inside * ~certain.isnan(), certain.nan_to_num()
-            known = self._texts_with(answered)
-        with_it, with_all = self._texts_with(certain * inside), (certain * inside).sum(dim=0)
-        without, without_all = known - with_it, answered.sum(dim=0) - with_all
-        ratio = ((with_it + 1) / (with_all + 2)).log() - ((without + 1) / (without_all + 2)).log()
-        return ratio * (known >= RARE)
+    def _nothing(self, design: ngram_design.Design) -> list[torch.nn.Parameter]:
+        """The parameters of a regression on this design, as they begin."""
+        outputs = len(self.labels.columns)
+        shapes = ((len(design.held.place), outputs), (design.dense.shape[1], outputs), (outputs,))
+        return [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
 
-    def _texts_with(self, counted: torch.Tensor) -> torch.Tensor:
-        """For every n-gram, the sum of `counted` [rows, c] over the texts that have it."""
-        return torch.from_numpy(self.held.transposed_times(counted.numpy()))
+    def _split(self, texts: Texts, held: Incidence, y: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> ngram_penalty.Split:
+        rows = torch.from_numpy(inner)
+        design = ngram_design.of(texts, held, self.config, self.labels, rows, y)
+        return ngram_penalty.Split(design, rows, torch.from_numpy(outer), list(self._nothing(design)))
 
     @classmethod
     def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
@@ -114,14 +108,24 @@ class NgramModule(FoldModule):
         assert batch.y is not None
         c = self.config
         with torch.autocast(self.device.type, enabled=False):
-            product = Product.apply(self.held, self.ratio * self.weight)
-            logits = (product * self.root + self.bias)[self.rows] + self.points @ self.direction
-            penalty = (self.weight.square().sum() + self.direction.square().sum()) / (2 * c.inverse_penalty * len(self.rows))
-            loss = self.labels.criterion(logits, self.scaled(batch.y), c.label_smoothing) + penalty
+            logits = self.design.logits(self.weight, self.direction, self.bias)[self.rows]
+            loss = self.labels.criterion(logits, self.scaled(batch.y), c.label_smoothing)
+            loss = ngram_penalty.penalised(loss, self.weight, self.direction, self.inverse_penalty, len(self.rows))
             predicted = self.answers(logits.detach())
         if self.until < math.inf:
             self.look_at_the_time(loss.item())
         return self.stepped(batch, loss, predicted)
+
+    def choose_penalty(self) -> None:
+        """Find the penalty by splits of the training rows."""
+        half = time.monotonic() + CHOOSING * (self.until - time.monotonic())
+
+        def loss(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return self.labels.criterion(logits, self.scaled(self.known[rows]), self.config.label_smoothing)
+
+        energy = self.design.energy(self.rows)
+        self.inverse_penalty = ngram_penalty.chosen(self.splits, loss, energy, half)
+        self.splits = []
 
     def look_at_the_time(self, loss: float) -> None:
         """Keep the weights of the least loss. Raises TimeOver where time is over and anything was learned."""
@@ -133,6 +137,8 @@ class NgramModule(FoldModule):
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """As Lightning's; where time is over, the weights are the best that the solver has tried."""
+        if self.splits:
+            self.choose_penalty()
         before = iterations_of(optimizer)
         try:
             optimizer.step(closure=optimizer_closure)
@@ -143,21 +149,18 @@ class NgramModule(FoldModule):
                     parameter.copy_(best)
 
     def configure_optimizers(self) -> Any:
-        c = self.config
-        optimizer = torch.optim.LBFGS(
-            self.parameters(), max_iter=c.iterations, history_size=6, tolerance_grad=0, tolerance_change=0,
-            line_search_fn="strong_wolfe",
-        )  # fmt: skip
+        optimizer = ngram_penalty.solver(self.parameters(), self.config.iterations)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
 
     def finish(self) -> None:
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
         with torch.no_grad():
             weight = torch.empty_like(self.weight)
-            weight[torch.from_numpy(self.held.place)] = self.ratio * self.weight
+            weight[torch.from_numpy(self.design.held.place)] = self.design.ratio * self.weight
             self.weight = torch.nn.Parameter(weight)
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
-        del self.points, self.held, self.ratio, self.root, self.rows, self.losses
+        self.hparams["statistics"] = self.design.style.shape[1]
+        del self.design, self.rows, self.losses
         self.best = None
 
     def adopt(self, source: FoldModule) -> None:
@@ -165,8 +168,8 @@ class NgramModule(FoldModule):
         raise Usage("--from: an n-gram model has no backbone to begin with.")
 
     def gather(self, x: Texts, rows: np.ndarray) -> Batch:
-        points = points_of(x, rows)
-        held = ngram_matrix.of(x, self.config.ngrams, self.column.numpy())
+        points = ngram_design.dense(x, rows, self.style if self.config.statistics else torch.zeros(3, 0))
+        held = ngram_matrix.of(x, self.config.ngrams, self.column.numpy(), self.config.characters)
         index = torch.from_numpy(rows)
         return Batch((held, index, points), None, index)
 
@@ -179,7 +182,7 @@ class NgramModule(FoldModule):
         return FORWARD
 
     def logits(self, x: tuple[Incidence, torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Logits [b, outputs] of some texts, by the matrix of all texts, their rows [b] in it, and their vectors [b, d]."""
+        """Logits [b, outputs] of some texts, by the matrix of all, their rows [b] in it, and their dense columns [b, d]."""
         held, rows, points = x
         product = Product.apply(held, self.weight[torch.from_numpy(held.place)])
         root = (self.length / torch.from_numpy(held.lengths)).sqrt()[:, None]
@@ -189,8 +192,3 @@ class NgramModule(FoldModule):
 def iterations_of(solver: Any) -> int:
     """How many an L-BFGS has begun, over all its steps."""
     return sum(state.get("n_iter", 0) for state in solver.state.values())
-
-
-def points_of(texts: Texts, rows: np.ndarray) -> torch.Tensor:
-    """The vectors of some texts [rows, d] on the scale at which one penalty suits them and the n-grams."""
-    return torch.from_numpy(texts.points()[rows]) * SPREAD
