@@ -81,7 +81,7 @@ PROBE = Recipe("probe", {"epochs": 1, "views": 2})  # smoothed labels gain nothi
 TRANSFORMER = Recipe(  # the customary start of fine-tuning (Devlin et al. 2019; Sun et al. 2019)
     "transformer",
     {"batch": 16, "lr": 5e-5, "weight_decay": 0.01, "schedule": "linear", "warmup": 0.1, "ema": 0.0, "head_lr": 10.0},
-    passes=300, least=2, most=20,
+    passes=120, least=2, most=12,
 )  # fmt: skip
 MLP = Recipe(
     "mlp", {"width": 128, "batch": 256, "lr": 5e-3, "weight_decay": 0.3, "dropout": 0.1}, passes=1200, least=8, most=60

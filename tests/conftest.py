@@ -21,7 +21,7 @@ import kit
 from kit import competition
 from kit.cli import app
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 settings.register_profile("kit", deadline=None, derandomize=True, database=None)
 settings.load_profile("kit")
 SMALL = {"epochs": 2, "folds": 3, "width": 8, "limit": 300, "dropout": 0.1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,7 @@ def _dynamic(graph: graphs.Graph, models: list[Any]) -> tuple[dict[int, Any], ..
 
 
 def _onnx(path: Path, graph: graphs.Graph, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # version 1.32 calls its maker's servers, from Linux too
     import onnxruntime
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,10 @@ from kit.training.loaders import Batches
 
 TEXTS, Y = sentences(96)
 LONG = " ".join(f"word {i} was lovely" if i < 9 else "the film was long and bad" for i in range(40))
-KNOBS = {"model": "tiny", "epochs": 2, "folds": 2, "batch": 16, "lr": 0.01, "tokens": 24, "precision": "fp32", "quiet": True}
+KNOBS = {
+    "model": "tiny", "epochs": 2, "folds": 2, "batch": 16, "lr": 0.01, "head_lr": 1.0, "tokens": 24, "precision": "fp32",
+    "quiet": True,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,8 @@ class NgramModule(FoldModule):
         size: int = 0,
         statistics: int = 0,
     ):
-        super().__init__(config, labels, steps=steps, columns=columns, size=size, statistics=statistics)
+        more = {"statistics": statistics} if statistics else {}  # as earlier checkpoints, which have none
+        super().__init__(config, labels, steps=steps, columns=columns, size=size, **more)
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
         self.best: list[torch.Tensor] | None = None  # the weights of the least loss, where time is short
@@ -159,7 +160,8 @@ class NgramModule(FoldModule):
             weight[torch.from_numpy(self.design.held.place)] = self.design.ratio * self.weight
             self.weight = torch.nn.Parameter(weight)
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
-        self.hparams["statistics"] = self.design.style.shape[1]
+        if self.design.style.shape[1]:
+            self.hparams["statistics"] = self.design.style.shape[1]
         del self.design, self.rows, self.losses
         self.best = None
 
