@@ -18,6 +18,7 @@ from kit.config import Config
 from kit.data.folds import kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
+from kit.inputs.table import BEST
 from kit.inputs.text import NGRAMS, NGRAMS_BEST, Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
@@ -185,7 +186,7 @@ competition = Competition(
 )
 presets = {
     "fast": Config(model="mlp", width=64, epochs=20, batch=512, lr=8e-3, weight_decay=0.3, dropout=0.1),
-    "best": Config(model="mlp", width=256, epochs=40, batch=512, lr=4e-3, weight_decay=0.3, dropout=0.2),
+    "best": BEST,
     "fast-text": NGRAMS,
     "best-text": NGRAMS_BEST,
 }

