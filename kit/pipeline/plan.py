@@ -59,7 +59,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "data": files.fingerprint(root, adapter.competition.files(root)),
         "backbone": fingerprint(config.from_run),
     }
-    return Plan(adapter, config, origins, preset, root, known, replaced(adapter, preset, config, origins))
+    return Plan(adapter, config, origins, preset, root, known, notes=replaced(adapter, preset, config, origins))
 
 
 def resolved(

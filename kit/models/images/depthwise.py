@@ -29,7 +29,7 @@ class Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, stride: int, padding: int) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
-        return functional.conv2d(x, weight, None, stride, padding, 1, x.shape[1])
+        return functional.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:  # type: ignore[override]
@@ -50,7 +50,7 @@ def of_input(x: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, stri
     before = side - 1 - padding
     after = [size + padding - wide.shape[2 + axis] for axis, size in enumerate((height, width))]
     wide = functional.pad(wide, (before, after[1], before, after[0]))
-    return functional.conv2d(wide, weight.flip(2, 3), None, 1, 0, 1, channels)
+    return functional.conv2d(wide, weight.flip(2, 3), groups=channels)
 
 
 def of_weight(x: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, stride: int, padding: int) -> torch.Tensor:
@@ -63,8 +63,9 @@ def of_weight(x: torch.Tensor, weight: torch.Tensor, gradient: torch.Tensor, str
         for j in PARTS[side]:
             part = x[:, :, i : i + high, j : j + wide].contiguous(memory_format=torch.channels_last)
             out[:, :, i : i + 3, j : j + 3] = torch.ops.aten.convolution_backward(
-                gradient, part, some, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], channels, [False, True, False]
-            )[1]
+                gradient, part, some, bias_sizes=None, stride=[stride] * 2, padding=[0, 0], dilation=[1, 1], transposed=False,
+                output_padding=[0, 0], groups=channels, output_mask=[False, True, False],
+            )[1]  # fmt: skip
     return out
 
 
