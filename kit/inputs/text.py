@@ -25,6 +25,7 @@ TRANSFORMER = recipes.TRANSFORMER.preset(model="distilbert-base-uncased")
 # On five sets of short texts a penalty of 0.1 to 0.3 had the least loss; film reviews lose 0.0002 of AUC from 0.5 to 0.1.
 NGRAMS = Config(model="ngrams", epochs=1, inverse_penalty=0.2)
 NGRAMS_BEST = NGRAMS.changed(iterations=30, vectors=128, characters=5, statistics=1, inverse_penalty="auto")
+FEW, FEW_VECTORS = 500, 64  # texts: with fewer, vectors of all texts add what n-grams of so few cannot know (lab book)
 LEAST = 5  # words of a cell on average, and no fewer than the other columns are: else it is a name, an address, a category
 DISTINCT = 0.5  # share of the texts that differ at least
 WORDS = ("plain", "wonderful", "dreadful", "lively", "wooden", "moving")
@@ -61,7 +62,8 @@ class Text(Inputs):
         return (self.column,)
 
     def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
-        return Beginning("texts", NGRAMS, NGRAMS_BEST)
+        few = train is not None and len(train) < FEW
+        return Beginning("texts", NGRAMS.changed(vectors=FEW_VECTORS) if few else NGRAMS, NGRAMS_BEST)
 
     def presets(self) -> dict[str, Config]:
         return {**super().presets(), "transformer": TRANSFORMER}

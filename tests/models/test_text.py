@@ -391,3 +391,9 @@ def test_the_best_preset_is_never_worse_than_the_fast_one(kind: str, tmp_path: P
     assert best <= fast if kind == "length" else best >= fast
     if kind != "words":
         assert abs(best - fast) > 0.02  # the style is seen
+
+
+def test_few_texts_begin_with_vectors(tmp_path: Path) -> None:
+    texts = pd.DataFrame({"text": ["a plain film"] * 500})
+    few, many = (Text("text").beginning(tmp_path, rows).fast for rows in (texts.iloc[:499], texts))
+    assert few == many.changed(vectors=64) and many.vectors == 0
