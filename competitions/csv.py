@@ -23,6 +23,7 @@ from kit.inputs.text import NGRAMS, NGRAMS_BEST, Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
 from kit.storage import files, frames
+from kit.storage.tables.delimited_text import first_line
 from kit.storage.tables.table_file import TableFormat
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _read(facts: Competition, root: Path, name: str) -> pd.DataFrame:
 def _parsed(path: Path, root: Path, name: str, changed: int, exact: tuple[str, ...], form: TableFormat) -> pd.DataFrame:
     """A table as it is read once, while it has this time; if there are columns that must be `exact` text, others may not."""
     data, name = (files.read(root.parent, root.name), root.name) if root.is_file() else (files.read(root, name), name)
-    header = re.split(r"[,;|\t]", data[: data.find(b"\n") + 1].decode(errors="replace").strip())
+    header = re.split(r"[,;|\t]", first_line(data).decode(errors="replace").strip())
     ids = {column for column in header if _called_id(column)}
     inputs = Table().beside([*exact, *ids]) if exact and name != SAMPLE else Text("text")
     return inputs.read_table(data, name, form).frame

@@ -26,7 +26,7 @@ STEP = 32  # pixels: the sides of pretrained networks are multiples of it
 class Recipe:
     """Knobs for a family of models. `rows` training rows take `passes` / √rows epochs, from `least` to `most`.
 
-    The root: few rows need more passes over them, and yet fewer steps in all than many rows (measured, see the lab book).
+    The root is a rule of thumb: few rows need more passes over them, and yet fewer steps in all than many rows.
     """
 
     name: str

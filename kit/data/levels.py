@@ -11,6 +11,7 @@ import numpy as np
 
 Span: TypeAlias = tuple[float, ...]  # (low, high), or (lowest, low, high, highest) where few values are far from the rest
 
+WHOLE: Span = (0.0, 65535.0)  # all values of 16 bits
 SAMPLE = 1024  # values of a picture that are looked at, besides its lowest and highest
 REST = 0.001  # share of values at either end that may be far from the rest: hot pixels, burnt-in marks
 MARGIN = 0.1  # ... and by this share of what the rest spans

@@ -35,7 +35,7 @@ class Beginning:
 
 
 ADDRESS = re.compile(r"\s*(https?|s3|gs)://", re.I)
-FEW = 5000  # photos: fewer teach a deep network nothing from scratch (a ResNet-18 stayed at chance with 200)
+FEW = 5000  # photos: fewer teach a deep network little from scratch
 SHARE = 0.8  # of the rows, which each of five folds trains on
 
 

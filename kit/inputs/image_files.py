@@ -81,6 +81,21 @@ class Pictures:
                     break
         raise fault
 
+    def sides(self) -> list[tuple[int, int]]:
+        """Height and width of each picture that can be read, in one pass through their files."""
+        rows, found = self._rows_by_file(), dict[int, tuple[int, int]]()
+
+        def look(files: list[tuple[str, bytes]]) -> None:
+            for name, data in files:
+                row = rows[name][0]
+                with contextlib.suppress(BadData):
+                    height, width, _ = decode(data, self.where(row), self.channels, span=self.span or levels.WHOLE).shape
+                    found[row] = height, width
+
+        with Feeder(look) as feeder:
+            self.store.each(rows, feeder)
+        return [size for _, size in sorted(found.items())]
+
     def _rows_by_file(self) -> dict[str, list[int]]:
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(self.found):
@@ -94,7 +109,7 @@ class Pictures:
             seen = self.only(list(range(0, len(self), step)))._seen()
             if seen:
                 return levels.learned(seen)
-        return 0.0, 65535.0  # such a picture was met, and no value of it is a number
+        return levels.WHOLE  # such a picture was met, and no value of it is a number
 
     def _seen(self) -> list[levels.Seen]:
         """What there is to learn from each picture of more than 8 bits, in the order of the files."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -89,13 +88,7 @@ class Images(Inputs):
 
     def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
         """Height and width of the pictures of some training rows that can be read."""
-        sides: list[tuple[int, int]] = []
-        some = train.iloc[:: -(-len(train) // MEASURED)]
-        pictures = self._pictures(root, some, "train")
-        for row in range(len(some)):
-            with contextlib.suppress(BadData):
-                sides.append(pictures.one(row, 0).shape[:2])
-        return sides
+        return self._pictures(root, train.iloc[:: -(-len(train) // MEASURED)], "train").sides()
 
     def _templates(self, split: str) -> tuple[Template, ...]:
         return tuple(map(Template, _texts(self.test if split == "test" and self.test else self.template)))

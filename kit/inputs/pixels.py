@@ -19,6 +19,7 @@ from kit.inputs.decode import resize
 from kit.inputs.detection import Beginning, Evidence, small_pictures
 from kit.inputs.layout import pixel_columns
 from kit.storage import frames
+from kit.storage.tables.delimited_text import first_line
 from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Pixels(Inputs):
 
 def _unusual(data: bytes, name: str) -> bool:
     """No CSV; or quotes, UTF-16, NUL or lone carriage returns, which the fast reader takes for something else."""
-    if not name.lower().endswith(".csv") or not data[: data.find(b"\n") + 1].removeprefix(b"\xef\xbb\xbf").isascii():
+    if not name.lower().endswith(".csv") or not first_line(data).removeprefix(b"\xef\xbb\xbf").isascii():
         return True
     lone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
     return lone or b'"' in data or b"\0" in data or data[:2] in (b"\xff\xfe", b"\xfe\xff")

@@ -91,7 +91,7 @@ class Table(Inputs):
         from kit.data.date_spelling import NAMED
 
         form = stated if stated.delimiter else replace(stated, delimiter=delimited_text.likeliest(data, name))
-        header = data[: data.find(b"\n") + 1].decode(errors="replace").strip().split(form.delimiter)
+        header = delimited_text.first_line(data).decode(errors="replace").strip().split(form.delimiter)
         dates = [column for column in header if NAMED.fullmatch(column)]  # 20120615 may be one
         plain = table_file.is_text(name) and not (stated.quoting or stated.encoding)
         text = {*self.without, *self.categories, *self.dates, *dates}

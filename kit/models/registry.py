@@ -16,9 +16,14 @@ from kit.parts import NONE, Parts, reference, resolve
 
 def module_class(config: Config, labels: Labels, x: Any, parts: Parts = NONE) -> type[FoldModule]:
     """The class of a model for inputs `x` as they are loaded. Raises Usage for one that does not take them."""
-    own, kind = parts.modules.get(config.model), kind_of(x)
-    found = checked(config.model, own) if own is not None else families.of(config.model, kind, labels.reads, parts).load()
+    found = kind_class(config.model, kind_of(x), labels.reads, parts)
     return probe_module.around(found) if config.strategy == "probe" else found
+
+
+def kind_class(model: str, kind: str, reading: bool, parts: Parts = NONE) -> type[FoldModule]:
+    """The class of `--model` for a kind of inputs, before any is loaded; `reading`: are the labels a text to be read?"""
+    own = parts.modules.get(model)
+    return checked(model, own) if own is not None else families.of(model, kind, reading, parts).load()
 
 
 def checked(name: str, module: Any) -> type[FoldModule]:

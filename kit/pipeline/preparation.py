@@ -130,9 +130,9 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
 
 def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
     """What there is to say of the weights that the fits begin with, before hours of reading. Raises where they are unusable."""
-    own = adapter.parts.modules.get(config.model)
-    module = registry.checked(config.model, own) if own is not None else family_of(adapter, config).load()
-    return module.remarks(config, adapter.competition.inputs.channels)
+    facts = adapter.competition
+    module = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+    return module.remarks(config, facts.inputs.channels)
 
 
 def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[int | str, ...]:

@@ -128,6 +128,14 @@ def test_whole_numbers_and_floats_below_zero_are_read(kind: type, tmp_path: Path
     assert "values -1,000 to 1,000" in loaded.notes[0]
 
 
+def test_their_sizes_are_known_before_their_scale_is(tmp_path: Path) -> None:
+    for name, shape in {"a": (12, 8), "b": (20, 16)}.items():
+        (tmp_path / f"{name}.png").write_bytes(bytes_of(np.full(shape, 3000, np.uint16)))
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    frame = pd.DataFrame(index=pd.Index(list("abcd"), name="id"))
+    assert Images("{id}.png", channels=1).sides(tmp_path, frame) == [(12, 8), (20, 16)]
+
+
 def test_what_is_no_number_is_named_and_low(tmp_path: Path) -> None:
     values = np.array([[0, 1], [np.nan, np.inf]], np.float32)
     loaded = load(tmp_path, {"a.tif": bytes_of(values, "TIFF"), "b.tif": bytes_of(values[:1].repeat(2, 0), "TIFF")})

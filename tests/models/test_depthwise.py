@@ -52,6 +52,18 @@ def _graph(node: object) -> list[tuple[object]]:
     return found
 
 
+def test_in_full_precision_and_with_odd_sides_it_is_torch_s_own() -> None:
+    x, weight = torch.randn(2, 8, 9, 9, requires_grad=True), torch.randn(8, 1, 3, 3)
+    with Faster():
+        full = functional.conv2d(x, weight, groups=8)
+    assert full.dtype == torch.float32 and type(full.grad_fn).__name__ == "ConvolutionBackward0"
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        wanted = functional.conv2d(x, weight, padding=(1, 0), groups=8)
+        with Faster():
+            found = functional.conv2d(x, weight, padding=(1, 0), groups=8)
+    assert torch.equal(found, wanted)
+
+
 def test_only_bf16_fits_of_such_nets_on_a_cpu_take_it() -> None:
     net = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4))
     here = Config(devices="cpu", precision="bf16")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kit.errors import BadData, Usage
-from kit.storage.tables import table_file
+from kit.storage.tables import delimited_text, table_file
 from kit.storage.tables.table_file import TableFormat
 
 CELLS = pd.DataFrame({"id": ["1", "2", "3"], "says": ["a", "b c", "Grün"], "price": ["1,5", "2,25", "3"]}, dtype=object)
@@ -136,3 +136,8 @@ def test_parquet_and_feather_are_read_where_pyarrow_is_installed() -> None:
         assert read(buffer.getvalue(), f"t.{suffix}").frame.to_dict("list") == wanted
         with pytest.raises((BadData, Usage), match=f"t.{suffix}"):
             read(b"PAR1 nothing", f"t.{suffix}")
+
+
+@pytest.mark.parametrize(("data", "line"), [(b"a,b\n1,2\n", b"a,b\n"), (b"a,b", b"a,b"), (b"a\rb", b"a\rb"), (b"", b"")])
+def test_the_first_line_is_all_of_a_file_without_an_end_of_line(data: bytes, line: bytes) -> None:
+    assert delimited_text.first_line(data) == line

@@ -34,6 +34,17 @@ def test_a_fit_that_learns_says_nothing(digits: Path, tmp_path: Path, capsys: py
     assert "learns nothing" not in said(capsys)
 
 
+def test_rare_classes_shown_more_often_are_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the prior of all rows, which is 19 to 1, a fit to as many of each class would seem to learn nothing."""
+    x = np.random.default_rng(0).normal(size=(800, 2))
+    label = np.where(x[:, 0] + 0.5 * x[:, 1] > 1.8, "rare", "usual")
+    lines = [f"{a:.4f},{b:.4f},{name}" for (a, b), name in zip(x, label, strict=True)]
+    (tmp_path / "train.csv").write_text("\n".join(["a,b,label", *lines]) + "\n")
+    knobs = {"folds": 2, "epochs": 1, "lr": 5e-3, "batch": 32, "schedule": "constant", "balance": 1}
+    kit.run("csv", tmp_path / "train.csv", out=tmp_path / "run", only_fold=[0], **knobs)
+    assert "learns nothing" not in said(capsys)
+
+
 def test_the_constants_loss_is_that_of_the_prior() -> None:
     y = torch.tensor([0, 0, 0, 1, 2, 2])
     share = torch.tensor([3, 1, 2]) / 6

@@ -135,6 +135,11 @@ def _encoding(data: bytes) -> str:
     return "utf-8-sig"
 
 
+def first_line(data: bytes) -> bytes:
+    """The first line with its end; all of it where there is none. Nothing else of the file is copied."""
+    return data[: data.find(b"\n") + 1 or None]
+
+
 def likeliest(data: bytes, name: str) -> str:
     """The delimiter that the header of a file has most of."""
     head = next((line for line in data[:HEAD].split(b"\n") if line.strip()), b"")

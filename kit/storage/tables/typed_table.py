@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.storage.tables.delimited_text import first_line
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -42,7 +44,7 @@ def read(
         return None
     data = first_rows(data, limit) if limit else data
     try:
-        header = next(csv.reader([data[: data.find(b"\n") + 1 or None].decode().rstrip("\r\n")], delimiter=delimiter))
+        header = next(csv.reader([first_line(data).decode().rstrip("\r\n")], delimiter=delimiter))
         if len(header) < 2 or len(set(header)) < len(header) or not all(column.strip() for column in header):
             return None
         exact, sure = _looked_at(data, delimiter, len(header))

@@ -31,12 +31,11 @@ class FirstEpoch(pl.Callback):
         labels, state = pl_module.labels, self.state
         middle = (state.epoch + 0.5) * state.batches.steps / state.batches.accumulate
         foreign = not type(pl_module).__module__.startswith("kit.") or labels.reads
-        if self.looked or foreign or pl_module.one_step or not state.outputs.loss or pl_module.rate(int(middle)) < RISEN:
+        if self.looked or foreign or pl_module.one_step or not state.outputs.y or pl_module.rate(int(middle)) < RISEN:
             return
         self.looked = True
-        config = state.fold.config
-        y = torch.from_numpy(state.fold.y[state.fold.train]).to(pl_module.device)
-        constant = constant_loss(labels, pl_module.scaled(y), config.label_smoothing)
+        config, shown = state.fold.config, torch.cat(state.outputs.y)  # with --balance not all rows, and some of them twice
+        constant = constant_loss(labels, pl_module.scaled(shown), config.label_smoothing)
         means = losses(state.outputs)
         if min(means) < constant:
             return
