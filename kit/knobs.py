@@ -215,6 +215,9 @@ class MachineKnobs:
     layout: str = knob(
         "auto", "memory format of image tensors; auto: what suits the device", ("auto", "channels_last", "contiguous")
     )
+    deterministic: int = knob(
+        0, "1: on a GPU only kernels that give the same bytes each time; what has none is refused by name", low=0, high=1
+    )
     jobs: int = knob(
         0, "number of folds trained at the same time, each in its own process; 0: one per GPU, or one on a CPU", low=0
     )

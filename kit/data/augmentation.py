@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from kit.data import trivial_augment
+from kit.data.device_copy import sent
 from kit.errors import Usage, did_you_mean
 
 
@@ -58,15 +59,15 @@ MIX = {"mixup": 0.2, "cutmix": 1.0}  # of the Beta distribution that shares are 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def draws(seed: int, epoch: int, rows: np.ndarray, count: int) -> np.ndarray:
-    """Uniform float32 [rows, count] in [0, 1), by SplitMix64 (Steele, Lea & Flood 2014) of (seed, epoch, row, draw).
+def draws(seed: int, epoch: int, rows: np.ndarray, count: int, first: int = 0) -> np.ndarray:
+    """Uniform float32 [rows, count - first] in [0, 1), by SplitMix64 (Steele, Lea & Flood 2014) of (seed, epoch, row, draw).
 
-    The same for any batch size, order, number of workers or ranks, and for a resumed run.
+    The same for any batch size, order, number of workers or ranks, and for a resumed run. `first`: of the draws, from 0.
     """
     with np.errstate(over="ignore"):
         key = _mix(_mix(np.uint64(seed) * _GOLDEN + np.uint64(1)) + np.uint64(epoch))
         state = _mix(key + rows.astype(np.uint64) * _GOLDEN)
-        bits = _mix(state[:, None] + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * _GOLDEN)
+        bits = _mix(state[:, None] + (np.arange(first, count, dtype=np.uint64) + np.uint64(1)) * _GOLDEN)
     return ((bits >> np.uint64(40)).astype(np.float32)) / np.float32(1 << 24)
 
 
@@ -89,29 +90,36 @@ def is_compose(augmentation: Any) -> bool:
 
 
 def apply(name: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Tensor, mirror: bool = False) -> torch.Tensor:
-    """Augment images 0…255 [b, c, h, w] (uint8 or float) of the training rows `rows` [b].
+    """Augment images 0…255 [b, c, h, w] (uint8 or float) of the training rows `rows` [b], in the host's memory.
 
     Each is mirrored in every other epoch (the alternating flip of KellerJordan/cifar10-airbench), beginning by lot.
     """
-    plan, index = policy(name), rows.cpu().numpy()
-    u = draws(seed, epoch, index, 16)
-    mirrored = (draws(seed, 0, index, 17)[:, 16] < 0.5) ^ (epoch % 2 == 1)
-    mirrored &= plan.mirror and mirror
-    if plan.shift or mirrored.any():
+    plan, index = policy(name), rows.numpy()
+    mirrored = np.zeros(len(index), bool)
+    if plan.mirror and mirror:
+        mirrored = (draws(seed, 0, index, 17, first=16)[:, 0] < 0.5) ^ (epoch % 2 == 1)
+    moves = bool(plan.shift) or bool(mirrored.any())
+    if not (moves or plan.affine or plan.colour or plan.hole or plan.trivial):
+        return images
+    u = draws(seed, epoch, index, 14 if plan.trivial else 11 if plan.hole else 9 if plan.colour else 6 if plan.affine else 2)
+    drawn = sent(torch.from_numpy(np.c_[u, mirrored].astype(np.float32)), images.device)  # one copy for all
+    if moves and images.device.type == "cpu":
         images = move(images, u[:, :2], plan.shift, mirrored)
+    elif moves:
+        images = gather_moved(images, drawn, plan.shift)
     if plan.affine is not None:
-        images = _affine(images, plan.affine, u[:, :6])
+        images = _affine(images, plan.affine, drawn[:, :6])
     if images.shape[1] == 3 and plan.colour:
-        images = _colour(images.float(), plan.colour, u[:, 6:9])
+        images = _colour(images.float(), plan.colour, drawn[:, 6:9])
     if images.shape[1] == 3 and plan.hole:
-        images = _hole(images, plan.hole, u[:, 9:11])
+        images = _hole(images, plan.hole, drawn[:, 9:11])
     if plan.trivial:
         images = trivial_augment.apply(images.float(), u[:, 11:14])
     return images
 
 
 def move(images: torch.Tensor, u: np.ndarray, share: float, mirrored: np.ndarray) -> torch.Tensor:
-    """Shift each by up to `share` of the side in whole pixels (what enters reflects what leaves), mirror some.
+    """Shift each by up to `share` of the side in whole pixels (what enters reflects what leaves), mirror some; on a CPU.
 
     Images that move alike move together: slices are copied much faster than single pixels are gathered.
     """
@@ -122,13 +130,32 @@ def move(images: torch.Tensor, u: np.ndarray, share: float, mirrored: np.ndarray
     )
     order = np.lexsort(kinds.T)
     ends = np.flatnonzero(np.r_[(np.diff(kinds[order], axis=0) != 0).any(axis=1), True]) + 1
-    ordered = _reflected(images[torch.from_numpy(order).to(images.device)], down, right)
+    ordered = _reflected(images[torch.from_numpy(order)], down, right)
     moved = torch.empty_like(images)
     for start, end in zip(np.r_[0, ends[:-1]], ends, strict=True):
         top, left, mirror = kinds[order[start]]
         part = ordered[start:end, :, top : top + height, left : left + width]
         moved[start:end] = part.flip(-1) if mirror else part
-    return moved[torch.from_numpy(np.argsort(order)).to(images.device)]
+    return moved[torch.from_numpy(np.argsort(order))]
+
+
+def gather_moved(images: torch.Tensor, drawn: torch.Tensor, share: float) -> torch.Tensor:
+    """As `move`, on a GPU: pixels are gathered, in a dozen kernels instead of some for each kind of move.
+
+    `drawn` float32 [b, 3 or more]: the draws of both shifts first, whether a picture is mirrored last.
+    """
+    count, _, height, width = images.shape
+    place = torch.arange(max(height, width), device=images.device)
+    mirrored = drawn[:, -1:] > 0.5
+    across = torch.where(mirrored, width - 1 - place[:width], place[:width])
+    index = []
+    for axis, (length, along) in enumerate(((height, place[:height]), (width, across))):
+        reach = round(length * share)
+        start = (drawn[:, axis : axis + 1] * (2 * reach + 1)).to(torch.int64)
+        before = (along + start - reach).abs()  # what enters at the top reflects what leaves at the bottom
+        index.append(length - 1 - (length - 1 - before).abs())
+    picture = torch.arange(count, device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[picture, index[0][:, :, None], index[1][:, None, :]].permute(0, 3, 1, 2)
 
 
 def _reflected(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
@@ -149,8 +176,8 @@ def _reflected(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
     return padded
 
 
-def _affine(images: torch.Tensor, bounds: Affine, u: np.ndarray) -> torch.Tensor:
-    theta = affine_maps(bounds, torch.from_numpy(u * 2 - 1).to(images.device))
+def _affine(images: torch.Tensor, bounds: Affine, u: torch.Tensor) -> torch.Tensor:
+    theta = affine_maps(bounds, u * 2 - 1)
     grid = torch.nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
     edge = "zeros" if images.shape[1] == 1 else "reflection"
     return torch.nn.functional.grid_sample(images.float(), grid, padding_mode=edge, align_corners=False)
@@ -166,21 +193,21 @@ def affine_maps(bounds: Affine, u: torch.Tensor) -> torch.Tensor:
     return torch.stack(rows, dim=1).view(-1, 2, 3)
 
 
-def _colour(images: torch.Tensor, strength: float, u: np.ndarray) -> torch.Tensor:
+def _colour(images: torch.Tensor, strength: float, u: torch.Tensor) -> torch.Tensor:
     """Brightness, contrast and saturation, each by a factor of up to 1 ± strength."""
-    factor = 1 + torch.from_numpy((u * 2 - 1) * strength).to(images.device).view(-1, 3, 1, 1)
+    factor = 1 + ((u * 2 - 1) * strength).view(-1, 3, 1, 1)
     images = images * factor[:, 0:1]
     images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, factor[:, 1:2])
     return torch.lerp(images.mean(dim=1, keepdim=True), images, factor[:, 2:3]).clamp(0, 255)
 
 
-def _hole(images: torch.Tensor, share: float, u: np.ndarray) -> torch.Tensor:
+def _hole(images: torch.Tensor, share: float, u: torch.Tensor) -> torch.Tensor:
     """A grey square anywhere inside (cutout, DeVries & Taylor 2017)."""
     height, width = images.shape[-2:]
     side = round(min(height, width) * share)
-    corner = torch.from_numpy((u * [height - side + 1, width - side + 1]).astype(np.int64)).to(images.device)
     down, right = (
-        torch.arange(length, device=images.device) - corner[:, i : i + 1] for i, length in enumerate((height, width))
+        torch.arange(length, device=images.device) - (u[:, i : i + 1] * (length - side + 1)).to(torch.int64)
+        for i, length in enumerate((height, width))
     )
     inside = ((down >= 0) & (down < side))[:, None, :, None] & ((right >= 0) & (right < side))[:, None, None, :]
     return images.masked_fill(inside, 128)
@@ -196,7 +223,7 @@ def mix(name: str, images: torch.Tensor, seed: int, epoch: int, step: int) -> tu
         return images, None, 1.0
     rng = np.random.default_rng([seed, epoch, step])
     share = float(rng.beta(MIX[kind], MIX[kind]))
-    other = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    other = sent(torch.from_numpy(rng.permutation(len(images))), images.device)
     if kind == "mixup":
         return torch.lerp(images.float()[other], images.float(), share), other, share
     height, width = images.shape[-2:]

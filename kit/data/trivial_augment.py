@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d
 
+from kit.data.device_copy import sent
+
 # The strongest of each: a shear, a share of the side, degrees (ranges of RandAugment, Cubuk et al. 2020)
 SHEAR, SHIFT, DEGREES = 0.3, 0.33, 30.0
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -19,12 +21,12 @@ Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def apply(images: torch.Tensor, u: np.ndarray) -> torch.Tensor:
     """Images float 0…255 [b, c, h, w]; draws [b, 3] choose operation, strength and sign."""
     chosen = (u[:, 0] * len(OPERATIONS)).astype(np.int64)
-    strength = torch.from_numpy(np.where(u[:, 2] < 0.5, -u[:, 1], u[:, 1])).to(images.device)
+    strength = sent(torch.from_numpy(np.where(u[:, 2] < 0.5, -u[:, 1], u[:, 1])), images.device)
+    order = sent(torch.from_numpy(np.argsort(chosen, kind="stable")), images.device)
+    counts = np.bincount(chosen, minlength=len(OPERATIONS)).tolist()
     changed = images.clone()
-    for number, operation in enumerate(OPERATIONS.values()):
-        rows = np.flatnonzero(chosen == number)
-        if len(rows):
-            index = torch.from_numpy(rows).to(images.device)
+    for index, operation in zip(order.split(counts), OPERATIONS.values(), strict=True):
+        if len(index):
             changed[index] = operation(images[index], strength[index]).clamp(0, 255)
     return changed
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.data.device_copy import sent
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -40,17 +42,17 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
         """The batch with the tensors of `x` and `y` on a device. Lightning calls it, as it calls a tensor's.
 
-        The copy does not wait for pinned memory; nothing reads the source again, which a feed has made for this batch.
+        The host does not wait for the copy; nothing writes to the source again, which a feed has made for this batch.
         """
-        y = None if self.y is None else self.y.to(device, non_blocking=non_blocking)
-        return replace(self, x=_moved(self.x, device, non_blocking), y=y)
+        y = None if self.y is None else sent(self.y, device)
+        return replace(self, x=_moved(self.x, device), y=y)
 
 
-def _moved(x: Any, device: torch.device | str, non_blocking: bool) -> Any:
+def _moved(x: Any, device: torch.device | str) -> Any:
     if isinstance(x, torch.Tensor):
-        return x.to(device, non_blocking=non_blocking)
+        return sent(x, device)
     if isinstance(x, dict):
-        return {name: _moved(part, device, non_blocking) for name, part in x.items()}
+        return {name: _moved(part, device) for name, part in x.items()}
     return x
 
 
@@ -67,7 +69,8 @@ class Feed:
     `collate`: from positions int64 [b] to the `x` of a Batch. `batch`: rows per optimizer step. `lengths` [n]: where given,
     rows of like length are put together. `whole`: one batch an epoch, of all rows, whose `x` the module holds itself.
     `pictures`: where given, what worker processes decode one by one instead of `collate`, and `change` by an albumentations
-    transform of a picture uint8 [h, w, c].
+    transform of a picture uint8 [h, w, c]. `resident`: where given, all pictures uint8 [n, h, w, c] on the GPU, from which
+    the rows are taken there instead.
     """
 
     collate: Callable[[np.ndarray], Any]
@@ -76,3 +79,4 @@ class Feed:
     whole: bool = False
     pictures: Any = None
     change: Any = None
+    resident: torch.Tensor | None = None

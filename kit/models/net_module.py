@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -38,7 +39,7 @@ class NetModule(FoldModule):
         """Make `net` the one to train."""
         c = self.config
         self.net = net
-        self.averaged = AveragedModel(net, multi_avg_fn=_warm_average(c.ema), use_buffers=True) if c.ema else None
+        self.averaged = Average(net, c.ema) if c.ema else None
         self.thaw = transfer.Thaw(net, c)
         self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
 
@@ -118,14 +119,14 @@ class NetModule(FoldModule):
             found.setdefault((lr, c.weight_decay if parameter.ndim > 1 else 0.0, orthogonal), []).append(parameter)
         groups = [{"params": some, "lr": lr, "weight_decay": decay} for (lr, decay, _), some in found.items()]
         optimizer: torch.optim.Optimizer
+        fused = not (c.clip and c.precision != "fp32")  # whose gradients Lightning refuses to clip in bf16 as in fp16
         if c.optimizer == "sgd":
-            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True)
+            optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=0.9, nesterov=True, fused=fused)
         elif c.optimizer == "muon":
             kinds = [{**group, "orthogonal": one} for group, (_, _, one) in zip(groups, found, strict=True)]
             optimizer = Muon(kinds, c.lr, DTYPES.get(c.precision, torch.float32))
         else:
-            # Lightning's mixed precision refuses to clip the gradients of a fused optimizer, in bf16 as in fp16.
-            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=not (c.clip and c.precision != "fp32"))
+            optimizer = torch.optim.AdamW(groups, lr=c.lr, fused=fused)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
 
     def rate(self, step: int) -> float:
@@ -137,14 +138,35 @@ class NetModule(FoldModule):
             self.plateau.epoch(loss)
 
 
-def _warm_average(decay: float) -> Any:
-    """An exponential average whose decay starts low, so that a short run does not average its random start."""
+class Average(AveragedModel):
+    """An exponential average of the weights, whose decay starts low, so that a short run does not average its random start.
 
-    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], seen: torch.Tensor) -> None:
-        if not averaged[0].is_floating_point():  # batch normalisation's count of batches
-            torch._foreach_copy_(averaged, current)
-            return
-        now = min(decay, (1 + float(seen)) / (10 + float(seen)))
-        torch._foreach_lerp_(averaged, current, 1 - now)
+    torch's reads its count of updates from the device four times a step; this one counts in Python.
+    """
 
-    return update
+    def __init__(self, net: torch.nn.Module, decay: float):
+        super().__init__(net, use_buffers=True)
+        self.decay, self.seen = decay, 0
+        self.register_load_state_dict_post_hook(_recount)
+
+    def update_parameters(self, model: torch.nn.Module) -> None:
+        """Move the average towards what the weights are now; the first time it becomes them."""
+        pairs = list(zip(_values(self.module), _values(model), strict=True))
+        weights = [(mine, own.detach()) for mine, own in pairs if mine.is_floating_point()]
+        counts = [(mine, own) for mine, own in pairs if not mine.is_floating_point()]  # of batches, by their normalisation
+        now = min(self.decay, (1 + self.seen) / (10 + self.seen))
+        with torch.no_grad():
+            for some, move in ((weights, partial(torch._foreach_lerp_, weight=1 - now)), (counts, torch._foreach_copy_)):
+                if some:
+                    mine, own = map(list, zip(*some, strict=True))
+                    (move if self.seen else torch._foreach_copy_)(mine, own)
+            self.n_averaged += 1
+        self.seen += 1
+
+
+def _values(net: torch.nn.Module) -> list[torch.Tensor]:
+    return [*net.parameters(), *net.buffers()]
+
+
+def _recount(average: Average, keys: Any) -> None:
+    average.seen = int(average.n_averaged)

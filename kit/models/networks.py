@@ -95,7 +95,7 @@ def convnet(channels: int, side: int, outputs: int, width: int, dropout: float =
         layers += [_convolution(seen, wide), _convolution(wide, wide, pool=True)]
         seen, wide = wide, min(wide * 2, width * STAGES_MAX_WIDTH)
     layers += [_convolution(seen, wide), _convolution(wide, wide)]
-    return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(wide, outputs))
+    return nn.Sequential(*layers, GlobalMax(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(wide, outputs))
 
 
 def _convolution(seen: int, wide: int, pool: bool = False) -> nn.Sequential:
@@ -120,6 +120,18 @@ def reader(channels: int, outputs: int, width: int, dropout: float = 0.0) -> nn.
         nn.Conv2d(8 * width, outputs, 1),
         Steps(),
     )
+
+
+class GlobalMax(nn.AdaptiveMaxPool2d):
+    """The maximum over all pixels, [b, c, 1, 1]; with `--deterministic` by a kernel that has no lot in its gradients."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.are_deterministic_algorithms_enabled():
+            return x.flatten(2).max(dim=2).values[:, :, None, None]
+        return super().forward(x)
 
 
 class Steps(nn.Module):
@@ -164,7 +176,7 @@ class Whitened(nn.Module):
         self.whiten.weight.requires_grad = False
         widths = [filters, width, 4 * width, 4 * width]
         self.stages = nn.Sequential(*(_stage(seen, wide) for seen, wide in itertools.pairwise(widths)))
-        self.pool = nn.AdaptiveMaxPool2d(1)
+        self.pool = GlobalMax()
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * width, outputs, bias=False)
         nn.init.zeros_(self.head.weight)
@@ -177,7 +189,7 @@ class Whitened(nn.Module):
         """Set the whitening filters from normalised training pictures [n, channels, side, side]."""
         channels = x.shape[1]
         patches = x.float().unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, channels * 4)
-        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        values, vectors = torch.linalg.eigh((patches.T @ patches / len(patches)).cpu())
         filters = (vectors / (values + 5e-4).sqrt()).T.reshape(-1, channels, 2, 2)
         self.whiten.weight.data.copy_(torch.cat([filters, -filters]))
 

@@ -17,7 +17,7 @@ SHARES = 0.3  # the largest share (dropout, label smoothing) that is tried unask
 # What belongs to the rows rather than to the model, or changes no result: the trials share one reading of the files.
 FIXED = {
     "text", "target", "task", "size", "limit", "folds", "split", "seed", "vectors", "ngrams", "final", "devices", "layout",
-    *configs.IMMATERIAL,
+    "deterministic", *configs.IMMATERIAL,
 }  # fmt: skip
 
 

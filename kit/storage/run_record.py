@@ -65,6 +65,7 @@ class RunRecord:
     device: str = ""
     precision: str = ""
     layout: str = ""
+    repeats: str = ""  # what the same command gives on the same machine: the same bytes, or the same to a GPU's noise
     folds: list[int] = field(default_factory=list)
     labels: dict[str, Any] = field(default_factory=dict)  # see `kit.labels.to_json`
     inputs: dict[str, Any] | None = None  # what the inputs learned from the training rows, see `kit.inputs.base.Loaded`

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from kit.config import Config
 from kit.console import Progress
 from kit.errors import KitError, Usage
-from kit.models import devices, registry
+from kit.models import devices, registry, resident
 from kit.models.base import FoldModule, FoldTrainer
 from kit.training import callbacks, trainer_options
 from kit.training.datamodule import FoldData
@@ -55,21 +55,17 @@ def fit(
         try:
             return _fit(fold, stop, progress, deadline, timings)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
-            if not _out_of_memory(fault):
+            if not devices.out_of_memory(fault):
                 raise
             said = str(fault).splitlines()[0][:120].rstrip(".") if str(fault) else "out of memory"
         gc.collect()  # only here: the exception held the tensors of the step
+        resident.clear()
         torch.cuda.empty_cache()
         parts = 2 * fold.config.accumulate
         if fold.config.batch < 2 * parts:
             raise KitError(f"{fold.name}: out of memory, even in parts of a few rows. Use a smaller --size or --model.")
         progress.say(f"{fold.name}: {said}. Goes on with each batch in {parts} parts (--accumulate {parts})")
         fold = replace(fold, config=fold.config.changed(accumulate=parts))
-
-
-def _out_of_memory(fault: BaseException) -> bool:
-    """A GPU's, or a CPU's, which torch only tells in words."""
-    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(fault)
 
 
 def _fit(
@@ -104,7 +100,7 @@ def _fit(
             callbacks.Validation(state, stop), *own, callbacks.Report(state, progress, logs, logged),
         ]  # fmt: skip
         try:
-            with quiet_lightning():
+            with quiet_lightning(), devices.deterministic(config):
                 trainer = make_trainer(config, state, following, logged)
                 trainer.fit(module, train_dataloaders=batches)
         except BaseException:
@@ -132,6 +128,10 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings(
+            "ignore", message="The `srun` command is available.*"
+        )  # a cluster's machine; a fit is one process
+        warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream.*")  # of gradients that CUDA graphs give
         warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # the kit's Validation runs instead
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a resumed fit
         yield

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.data.device_copy import sent
+from kit.models import resident
 from kit.models.batch import Batch, Feed
 
 POOL = 50  # batches' rows that are sorted by length together
@@ -31,6 +33,7 @@ class Batches:
         self.feed, self.seed, self.fold = feed, seed, fold
         self.strata = strata if len(rows) > 1 else None
         self.y = torch.from_numpy(y)
+        self.answers = self.y if feed.resident is None else self.y.to(feed.resident.device)
         self.rows = rows if len(rows) > 1 or feed.whole else np.repeat(rows, 2)
         self.steps = -(-len(self.rows) // max(feed.batch, 1))
         if len(self.rows) // self.steps < 2:
@@ -77,7 +80,7 @@ class Batches:
         epoch, start = self.epoch, self.start
         for step, keys in enumerate(self.order(epoch)):
             if step >= start:
-                batch = self.collate(keys, epoch, step, self.feed.collate(self.rows_of(keys)))
+                batch = self.collate(keys, epoch, step)
                 self.move_on(step)
                 yield batch
         if start == self.steps:  # nothing was left of this epoch
@@ -88,13 +91,19 @@ class Batches:
         last = step + 1 == self.steps
         self.epoch, self.start = (self.epoch + 1, 0) if last else (self.epoch, step + 1)
 
-    def collate(self, keys: np.ndarray, epoch: int, step: int, x: Any) -> Batch:
-        """One part of a batch: the rows of these keys, as `x`."""
-        index = torch.from_numpy(self.rows_of(keys))
+    def collate(self, keys: np.ndarray, epoch: int, step: int, x: Any = None) -> Batch:
+        """One part of a batch: the rows of these keys, gathered where they are not given as `x`."""
+        rows = self.rows_of(keys)
+        index = there = torch.from_numpy(rows)
+        if self.feed.resident is not None:
+            there = sent(index, self.feed.resident.device)
+            x = resident.rows(self.feed.resident, there)
+        elif x is None:
+            x = self.feed.collate(rows)
         many, more = divmod(len(self.rows), self.steps // self.accumulate)
         whole = many + (step // self.accumulate < more)
         share, last = len(keys) * self.accumulate / whole, (step + 1) % self.accumulate == 0
-        return Batch(x, self.y[index], index, epoch=epoch, step=step, share=share, last=last, keys=torch.from_numpy(keys))
+        return Batch(x, self.answers[there], index, epoch=epoch, step=step, share=share, last=last, keys=torch.from_numpy(keys))
 
 
 def balanced(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:

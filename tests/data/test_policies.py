@@ -145,6 +145,8 @@ def test_moving_is_padding_by_reflection_and_cropping(
     moved = augmentation.move(images.to(dtype), u, share, mirrored)
     assert moved.dtype == dtype and moved.shape == images.shape
     assert np.array_equal(moved.numpy(), moved_one_by_one(images.numpy(), u, share, mirrored))
+    drawn = torch.from_numpy(np.c_[u, mirrored].astype(np.float32))
+    assert torch.equal(augmentation.gather_moved(images.to(dtype), drawn, share), moved)  # as on a GPU
 
 
 NEUTRAL = [name for name in trivial_augment.OPERATIONS if name != "autocontrast"]

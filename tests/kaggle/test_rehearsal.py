@@ -1,6 +1,7 @@
 """Rehearsal: a good kernel is called good, and nothing that would fail on Kaggle is."""
 
 import json
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def test_a_run_predicts_in_its_kernel_as_it_did_here(digits: Path, small_run: ki
     assert [one.notes for one in done[:2]] == [["predictions and submission are the local run's, byte for byte"]] * 2
     assert done[2].notes[0].startswith("each hidden row is answered as its known twin")
     assert all(one.memory > 1e8 and one.seconds > 1 for one in done)
+
+
+def test_a_run_of_a_gpu_is_compared_within_what_is_said(small_run: kit.Run, tmp_path: Path) -> None:
+    shutil.copytree(small_run.path, tmp_path / "run")
+    local, made = kit.load(tmp_path / "run"), tmp_path / "run/submission.csv"
+    predicted = local.test.copy()
+    for device, apart, faults in (("cpu, 2 threads, bf16", 0.03, 1), ("Tesla T4, fp16", 0.03, 0), ("Tesla T4, fp16", 0.3, 1)):
+        predicted.iloc[3, 2] = local.test.iloc[3, 2] + apart
+        predicted.to_csv(tmp_path / "test.csv")
+        local.note(device=device)
+        showing = rehearsal.Showing("here")
+        rehearsal.compare_same_rows(showing, local, tmp_path / "test.csv", made)
+        assert len(showing.faults) == faults
+        assert faults or "it was predicted on a GPU, and 0.05 is allowed" in showing.notes[0]
 
 
 def test_a_notebook_trains_to_the_bytes_of_the_run(

@@ -192,9 +192,76 @@ def test_a_gpu_gets_bf16_only_where_it_is_native(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_60", "sm_75", "sm_80", "sm_90"])
     chosen = devices.choose(Config())
     assert (chosen.devices, chosen.precision, chosen.layout) == ("gpu", precision, "channels_last")
     assert devices.choose(Config(precision="fp32")).precision == "fp32"
+
+
+def test_a_gpu_that_torch_has_no_kernels_for_is_named_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (6, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Tesla P100-PCIE-16GB")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90", "compute_90"])
+    with pytest.raises(kit.Usage, match=r"Tesla P100-PCIE-16GB \(compute capability 6.0\): this torch has no kernels for it"):
+        devices.choose(Config())
+    assert devices.choose(Config(devices="cpu")).devices == "cpu"
+
+
+def test_the_maximum_of_a_deterministic_fit_is_the_same() -> None:
+    pool, x = networks.GlobalMax(), torch.randint(0, 4, (5, 7, 3, 3)).float().requires_grad_()  # with ties
+    found = [pool(x), *torch.autograd.grad(pool(x).square().sum(), x)]
+    torch.use_deterministic_algorithms(True)
+    try:
+        again = [pool(x), *torch.autograd.grad(pool(x).square().sum(), x)]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
+
+
+def test_what_has_no_deterministic_kernel_is_refused_by_name() -> None:
+    config = Config(devices="gpu", deterministic=1)
+    wanted = r"--deterministic: ctc_loss_backward_gpu has no such kernel on a GPU\. Leave it out"
+    with pytest.raises(kit.Usage, match=wanted), devices.deterministic(config):
+        assert torch.are_deterministic_algorithms_enabled()
+        raise RuntimeError("ctc_loss_backward_gpu does not have a deterministic implementation, but you set …")
+    assert not torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(RuntimeError, match="another"), devices.deterministic(config):
+        raise RuntimeError("another")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_it"),
+    [
+        ("CUDA out of memory. Tried to allocate 20.00 MiB.", True),
+        ("CUDA error: out of memory", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("Unable to find a valid cuDNN algorithm to run convolution", True),
+        ("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried to allocate", True),
+        ("CUDA error: device-side assert triggered", False),
+        ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", False),
+    ],
+)
+def test_every_word_for_a_lack_of_memory_is_known(said: str, is_it: bool) -> None:
+    assert devices.out_of_memory(RuntimeError(said)) is is_it
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "runs"),
+    [
+        ((7, 5), ["sm_75"], True),
+        ((8, 6), ["sm_80"], True),  # within a major version the binaries go on
+        ((8, 0), ["sm_86"], False),
+        ((9, 0), ["sm_80", "sm_86"], False),
+        ((10, 0), ["sm_90", "compute_90"], True),  # what is compiled at the start
+        ((12, 0), ["sm_120"], True),
+        ((9, 0), ["sm_90a"], True),
+        ((6, 0), [], True),
+    ],
+)
+def test_which_gpus_torch_has_kernels_for(capability: tuple[int, int], built: list[str], runs: bool) -> None:
+    assert devices.has_kernels(capability, built) is runs
 
 
 def test_training_that_diverges_says_where(digits: Path, tmp_path: Path) -> None:

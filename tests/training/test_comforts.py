@@ -26,7 +26,7 @@ from kit.models.batch import Batch
 from kit.models.images.image_module import ImageModule
 from kit.models.net_module import NetModule
 from kit.models.optimizers import schedules
-from kit.pipeline import scoring
+from kit.pipeline import crossval, scoring
 from kit.reporting.report import page
 from kit.storage.frames import read_predictions
 from kit.storage.run_folder import read_json
@@ -87,6 +87,25 @@ def test_a_run_with_any_schedule_resumes_to_the_same_bytes(
     monkeypatch.setattr(Report, "on_train_epoch_end", faulty)
     with pytest.raises(RuntimeError, match="cut"):
         kit.run("digits", digits, out=tmp_path / "cut", snapshot=0, **knobs)
+    kit.run("digits", digits, out=tmp_path / "cut", **knobs)
+    assert same_results(tmp_path / "cut", whole.path)
+
+
+@pytest.mark.parametrize("more", [{}, {"early_stop": 2, "epochs": 8, "lr": 0.3}], ids=["whole", "stopped early"])
+def test_what_was_trained_is_not_lost_to_a_prediction(
+    more: dict[str, Any], digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = {**FIT, "folds": 2, **more}
+    whole = kit.run("digits", digits, out=tmp_path / "whole", **knobs)
+    healthy = crossval.validate
+    monkeypatch.setattr(crossval, "validate", lambda *rest: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory")))
+    with pytest.raises(torch.OutOfMemoryError):
+        kit.run("digits", digits, out=tmp_path / "cut", snapshot=0, **knobs)
+    monkeypatch.setattr(crossval, "validate", healthy)
+    steps, step = [], ImageModule.training_step
+    monkeypatch.setattr(ImageModule, "training_step", lambda self, batch, i: steps.append(batch) or step(self, batch, i))
+    kit.run("digits", digits, out=tmp_path / "cut", only_fold=[0], **{**knobs, "quiet": False})
+    assert not steps and "fold 0 of 2: is trained; its predictions come next" in capsys.readouterr().err
     kit.run("digits", digits, out=tmp_path / "cut", **knobs)
     assert same_results(tmp_path / "cut", whole.path)
 

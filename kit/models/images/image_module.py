@@ -11,11 +11,13 @@ import torch
 
 from kit.config import Config
 from kit.data import augmentation, tta
+from kit.data.device_copy import sent
 from kit.errors import BadData, Usage
 from kit.labels import Labels
-from kit.models import networks, transfer
-from kit.models.base import FoldModule, StepOutput
+from kit.models import devices, graphed, networks, resident, transfer
+from kit.models.base import FoldModule, FoldTrainer, StepOutput
 from kit.models.batch import Batch, Feed, taken
+from kit.models.graphed import Graphed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.images import Pictures
 from kit.models.images import depthwise
@@ -23,8 +25,10 @@ from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts, reference, resolve
 
 # Images per forward pass, views included. On a CPU more than fits its cache is slower and erratic: 28×28 images through
-# the small net on two cores, 128: 35,000 a second in every run; 512: 18,000 to 34,000; 1024: 19,000 to 29,000.
+# the small net on two cores, 128: 35,000 a second in every run; 512: 18,000 to 34,000; 1024: 19,000 to 29,000. On a GPU
+# large ones are fewer: 2,048 pictures of 224 pixels take ResNet-50 12.7 GiB, of 512 pixels more than an H100's 79.
 FORWARD = {"cpu": 128, "gpu": 2048}
+PIXELS = 1 << 25  # of all pictures in a forward pass on a GPU
 
 INK = 16  # grey levels by which a pixel must differ between pictures: less is a JPEG's noise
 MARGIN = 2  # pixels around the ink
@@ -56,6 +60,8 @@ class ImageModule(NetModule):
             **({"network": network} if network else {}),
         )
         self.own_augmentation: Any = None  # of the adapter, while it is trained
+        self._sides: list[int] | None = None  # of the box, once it is known
+        self.graphed: Graphed | None = None  # while it is trained on a GPU
         net = self.build(channels, side)
         c = self.config
         if c.gradient_checkpointing:
@@ -106,7 +112,8 @@ class ImageModule(NetModule):
         if change is not None or not isinstance(x, np.ndarray):
             return Feed(lambda rows: taken(x, rows), config.batch, pictures=x, change=change)
         images = torch.from_numpy(x).permute(0, 3, 1, 2)
-        return Feed(lambda rows: images[torch.from_numpy(rows)], config.batch)
+        there = resident.keep(x, devices.torch_device(config))
+        return Feed(lambda rows: images[torch.from_numpy(rows)], config.batch, resident=there)
 
     def set_views(self, count: int) -> None:
         """Predict by so many views. Those of a cropped picture, whose side is not known yet, move by one pixel."""
@@ -119,12 +126,15 @@ class ImageModule(NetModule):
         The normalisation of pixels (the pretrained weights' own where there are any) and targets, the whitening filters.
         """
         self.scale_targets(y[rows])
+        there = resident.of(images, devices.torch_device(self.config))
         if self.config.crop == "ink":
             self.box.copy_(torch.tensor(ink_box(images, rows)))
+            self._sides = None
             self._try_box(images[rows[:2]])
             top, bottom, left, right = self.box.tolist()
             images = images[:, top:bottom, left:right] if isinstance(images, np.ndarray) else images
-        mean, std = pixel_statistics(images, rows)
+            there = there[:, top:bottom, left:right] if there is not None else None
+        mean, std = pixel_statistics(images if there is None else there, rows)
         if self.config.weights:
             known = transfer.pretrained(self.net, self.config, self.hparams["channels"], self.hparams["side"])
             networks.zero_head(self.net)
@@ -133,8 +143,11 @@ class ImageModule(NetModule):
         self.mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
         self.std.copy_(torch.from_numpy(std).view(1, -1, 1, 1))
         if isinstance(self.net, networks.Whitened):
-            some = torch.from_numpy(images[rows[: networks.Whitened.PATCHES]]).permute(0, 3, 1, 2)
-            self.net.learn(self.normalised(some))
+            first = rows[: networks.Whitened.PATCHES]
+            if there is not None:
+                self.to(there.device)
+            some = torch.from_numpy(images[first]) if there is None else there[torch.from_numpy(first).to(there.device)]
+            self.net.learn(self.normalised(some.permute(0, 3, 1, 2)))
         self.average_anew()
 
     def _try_box(self, some: np.ndarray) -> None:
@@ -150,7 +163,9 @@ class ImageModule(NetModule):
         """The pictures [b, c, h, w], or the box of them (`--crop ink`); what lies outside it is not looked at."""
         if self.config.crop != "ink":
             return images
-        top, bottom, left, right = self.box.tolist()
+        if self._sides is None:  # read once: each look waits for the GPU
+            self._sides = self.box.tolist()
+        top, bottom, left, right = self._sides
         return images[..., top:bottom, left:right]
 
     def adopt(self, source: FoldModule) -> None:
@@ -175,7 +190,26 @@ class ImageModule(NetModule):
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Raw images to the outputs of the net that trains."""
+        return self._logits(x) if self.graphed is None or not self.training else self.graphed(x)
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(self.normalised(x)).float()
+
+    def on_train_start(self) -> None:
+        if self.captures:
+            self.graphed = Graphed(self.net, self._logits)
+
+    @property
+    def captures(self) -> bool:
+        """Are the passes of this fit captured as CUDA graphs? Not where layers thaw, or gradients of parts are added."""
+        c = self.config
+        ours = isinstance(self._trainer, FoldTrainer) and self.device.type == "cuda"
+        plain = c.strategy == "full" and c.accumulate == 1 and not c.gradient_checkpointing
+        return ours and plain and self.steps >= graphed.STEPS
+
+    def finish(self) -> None:
+        self.graphed = None
+        super().finish()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Raw images to predictions [b, c], by the averaged weights where there are any."""
@@ -212,7 +246,20 @@ class ImageModule(NetModule):
         return Average([Pictures(model) for model in models], weights).eval()
 
     def rows_per_pass(self, device: str) -> int:
-        return max(1, FORWARD[device] // len(self.views))
+        images = FORWARD[device]
+        if device == "gpu":
+            images = min(images, PIXELS // self.hparams["side"] ** 2)
+        return max(1, images // len(self.views))
+
+    def ready(self, x: Any) -> None:
+        resident.keep(x, self.device)
+
+    def gather(self, x: Any, rows: np.ndarray) -> Batch:
+        there = resident.of(x, self.device)
+        if there is None:
+            return super().gather(x, rows)
+        index = torch.from_numpy(rows)
+        return Batch(resident.rows(there, sent(index, there.device)), None, index)
 
     def by_view(self, batch: Batch, run: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         images = self.cropped(batch.x).float()
@@ -249,16 +296,32 @@ def ink_box(images: Any, rows: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def pixel_statistics(images: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each channel (of pixels from 0 to 1) over these rows; over 4,096 of them if streamed."""
-    rows = rows if isinstance(images, np.ndarray) else rows[:: max(1, len(rows) // 4096)]
-    count = np.zeros((256, images.shape[-1]), np.int64)  # of each value: exact, and seven times as fast as sums of squares
+    """Mean and deviation of each channel (of pixels from 0 to 1) over these rows; over 4,096 of them if streamed.
+
+    `images` uint8 [n, h, w, c]: an array, a tensor on a GPU or what is streamed; the sums are whole numbers, and so the same.
+    """
+    streamed = not isinstance(images, np.ndarray | torch.Tensor)
+    rows = rows[:: max(1, len(rows) // 4096)] if streamed else rows
     each = max(1, (1 << 24) // int(np.prod(images.shape[1:])))  # rows of about 16 MB
-    for start in range(0, len(rows), each):
-        flat = images[rows[start : start + each]].reshape(-1, images.shape[-1])
-        count += np.stack([np.bincount(channel, minlength=256) for channel in flat.T], axis=1)
-    value, share = np.arange(256) / 255, count / count.sum(axis=0)
-    mean = value @ share
-    return mean, np.sqrt(np.maximum(value**2 @ share - mean**2, 1e-6))
+    sums = [_sums(images, rows[start : start + each]) for start in range(0, len(rows), each)]
+    first, second = np.sum([_numbers(one) for one in sums], axis=0)
+    count = len(rows) * images.shape[1] * images.shape[2]
+    mean = first / (255 * count)
+    return mean, np.sqrt(np.maximum(second / (255**2 * count) - mean**2, 1e-6))
+
+
+def _sums(images: Any, rows: np.ndarray) -> Any:
+    """The sums of pixels and of their squares, int64 [2, c]."""
+    if isinstance(images, torch.Tensor):
+        some = images[torch.from_numpy(rows).to(images.device)].int()
+        return torch.stack([part.sum(dim=(0, 1, 2), dtype=torch.int64) for part in (some, some * some)])
+    flat = images[rows].reshape(-1, images.shape[-1])
+    count = np.stack([np.bincount(channel, minlength=256) for channel in flat.T], axis=1)  # 7 times as fast as squares
+    return np.stack([np.arange(256) ** power @ count for power in (1, 2)])
+
+
+def _numbers(sums: Any) -> np.ndarray:
+    return sums.cpu().numpy() if isinstance(sums, torch.Tensor) else sums
 
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,32 +31,63 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._move(p, group)
+            some = [p for p in group["params"] if p.grad is not None]
+            if some:
+                self._move(some, group)
         return loss
 
-    def _move(self, p: torch.Tensor, group: dict[str, Any]) -> None:
-        assert p.grad is not None
+    def _move(self, some: list[torch.Tensor], group: dict[str, Any]) -> None:
+        """All tensors of a group together: one by one, each of a few hundred small kernels waits for the host on a GPU."""
+        grads = [p.grad for p in some if p.grad is not None]
         momentum = MOMENTUM if group["orthogonal"] else REST
-        grad = p.grad if group["orthogonal"] else p.grad.add(p, alpha=group["weight_decay"])
-        buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
-        buffer.mul_(momentum).add_(grad)
-        ahead = grad.add(buffer, alpha=momentum)
+        if group["weight_decay"] and not group["orthogonal"]:
+            grads = list(torch._foreach_add(grads, some, alpha=group["weight_decay"]))
+        for p in some:
+            if "momentum_buffer" not in self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        buffers = [self.state[p]["momentum_buffer"] for p in some]
+        torch._foreach_mul_(buffers, momentum)
+        torch._foreach_add_(buffers, grads)
+        ahead = list(torch._foreach_add(grads, buffers, alpha=momentum))
         if group["orthogonal"]:
-            p.mul_(len(p) ** 0.5 / p.norm())
+            keep_norms(some)
             ahead = orthogonal(ahead, self.dtype)
-        p.add_(ahead.to(p.dtype), alpha=-group["lr"])
+        torch._foreach_add_(some, ahead, alpha=-group["lr"])
 
 
-def orthogonal(matrix: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """About the nearest matrix with orthogonal rows, a filter a row; the shape is kept."""
+def keep_norms(some: list[torch.Tensor]) -> None:
+    """Bring each tensor's norm to the root of its length, in place."""
+    norms = torch.stack(torch._foreach_norm(some))
+    torch._foreach_mul_(some, list(norms.reciprocal().unbind()))
+    torch._foreach_mul_(some, [len(p) ** 0.5 for p in some])
+
+
+def orthogonal(matrices: Sequence[torch.Tensor], dtype: torch.dtype) -> list[torch.Tensor]:
+    """About the nearest matrices with orthogonal rows, a filter a row, by Newton-Schulz; shape and dtype are kept.
+
+    On a GPU those of one shape are computed together; a CPU multiplies bf16 faster one by one.
+    """
+    if matrices[0].device.type == "cpu":
+        return [newton_schulz(one.flatten(1).to(dtype)).to(one.dtype).reshape(one.shape) for one in matrices]
+    alike: dict[torch.Size, list[int]] = defaultdict(list)
+    for index, matrix in enumerate(matrices):
+        alike[matrix.shape].append(index)
+    found = list(matrices)
+    for shape, indices in alike.items():
+        together = newton_schulz(torch.stack([matrices[i].flatten(1) for i in indices]).to(dtype))
+        for i, one in zip(indices, together.to(matrices[indices[0]].dtype).unbind(), strict=True):
+            found[i] = one.reshape(shape)
+    return found
+
+
+def newton_schulz(x: torch.Tensor) -> torch.Tensor:
+    """About the nearest matrix [rows, columns], or [k, rows, columns], with orthogonal rows, or columns if these are fewer."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.flatten(1).to(dtype)
-    x = x / (x.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
+    product = torch.addmm if x.ndim == 2 else torch.baddbmm
+    x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     for _ in range(ITERATIONS):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).reshape(matrix.shape)
+        gram = x @ x.mT
+        x = product(x, product(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -51,7 +52,10 @@ SHAPES = {
 
 
 class Plateau(torch.nn.Module):
-    """Counts how often the training loss stopped falling: `drops`. No validation row steers a fit that it judges."""
+    """Counts how often the training loss stopped falling: `drops`. No validation row steers a fit that it judges.
+
+    Its numbers stay in the host's memory: each step reads them.
+    """
 
     best: torch.Tensor
     waited: torch.Tensor
@@ -62,6 +66,9 @@ class Plateau(torch.nn.Module):
         self.register_buffer("best", torch.tensor(math.inf))
         self.register_buffer("waited", torch.tensor(0))
         self.register_buffer("drops", torch.tensor(0))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Plateau:  # what `to` and `cuda` go by
+        return self
 
     def epoch(self, loss: float) -> None:
         """An epoch ended with this training loss."""

@@ -13,6 +13,7 @@ from kit.models.base import FoldModule
 from kit.training.state import Epoch, FitState
 
 PARTS = 4  # of an epoch, whose mean losses are compared: a step's alone says little
+ROWS = 2048  # from which on so many tell what always answering the same would cost
 RISEN = 0.4  # of the peak: below such a rate, while it warms up, a loss need not have moved
 RISES = 1.02  # times the first part's loss: more is not noise but a rate that is too high
 
@@ -35,7 +36,8 @@ class FirstEpoch(pl.Callback):
             return
         self.looked = True
         config, shown = state.fold.config, torch.cat(state.outputs.y)  # with --balance not all rows, and some of them twice
-        constant = constant_loss(labels, pl_module.scaled(shown), config.label_smoothing)
+        some = pl_module.scaled(shown)[:: max(1, len(shown) // ROWS)].cpu()  # read once: each step of L-BFGS looks at its loss
+        constant = constant_loss(labels, some, config.label_smoothing)
         means = losses(state.outputs)
         if min(means) < constant:
             return

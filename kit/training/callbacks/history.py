@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +17,11 @@ from kit.errors import Diverged
 from kit.labels.tracking import tracked
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch
+from kit.models.prediction import Arriving
 from kit.training.loggers import Log
 from kit.training.state import Epoch, FitState
 
-FINITE_EVERY = 5  # steps between looks at the loss; each look waits for the GPU
+FINITE_EVERY = 5  # steps between looks at the loss
 
 
 class History(pl.Callback):
@@ -58,25 +61,33 @@ class History(pl.Callback):
 
 
 class FiniteLoss(pl.Callback):
-    """Raises Diverged within FINITE_EVERY steps of a loss that is NaN or infinite."""
+    """Raises Diverged within FINITE_EVERY steps of a loss that is NaN or infinite; on a GPU once that loss has arrived.
+
+    The host does not wait for it: by then it may have asked for a few steps more, which nobody keeps.
+    """
 
     def __init__(self, state: FitState):
         self.state = state
+        self.arriving: deque[tuple[Arriving, Batch]] = deque()
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: StepOutput, batch: Batch, batch_idx: int
     ) -> None:
-        if batch.step % FINITE_EVERY == FINITE_EVERY - 1 or batch.step + 1 == self.state.batches.steps:
-            self.check(outputs["loss"], batch)
+        last = batch.step + 1 == self.state.batches.steps
+        if last or batch.step % FINITE_EVERY == FINITE_EVERY - 1:
+            self.arriving.append((Arriving(outputs["loss"].detach().reshape(1)), batch))
+        while self.arriving and (last or self.arriving[0][0].ready):
+            loss, of = self.arriving.popleft()
+            self.check(float(loss.numpy()[0]), of)
 
-    def check(self, loss: torch.Tensor, batch: Batch) -> None:
+    def check(self, loss: float, batch: Batch) -> None:
         """Raise Diverged where the loss is NaN or infinite."""
-        if not torch.isfinite(loss):
+        if not math.isfinite(loss):
             where = f"{self.state.fold.name}, epoch {batch.epoch + 1}, step {batch.step + 1}"
             advice = "Try a lower --lr, or --precision fp32."
             if batch.y is not None and batch.y.isnan().any():
                 advice += " Some answers are missing (NaN in y): a loss of a module of your own must leave them out."
-            raise Diverged(f"{where}: the loss is {loss.item()}. {advice}")
+            raise Diverged(f"{where}: the loss is {loss}. {advice}")
 
 
 class LastValues(Logger):

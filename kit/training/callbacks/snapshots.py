@@ -14,11 +14,14 @@ from kit.training import checkpoints
 from kit.training.signals import Stop
 from kit.training.state import Epoch, FitState
 
+LAST = 1 / 3  # of the pause between snapshots: what a fit's end may have lost since the last one
+
 
 class Snapshots(pl.Callback):
     """Restores the newest sound snapshot of this very fold, and writes one now and then, or when the run is to stop.
 
-    A fit is saved and stopped in one place only, before a batch: all before this batch is done, it is still to come.
+    A fit is saved and stopped before a batch: all before this batch is done, it is still to come. It is saved once more at its
+    end, where that took a while, so that predictions that fail or are killed do not cost the training.
     """
 
     def __init__(self, state: FitState, stop: Stop, say: Callable[[str], None]):
@@ -40,6 +43,10 @@ class Snapshots(pl.Callback):
         state.batches.epoch, state.batches.start = found["epoch"], found["step"] * state.batches.accumulate
         state.epoch, state.position, state.seconds = found["epoch"], found["position"], found["seconds"]
         state.history, state.best = found["history"], found["best"]
+        if found.get("done"):  # it was over
+            state.done, state.batches.epoch = found["done"], fold.config.epochs
+            self.say(f"{fold.name}: is trained; its predictions come next")
+            return True
         self.waiting = found
         self.say(f"{fold.name}: goes on at epoch {found['epoch'] + 1}, step {found['step'] + 1}")
         return True
@@ -58,22 +65,29 @@ class Snapshots(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         if batch.step % self.state.batches.accumulate:  # gradients that were added up are not saved
             return
-        pause = max(self.state.fold.config.snapshot, 20 * self.cost)  # at most a twentieth of the time goes into snapshots
-        if self.stop.signum or time.monotonic() - self.saved >= pause:
-            self.write(trainer, pl_module, batch)
+        if self.stop.signum or time.monotonic() - self.saved >= self.pause:
+            self.write(trainer, pl_module, batch.epoch, batch.step)
         if self.stop.signum:
             raise self.stop.error()
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+        if pl_module.resumable and time.monotonic() - self.saved >= self.pause * LAST:
+            self.write(trainer, pl_module, self.state.epoch, self.state.batches.steps, done=self.state.done)
         self.stop.patient = False
 
-    def write(self, trainer: pl.Trainer, module: FoldModule, batch: Batch) -> None:
-        """Write all that the rest of the fit depends on; `batch` is the first of the rest."""
+    @property
+    def pause(self) -> float:
+        """Seconds between snapshots: at most a twentieth of the time goes into them."""
+        return max(self.state.fold.config.snapshot, 20 * self.cost)
+
+    def write(self, trainer: pl.Trainer, module: FoldModule, epoch: int, step: int, done: float = 0.0) -> None:
+        """Write all that the rest of the fit depends on; it begins with this batch. `done`: the steps of a fit that is over."""
         before, state = time.monotonic(), self.state
         content = {
             "identity": state.fold.identity,
-            "epoch": batch.epoch,
-            "step": batch.step // state.batches.accumulate,  # parts may be smaller when it goes on
+            "epoch": epoch,
+            "step": step // state.batches.accumulate,  # parts may be smaller when it goes on
+            "done": done,
             "position": module.position,
             "module": module.state_dict(),
             "optimizer": trainer.optimizers[0].state_dict(),
@@ -84,6 +98,6 @@ class Snapshots(pl.Callback):
             "seen": state.outputs.state_dict(),
             "seconds": state.seconds + before - state.began,
         }
-        checkpoints.save_snapshot(state.fold.folder, content, batch.epoch * state.batches.steps + batch.step)
+        checkpoints.save_snapshot(state.fold.folder, content, epoch * state.batches.steps + step)
         self.saved = time.monotonic()
         self.cost = self.saved - before
