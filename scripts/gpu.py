@@ -230,7 +230,8 @@ def same_bits() -> None:
     for name, config in kinds.items():
         x, y = pictures(5_000, 32)
         fold, usual, graphed.STEPS = fold_of(x, y, config), graphed.STEPS, 1
-        states = [fitted(replace(fold, folder=Path(tempfile.mkdtemp(dir=OUT))))[0].module.state_dict() for _ in range(2)]
+        fits = [fitted(replace(fold, folder=Path(tempfile.mkdtemp(dir=OUT))))[0].module for _ in range(2)]
+        states = [module.state_dict() for module in fits]
         stop, each = Stop(), Batches.__iter__
 
         def stopping(self: Batches, stop: Stop = stop, each: Any = each) -> Iterator[Any]:
@@ -252,6 +253,9 @@ def same_bits() -> None:
         graphed.STEPS = 1 << 40
         states.append(fitted(replace(fold, folder=Path(tempfile.mkdtemp(dir=OUT))))[0].module.state_dict())
         graphed.STEPS = usual
+        here = devices.choose(config.changed(devices="cpu"))
+        answers = [prediction.predict(fits[0], x, fold.valid, one) for one in (fold.config, here)]
+        found(f"predictions apart from a CPU's, {name}", f"{np.abs(answers[0] - answers[1]).max():.2g}")
         apart = [max(float((states[0][key].float() - state[key].float()).abs().max()) for key in state) for state in states[1:]]
         found(f"weights apart, {name}", f"again {apart[0]:.2g}, resumed {apart[1]:.2g}, without graphs {apart[2]:.2g}")
 

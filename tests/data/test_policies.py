@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from kit.config import Config
-from kit.data import augmentation, trivial_augment
-from kit.data.augmentation import POLICIES
+from kit.data import augmentation
+from kit.data.augmentation import POLICIES, trivial
 from kit.labels import OneOf
 from kit.metrics import accuracy
 from kit.models.images.image_module import ImageModule
@@ -149,21 +149,21 @@ def test_moving_is_padding_by_reflection_and_cropping(
     assert torch.equal(augmentation.gather_moved(images.to(dtype), drawn, share), moved)  # as on a GPU
 
 
-NEUTRAL = [name for name in trivial_augment.OPERATIONS if name != "autocontrast"]
+NEUTRAL = [name for name in trivial.OPERATIONS if name != "autocontrast"]
 
 
 @pytest.mark.parametrize("name", NEUTRAL)
 def test_without_strength_an_operation_changes_nothing(name: str) -> None:
     images = pictures(8).float()
-    changed = trivial_augment.OPERATIONS[name](images, torch.zeros(8)).clamp(0, 255)
+    changed = trivial.OPERATIONS[name](images, torch.zeros(8)).clamp(0, 255)
     assert torch.allclose(changed, images, atol=0.05)
 
 
-@pytest.mark.parametrize("name", trivial_augment.OPERATIONS)
+@pytest.mark.parametrize("name", trivial.OPERATIONS)
 def test_an_operation_changes_the_picture_by_its_strength(name: str) -> None:
     images = torch.nn.functional.interpolate(pictures(8, 4, 4).float() * 0.6 + 40, (16, 16), mode="bilinear")
     change = [
-        (trivial_augment.OPERATIONS[name](images, torch.full((8,), s)).clamp(0, 255) - images).abs().mean().item()
+        (trivial.OPERATIONS[name](images, torch.full((8,), s)).clamp(0, 255) - images).abs().mean().item()
         for s in (0.0, 0.25, -0.25, 1.0)
     ]
     if name == "identity":
@@ -176,7 +176,7 @@ def test_an_operation_changes_the_picture_by_its_strength(name: str) -> None:
 
 def test_operations_do_what_they_are_called() -> None:
     x, one = pictures(4).float(), torch.ones(4)
-    ops = trivial_augment.OPERATIONS
+    ops = trivial.OPERATIONS
     assert torch.allclose(ops["brightness"](x, one), x * 1.9, atol=1e-3)
     assert torch.allclose(ops["contrast"](x, -one).std(dim=(1, 2, 3)), x.std(dim=(1, 2, 3)) * 0.1, rtol=1e-3)
     assert torch.allclose(ops["saturation"](x, -one).mean(dim=1), x.mean(dim=1), atol=1e-3)
@@ -192,20 +192,20 @@ def test_operations_do_what_they_are_called() -> None:
     inside = (..., slice(12, 20), slice(12, 20))
     assert torch.allclose(ops["shift x"](ramp, torch.full((1,), 0.1))[inside] - ramp[inside], torch.tensor(0.1 * 0.33 * 32))
     assert torch.allclose(ops["shift y"](ramp, one[:1])[inside], ramp[inside], atol=1e-3)
-    quarter = ops["rotate"](ramp, torch.full((1,), 90 / trivial_augment.DEGREES))
+    quarter = ops["rotate"](ramp, torch.full((1,), 90 / trivial.DEGREES))
     assert torch.allclose(
         quarter, torch.rot90(ramp, 1 if quarter[0, 0, 0, 0] > quarter[0, 0, -1, 0] else -1, (2, 3)), atol=1e-2
     )
 
 
 def test_every_operation_is_drawn_equally_often_and_leaves_the_others_alone() -> None:
-    images, n = pictures(1).float().expand(2600, -1, -1, -1), len(trivial_augment.OPERATIONS)
+    images, n = pictures(1).float().expand(2600, -1, -1, -1), len(trivial.OPERATIONS)
     u = RNG.random((2600, 3)).astype(np.float32)
     u[:, 1] = 1
-    changed = trivial_augment.apply(images, u)
+    changed = trivial.apply(images, u)
     still = (changed == images).flatten(1).all(dim=1).float().mean()
     assert abs(still - 1 / n) < 0.03
-    for k, (name, operation) in enumerate(trivial_augment.OPERATIONS.items()):
+    for k, (name, operation) in enumerate(trivial.OPERATIONS.items()):
         draw = np.array([[(k + 0.5) / n, 0.5, 0.9], [(k + 0.5) / n, 0.5, 0.1]], np.float32)
         wanted = operation(images[:2], torch.tensor([0.5, -0.5])).clamp(0, 255)
-        assert torch.allclose(trivial_augment.apply(images[:2], draw), wanted), name
+        assert torch.allclose(trivial.apply(images[:2], draw), wanted), name

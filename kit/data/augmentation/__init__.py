@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.data import trivial_augment
+from kit.data.augmentation import trivial
 from kit.data.device_copy import sent
 from kit.errors import Usage, did_you_mean
 
@@ -33,7 +33,7 @@ class Policy:
     """What is done to a batch. Mirroring needs pictures that may be mirrored, colour and holes pictures in colour.
 
     `shift`: whole pixels, as a share of the side. `colour`: strength of brightness, contrast and saturation. `hole`: side
-    of a grey square, as a share. `trivial`: one operation a picture (`kit.data.trivial_augment`). `mix`: mixup or cutmix.
+    of a grey square, as a share. `trivial`: one operation a picture (`kit.data.augmentation.trivial`). `mix`: mixup or cutmix.
     """
 
     mirror: bool = True
@@ -114,7 +114,7 @@ def apply(name: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Te
     if images.shape[1] == 3 and plan.hole:
         images = _hole(images, plan.hole, drawn[:, 9:11])
     if plan.trivial:
-        images = trivial_augment.apply(images.float(), u[:, 11:14])
+        images = trivial.apply(images.float(), u[:, 11:14])
     return images
 
 
