@@ -92,7 +92,7 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
                 from kit.pipeline import crossval, scoring  # noqa: F401 (what comes next needs them)
                 from kit.pipeline.preparation import Session, prepare
             frozen.enter_context(resources.settled())
-            cluster = frozen.enter_context(clusters.joined(plan.config.on, stop, quiet))
+            cluster = frozen.enter_context(clusters.joined(plan.config.on, target.path, stop, quiet))
             family = family_of(plan.adapter, plan.config)
             if cluster is None:
                 here = devices.choose(plan.config, family)

@@ -54,7 +54,8 @@ class Nodes:
 
     def join(self) -> subprocess.Popen[bytes]:
         """Start a node that joins the head."""
-        return self.start("--address", self.address, "--num-cpus", 1)
+        own = f"127.0.0.{len(self.processes) + 1}"  # else a program on this machine may take it for its own node
+        return self.start("--address", self.address, "--num-cpus", 1, "--node-ip-address", own)
 
     def kill(self, node: subprocess.Popen[bytes], sent: signal.Signals = signal.SIGKILL) -> None:
         """What a power cut does (or, with SIGSTOP, a cable that is pulled out)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kit.errors import Usage, did_you_mean
@@ -40,12 +41,21 @@ def refuse_missing(on: str) -> None:
 
 
 @contextlib.contextmanager
-def joined(on: str, stop: Stop, quiet: bool) -> Iterator[Cluster | None]:
-    """The cluster that `--on` names, until the block ends; None for this machine. Raises Unreachable where it is not there."""
+def joined(on: str, folder: Path, stop: Stop, quiet: bool) -> Iterator[Cluster | None]:
+    """The cluster that `--on` names for the run in `folder`, until the block ends; None for this machine.
+
+    Raises Unreachable where it is not there.
+    """
     if not on:
         yield None
     elif on == "slurm":
-        raise Usage("--on slurm")
+        from kit.pipeline.clusters.slurm_queue import SlurmQueue
+
+        queue = SlurmQueue(folder, stop, quiet)
+        try:
+            yield queue
+        finally:
+            queue.close()
     else:
         from kit.pipeline.clusters import ray_cluster
 

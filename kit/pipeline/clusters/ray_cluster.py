@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ANSWER = 5.0  # seconds for a connection to be accepted
 OTHERS = 30.0  # seconds that the other nodes have to say what they are, once one has
 ARRIVAL = 300.0  # seconds for a first node that can train
+BEAT, GONE = 3.0, 15.0  # seconds between looks at the head of the cluster, and without its answer until it is given up
 POLL = 0.25  # seconds between looks at signals
 OPEN = "this Ray cluster asks for no token (RAY_AUTH_MODE=token): who reaches its ports can run any code on its nodes"
 
@@ -38,18 +39,21 @@ def joined(on: str, stop: Stop, quiet: bool) -> Iterator[RayCluster]:
 
     Raises Unreachable where the cluster is not there, or refuses.
     """
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else a call after the connection is lost begins another one
     import ray
 
     mine = not ray.is_initialized()
     if mine:
         connect(on)
         stop.install()  # Ray takes the signals over
+    address = on if "://" in on else ray.get_runtime_context().gcs_address
+    cluster = RayCluster(on, address, stop, quiet)
     try:
         if not quiet and os.environ.get("RAY_AUTH_MODE") != "token":
             say(OPEN)
-        yield RayCluster(on, stop, quiet)
+        yield cluster
     finally:
-        if mine:
+        if mine and not cluster.gone:  # it would wait for the cluster
             ray.shutdown()
 
 
@@ -59,7 +63,7 @@ def connect(on: str) -> None:
     import torch
 
     address = on if "://" in on else os.environ.get("RAY_ADDRESS") or "auto"
-    _reach(on, address)
+    reach(on, address)
     environment = {
         "py_modules": [str(Path(kit.__file__).parent)],  # the nodes need not have the kit
         "env_vars": {"OMP_NUM_THREADS": str(torch.get_num_threads())},
@@ -72,7 +76,7 @@ def connect(on: str) -> None:
         raise Unreachable(f"--on {on}: {_plain(fault)}.\nIs it there (`ray status`), with this Python and this Ray?") from fault
 
 
-def _reach(on: str, address: str) -> None:
+def reach(on: str, address: str) -> None:
     """Raise Unreachable where nobody listens; Ray would try for half a minute."""
     host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
     if not port.isdigit():
@@ -80,7 +84,14 @@ def _reach(on: str, address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
     except OSError as fault:
-        raise Unreachable(f"--on {on}: nobody answers at {address} ({fault.strerror or fault}).\nIs the cluster up?") from fault
+        raise Unreachable(f"--on {on}: nobody answers at {address} ({fault.strerror or fault}). Is the cluster up?") from fault
+
+
+def lost(on: str, fault: BaseException) -> Unreachable:
+    """The error for a cluster that was there, and is there no more."""
+    return Unreachable(
+        f"--on {on}: the cluster was lost ({_plain(fault)}).\nWhat is finished is kept; the same command goes on."
+    )
 
 
 def _plain(fault: BaseException) -> str:
@@ -101,10 +112,13 @@ def patient(stop: Stop) -> Iterator[None]:
 
 class RayCluster:
     """The nodes that train the folds of one run. `cores`, `gpus`: what a fold takes; `kind`: of the nodes, which are alike, or
-    sums would have other last digits; `unlike`: the ids of nodes that are not."""
+    sums would have other last digits; `unlike`: the ids of nodes that are not; `gone`: does the head answer no more?"""
 
-    def __init__(self, on: str, stop: Stop, quiet: bool):
-        self.on, self.stop, self.quiet = on, stop, quiet
+    def __init__(self, on: str, address: str, stop: Stop, quiet: bool):
+        self.on, self.address, self.stop, self.quiet = on, address, stop, quiet
+        self.looked = self.answered = time.monotonic()
+        self.gone = False
+        self.known: list[dict[str, Any]] = []
         self.cores, self.gpus = 1, 0
         self.kind = ""
         self.unlike: set[str] = set()
@@ -147,16 +161,22 @@ class RayCluster:
         """The nodes that are up, once one of them has a core. Raises KitError where none comes."""
         import ray
 
-        def up() -> list[dict[str, Any]]:
-            return [node for node in ray.nodes() if node["Alive"]]
-
-        if not any(node["Resources"].get("CPU", 0) >= 1 for node in up()):
+        if not any(node["Resources"].get("CPU", 0) >= 1 for node in self.up()):
             self.say("no node of the cluster has a core for tasks yet; waiting for one")
             wish = ray.remote(num_cpus=1)(lambda: None).remote()  # a cluster that grows on demand must be asked
             if not self.wait([wish], 1, ARRIVAL):
                 ray.cancel(wish)
                 raise KitError(f"--on {self.on}: no node of the cluster has a core for tasks (ray start --address HOST:PORT).")
-        return up()
+        return self.up()
+
+    def up(self) -> list[dict[str, Any]]:
+        """The nodes that are up; those of the last time where the head does not answer, for which Ray would wait a minute."""
+        import ray
+
+        with contextlib.suppress(Unreachable):
+            reach(self.on, self.address)
+            self.known = [node for node in ray.nodes() if node["Alive"]]
+        return self.known
 
     def ask(self, config: Config, family: Family) -> dict[str, Kind]:
         """What kind each node that has room for a fold is, by the node's id; those that do not say so in time are left out."""
@@ -194,8 +214,23 @@ class RayCluster:
             done, _ = ray.wait(tasks, num_returns=min(count, len(tasks)), timeout=POLL)
             if self.stop.signum:
                 raise self.stop.error()
+            self.refuse_gone()
             if len(done) >= count or time.monotonic() >= until:
                 return done
+
+    def refuse_gone(self) -> None:
+        """Raise Unreachable where the head of the cluster answers no more. Ray itself would end the whole process, later."""
+        now = time.monotonic()
+        if now - self.looked < BEAT:
+            return
+        try:
+            reach(self.on, self.address)
+            self.answered = time.monotonic()
+        except Unreachable as fault:
+            if now - self.answered > GONE:
+                self.gone = True
+                raise lost(self.on, fault) from fault
+        self.looked = time.monotonic()
 
     def said(self, fault: BaseException) -> str:
         """What a task that failed says, in one line, and how to mend it."""

@@ -9,14 +9,15 @@ from typing import Any
 from kit.errors import DiskError, KitError, Stopped
 from kit.pipeline import crossval
 from kit.pipeline.clusters import parcel, ray_task
-from kit.pipeline.clusters.ray_cluster import POLL, RayCluster, patient
-from kit.pipeline.clusters.ray_task import LAST, Mailbox, Order, Outcome
+from kit.pipeline.clusters.ray_cluster import POLL, RayCluster, lost, patient
+from kit.pipeline.clusters.ray_task import ALL, LAST, Mailbox, Order, Outcome
 from kit.pipeline.preparation import Work, rows_of
 from kit.storage import files
 from kit.training import checkpoints
 
 TRIES = 3  # times that a fold may be lost with no snapshot in between
 SAVED = 60.0  # seconds that folds have to save their state, and to send it home
+HOME = 10.0  # seconds for the mailbox to hand over what it has
 PATIENCE = 15.0  # seconds without a node that has room for a fold, until it is said
 
 
@@ -25,10 +26,15 @@ def train(work: Work, cluster: RayCluster) -> None:
     left = [name for name in work.asked if not crossval.finished(work.run.fold(name))]
     if not left:
         return
-    with patient(work.stop):
-        dispatch = Dispatch(work, cluster)
-        for kind in (int, str):  # the refit needs what the folds found
-            dispatch.carry_out([name for name in left if isinstance(name, kind)])
+    import ray
+
+    try:
+        with patient(work.stop):
+            dispatch = Dispatch(work, cluster)
+            for kind in (int, str):  # the refit needs what the folds found
+                dispatch.carry_out([name for name in left if isinstance(name, kind)])
+    except (ray.exceptions.RayError, ConnectionError) as fault:
+        raise lost(cluster.on, fault) from fault
 
 
 class Dispatch:
@@ -48,8 +54,10 @@ class Dispatch:
                 f"--on {cluster.on}: the data ({size:.1f} GB) do not fit the object store of the cluster.\n"
                 "Start its nodes with a larger --object-store-memory."
             ) from fault
-        near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=near)(Mailbox).remote()
+        near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=near, max_restarts=-1, max_task_retries=-1)(Mailbox).remote()
+        self.mails: list[Any] = []  # what the mailbox was asked for and has not answered
+        self.arrived: dict[int | str, dict[str, bytes]] = {}  # the files of folds whose tasks are about to end
         self.waiting: list[int | str] = []
         self.running: dict[Any, int | str] = {}
         self.turns: dict[int | str, int] = {}  # how often a fold was begun
@@ -81,9 +89,7 @@ class Dispatch:
 
     def places(self) -> int:
         """How many folds the nodes of the right kind can train at a time."""
-        import ray
-
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in self.cluster.unlike]
+        nodes = [node["Resources"] for node in self.cluster.up() if node["NodeID"] not in self.cluster.unlike]
         gpus = self.cluster.gpus
         return sum(int(min(one.get("CPU", 0) / self.cluster.cores, one.get("GPU", 0) if gpus else math.inf)) for one in nodes)
 
@@ -114,26 +120,39 @@ class Dispatch:
             wanted += path.glob(f"fold*/{LAST}")
         return {one.relative_to(path).as_posix(): one.read_bytes() for one in wanted}
 
-    def fetch(self) -> None:
-        """Take the snapshots and the lines that were sent home. What a lost fold still sends is dropped."""
+    def fetch(self, seconds: float = 0.0) -> None:
+        """Take what has come home: snapshots and lines. What a fold that was lost still sends is dropped.
+
+        `seconds`: the longest time to wait for all that folds have sent until now.
+        """
         import ray
 
-        for name, turn, title, content in ray.get(self.mailbox.drain.remote()):
-            if turn != self.turns[name]:
-                continue
-            if not title:
-                self.work.progress.say(content)
-                continue
-            folder = self.work.run.fold(name)
-            files.write(folder / title, content)
-            for old in checkpoints.snapshots(folder)[checkpoints.KEPT :]:
-                old.unlink(missing_ok=True)
-            self.losses[name] = 0
+        if seconds or not self.mails:
+            self.mails.append(self.mailbox.drain.remote())
+        while self.mails and ray.wait(self.mails[:1], timeout=seconds)[0]:
+            for name, turn, title, content in ray.get(self.mails.pop(0)):
+                if turn == self.turns[name]:
+                    self.take(name, title, content)
+
+    def take(self, name: int | str, title: str, content: Any) -> None:
+        """A snapshot of a fold, all files of a finished one, or (without a title) a line."""
+        if not title:
+            self.work.progress.say(content)
+            return
+        if title == ALL:
+            self.arrived[name] = content
+            return
+        folder = self.work.run.fold(name)
+        files.write(folder / title, content)
+        for old in checkpoints.snapshots(folder)[checkpoints.KEPT :]:
+            old.unlink(missing_ok=True)
+        self.losses[name] = 0
 
     def end(self, task: Any, name: int | str) -> None:
         """Keep the files of a fold that is done; begin one again whose node was lost. Raises what went wrong in it."""
         import ray
 
+        self.fetch(HOME)
         try:
             outcome: Outcome = ray.get(task)
         except (ray.exceptions.RayTaskError, ray.exceptions.RuntimeEnvSetupError) as fault:
@@ -148,8 +167,10 @@ class Dispatch:
             self.lost(name, outcome.fault)
         elif outcome.fault:
             raise outcome.fault
-        else:
-            self.keep(name, outcome.files)
+        elif name in self.arrived:
+            self.keep(name, self.arrived.pop(name))
+        else:  # the mailbox was lost in between
+            self.lost(name, ConnectionError())
 
     def keep(self, name: int | str, content: dict[str, bytes]) -> None:
         """Write a finished fold's files, `fold.json` last."""
@@ -191,12 +212,11 @@ class Dispatch:
         """End what still runs, with its state saved and sent home."""
         import ray
 
-        if not self.running:
-            return
-        for task in self.running:
-            ray.cancel(task)
-        ray.wait(list(self.running), num_returns=len(self.running), timeout=SAVED)
-        self.fetch()
+        if self.running and not self.cluster.gone:
+            for task in self.running:
+                ray.cancel(task)
+            ray.wait(list(self.running), num_returns=len(self.running), timeout=SAVED)
+            self.fetch(HOME)
         self.running.clear()
 
     def title(self, name: int | str) -> str:

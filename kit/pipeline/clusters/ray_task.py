@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 POLL = 0.25  # seconds between looks at a fold's folder
 LAST = "fold.json"  # the file that says that a fold is finished
+ALL = "all"  # the name under which the files of a finished fold are sent
 Send = Callable[[str, "bytes | str"], None]  # a snapshot by its name, or (without a name) a line of text
 
 
@@ -51,15 +52,16 @@ class Mailbox:
     """What folds under way send home: the newest snapshot of each, and their lines. Lives beside the process that waits."""
 
     def __init__(self) -> None:
-        self.post: deque[tuple[int | str, int, str, bytes | str]] = deque()
+        self.post: deque[tuple[int | str, int, str, Any]] = deque()
 
-    def put(self, fold: int | str, turn: int, name: str, content: bytes | str) -> None:
-        """`turn`: how often the fold was begun before; `name`: of a snapshot, "" for a line."""
+    def put(self, fold: int | str, turn: int, name: str, content: Any) -> None:
+        """`turn`: how often the fold was begun before; `name`: of a snapshot, `ALL` for the files of a finished fold, "" for
+        a line."""
         if name:
             self.post = deque(one for one in self.post if one[0] != fold or not one[2])
         self.post.append((fold, turn, name, content))
 
-    def drain(self) -> list[tuple[int | str, int, str, bytes | str]]:
+    def drain(self) -> list[tuple[int | str, int, str, Any]]:
         """All that came since the last time."""
         post, self.post = list(self.post), deque()
         return post
@@ -82,10 +84,13 @@ def carry_out(parcel: Parcel, order: Order, mailbox: Any, turn: int) -> Outcome:
     begun before."""
     import ray
 
-    def send(title: str, content: bytes | str) -> None:
+    def send(title: str, content: Any) -> None:
         ray.get(mailbox.put.remote(order.name, turn, title, content))
 
-    return replace(train(parcel, order, send), node=ray.get_runtime_context().get_node_id())
+    outcome = train(parcel, order, send)
+    if outcome.files:  # a task's own result stays on its node until it is fetched, and is lost with it
+        send(ALL, outcome.files)
+    return replace(outcome, files={}, node=ray.get_runtime_context().get_node_id())
 
 
 def train(parcel: Parcel, order: Order, send: Send) -> Outcome:
