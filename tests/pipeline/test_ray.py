@@ -13,6 +13,7 @@ from conftest import SMALL, flags, warm
 import kit
 from kit.config import difference
 from kit.pipeline.plan import planned
+from kit.pipeline.tuning import tune
 from kit.training import checkpoints
 
 pytest.importorskip("ray")
@@ -119,6 +120,11 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(digits: Path, tmp_path:
 def test_what_is_no_cluster_is_refused_before_anything_is_read(on: str, digits: Path) -> None:
     with pytest.raises(kit.Usage, match="ray, ray://HOST:PORT or slurm is expected"):
         kit.run("digits", digits, on=on, **SMALL)
+
+
+def test_trials_stay_on_this_machine(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(kit.Usage, match="trials are trained on this machine"):
+        tune(planned("digits", digits, "fast", SMALL | {"on": "ray"}), 2, "lr", kit.Run(tmp_path), fresh=False, quiet=True)
 
 
 def test_where_a_run_is_trained_is_no_part_of_it(digits: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import subprocess
 import time
@@ -28,6 +29,7 @@ MINUTES = 60  # of a job; at its end it is queued again. SBATCH_TIMELIMIT says o
 AGAIN = 1000  # times that a job is queued again when its time is over
 TRIES = 3  # times that a fold may be lost
 SAVED = 30.0  # seconds that jobs have to save their state (Slurm's KillWait)
+LOOK = 10.0  # seconds between looks at the queue
 POLL = 0.5  # seconds between looks at the jobs
 JOBS = "jobs.json"  # which jobs were queued, to cancel those that a killed run has left
 
@@ -39,7 +41,8 @@ class SlurmQueue:
         self.folder, self.stop, self.quiet = folder / "slurm", stop, quiet
         self.cores, self.gpus = 1, 0
         self.kind: Kind
-        self.jobs: dict[str, Any] = {}  # those that may be queued or running, by id
+        self.jobs: dict[str, Any] = {}  # all that were queued, by id
+        self.looked, self.missed = time.monotonic(), dict[str, int]()  # how often a job was not in the queue
 
     def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
         """The Config resolved by a short first job: a login node has no GPU, and often another CPU."""
@@ -51,7 +54,7 @@ class SlurmQueue:
             say("Slurm: a short first job finds out what the machines compute with")
         with self.patient():
             job = self.submit([(machine.kind_here, config.changed(on=""), family, self.cores)], 1)[0]
-            while not job.done():
+            while not self.ended(job):
                 self.pause()
         self.kind = self.result(job)
         return self.kind.config, self.kind.note
@@ -76,14 +79,14 @@ class SlurmQueue:
         while jobs:
             self.pause()
             for name, job in list(jobs.items()):
-                if not job.done():
+                if not self.ended(job):
                     continue
-                self.jobs.pop(job.job_id)
                 if crossval.finished(work.run.fold(name)):
                     jobs.pop(name)
                     work.progress.fold(str(name), skipped=work.config.epochs * len(rows_of(work, name)[0]))
                 else:
                     losses[name] += self.lost(name, job, losses[name])
+                    job.cancel(check=False)  # Slurm may have queued it again by itself
                     jobs[name] = self.submit([(orders[name],)], 1)[0]
                     work.progress.say(f"fold {name}: job {job.job_id} ended before it; {jobs[name].job_id} goes on")
 
@@ -110,6 +113,7 @@ class SlurmQueue:
         """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses."""
         import submitit
 
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns where Slurm keeps no accounts
         try:
             executor = submitit.AutoExecutor(folder=self.folder, cluster=CLUSTER, slurm_max_num_timeout=AGAIN)
             executor.update_parameters(name="kit", timeout_min=MINUTES, cpus_per_task=self.cores, gpus_per_node=self.gpus)
@@ -133,6 +137,19 @@ class SlurmQueue:
         except (FailedJobError, UncompletedJobError) as fault:
             line = str(fault).strip().splitlines()[-1][:300]
             raise KitError(f"--on slurm: job {job.job_id} failed ({line}); see {job.paths.stderr}.") from fault
+
+    def ended(self, job: Any) -> bool:
+        """Has a job returned something, or is it no more in the queue? Not every Slurm keeps accounts that would tell."""
+        if job.done():
+            return True
+        now = time.monotonic()
+        if CLUSTER == "slurm" and now - self.looked > LOOK:
+            self.looked = now
+            listed = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], capture_output=True, text=True, check=False)
+            if not listed.returncode:
+                present = set(listed.stdout.split())
+                self.missed = {one: self.missed.get(one, 0) + 1 for one in self.jobs if one not in present}
+        return self.missed.get(job.job_id, 0) >= 2  # what it returned may reach a shared disk a little later
 
     def pause(self) -> None:
         """Wait a little. Raises Stopped when a signal came."""
@@ -162,11 +179,11 @@ class SlurmQueue:
 
     def close(self) -> None:
         """Cancel what is queued or running still, and wait until it has saved its state."""
-        left = [job for job in self.jobs.values() if not job.done(force_check=True)]
-        for job in left:
-            job.cancel(check=False)
+        left = [job for job in self.jobs.values() if not self.ended(job)]
+        for job in self.jobs.values() if CLUSTER == "slurm" else left:
+            job.cancel(check=False)  # one that has ended may be queued again
         until = time.monotonic() + SAVED
         while left and time.monotonic() < until:
             time.sleep(POLL)
-            left = [job for job in left if not job.done(force_check=True)]
+            left = [job for job in left if not self.ended(job)]
         (self.folder / JOBS).unlink(missing_ok=True)
