@@ -9,8 +9,8 @@ from typing import Any
 from kit.errors import DiskError, KitError, Stopped
 from kit.pipeline import crossval
 from kit.pipeline.clusters import parcel, ray_task
-from kit.pipeline.clusters.ray_cluster import POLL, RayCluster, lost, patient
-from kit.pipeline.clusters.ray_task import ALL, LAST, Mailbox, Order, Outcome
+from kit.pipeline.clusters.ray_cluster import BEAT, POLL, RayCluster, lost, patient
+from kit.pipeline.clusters.ray_task import ALL, LAST, PLACE, Mailbox, Order, Outcome
 from kit.pipeline.preparation import Work, rows_of
 from kit.storage import files
 from kit.training import checkpoints
@@ -57,6 +57,8 @@ class Dispatch:
         near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=near, max_restarts=-1, max_task_retries=-1)(Mailbox).remote()
         self.mails: list[Any] = []  # what the mailbox was asked for and has not answered
+        self.nodes: dict[int | str, str] = {}  # where folds are under way
+        self.looked = time.monotonic()
         self.arrived: dict[int | str, dict[str, bytes]] = {}  # the files of folds whose tasks are about to end
         self.waiting: list[int | str] = []
         self.running: dict[Any, int | str] = {}
@@ -75,7 +77,7 @@ class Dispatch:
                 self.fetch()
                 for task in done:
                     self.end(task, self.running.pop(task))
-                self.look_for_room()
+                self.look()
         finally:
             self.stop()
 
@@ -101,6 +103,7 @@ class Dispatch:
         while self.waiting and len(self.running) < most:
             name = self.waiting.pop(0)
             turn = self.turns[name] = self.turns.get(name, -1) + 1
+            self.nodes.pop(name, None)
             order = Order(
                 name=name, files=self.needed(name), kind=self.cluster.kind, cores=self.cluster.cores,
                 seconds=min(self.seconds, self.work.budget.left), quiet=self.work.progress.quiet,
@@ -135,12 +138,12 @@ class Dispatch:
                     self.take(name, title, content)
 
     def take(self, name: int | str, title: str, content: Any) -> None:
-        """A snapshot of a fold, all files of a finished one, or (without a title) a line."""
+        """A snapshot of a fold, all files of a finished one, the id of its node, or (without a title) a line."""
         if not title:
             self.work.progress.say(content)
             return
-        if title == ALL:
-            self.arrived[name] = content
+        if title in (ALL, PLACE):
+            (self.arrived if title == ALL else self.nodes)[name] = content
             return
         folder = self.work.run.fold(name)
         files.write(folder / title, content)
@@ -198,8 +201,16 @@ class Dispatch:
         self.work.progress.say(f"{self.title(name)}: {why}; it goes on elsewhere{'' if known else ' from its beginning'}")
         self.waiting.append(name)
 
-    def look_for_room(self) -> None:
-        """Say it once where no node can take a fold any more."""
+    def look(self) -> None:
+        """Look at the nodes now and then: what is under way on one that is no more goes on elsewhere."""
+        if time.monotonic() - self.looked < BEAT:
+            return
+        self.looked = time.monotonic()
+        up = {node["NodeID"] for node in self.cluster.up()}
+        for task, name in list(self.running.items()):  # where a connection was not closed, Ray waits for the task for ever
+            if self.nodes.get(name, "") not in {"", *up}:
+                self.running.pop(task)
+                self.lost(name, ConnectionError())
         if not self.running or self.places():
             self.roomless = math.inf
         elif self.roomless == math.inf:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 POLL = 0.25  # seconds between looks at a fold's folder
 LAST = "fold.json"  # the file that says that a fold is finished
+PLACE = "place"  # the name under which a fold sends the id of its node
 ALL = "all"  # the name under which the files of a finished fold are sent
 Send = Callable[[str, "bytes | str"], None]  # a snapshot by its name, or (without a name) a line of text
 
@@ -57,8 +58,8 @@ class Mailbox:
     def put(self, fold: int | str, turn: int, name: str, content: Any) -> None:
         """`turn`: how often the fold was begun before; `name`: of a snapshot, `ALL` for the files of a finished fold, "" for
         a line."""
-        if name:
-            self.post = deque(one for one in self.post if one[0] != fold or not one[2])
+        if name != "":
+            self.post = deque(one for one in self.post if one[0] != fold or one[2] in ("", PLACE))
         self.post.append((fold, turn, name, content))
 
     def drain(self) -> list[tuple[int | str, int, str, Any]]:
@@ -87,10 +88,12 @@ def carry_out(parcel: Parcel, order: Order, mailbox: Any, turn: int) -> Outcome:
     def send(title: str, content: Any) -> None:
         ray.get(mailbox.put.remote(order.name, turn, title, content))
 
+    node = ray.get_runtime_context().get_node_id()
+    send(PLACE, node)
     outcome = train(parcel, order, send)
     if outcome.files:  # a task's own result stays on its node until it is fetched, and is lost with it
         send(ALL, outcome.files)
-    return replace(outcome, files={}, node=ray.get_runtime_context().get_node_id())
+    return replace(outcome, files={}, node=node)
 
 
 def train(parcel: Parcel, order: Order, send: Send) -> Outcome:
