@@ -126,7 +126,8 @@ def _knowing(plain_init: Callable[..., None]) -> Callable[..., None]:
 KNOBS: dict[str, Field[Any]] = {knob.name: knob for knob in fields(Config) if knob.name not in ("own", "declared")}
 Config.__init__ = _knowing(Config.__init__)  # type: ignore[method-assign, assignment]
 # These change how a result is computed, not what it is: a run may be resumed with other values.
-IMMATERIAL = frozenset({"jobs", "workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
+IMMATERIAL = frozenset({"jobs", "on", "workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
+UNNAMED = frozenset({"on"})  # no part of a run's name either: what a cluster has begun goes on here, and the other way round
 AUTO = ("lr", "batch", "epochs", "size")  # 0 means that it is found when the run begins
 AUTO_IN_FOLDS = ("inverse_penalty",)  # 0 means that each training fold finds its own
 PLACES = (

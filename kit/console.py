@@ -58,7 +58,7 @@ class Progress:
             self.last = time.monotonic()
             speed = self.worked / max(self.last - self.began, 1e-9)
             left = max(self.total - self.done, 0) / max(speed, 1e-9)
-            say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
+            self.say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
 
     def say(self, text: str) -> None:
         """Print a line on stderr without breaking the bar."""

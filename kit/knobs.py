@@ -221,6 +221,7 @@ class MachineKnobs:
     jobs: int = knob(
         0, "number of folds trained at the same time, each in its own process; 0: one per GPU, or one on a CPU", low=0
     )
+    on: str = knob("", "cluster that trains the folds: ray, ray://HOST:PORT or slurm; empty: this machine")
     workers: int = knob(-1, "number of processes that decode or augment single images; -1: one per core", low=-1)
     cache_gb: float = knob(
         50.0, "largest size in gigabytes of the decoded images kept on disk; larger data is decoded again in each epoch", low=0

@@ -182,7 +182,17 @@ def test_a_knob_that_only_one_of_two_versions_knows_is_a_difference() -> None:
 
 
 def test_how_a_result_is_computed_is_all_that_is_immaterial() -> None:
-    assert {"jobs", "workers", "snapshot", "cache_gb", "accumulate", "time_budget", "profile", "logger"} == configs.IMMATERIAL
+    assert {
+        "jobs",
+        "on",
+        "workers",
+        "snapshot",
+        "cache_gb",
+        "accumulate",
+        "time_budget",
+        "profile",
+        "logger",
+    } == configs.IMMATERIAL
 
 
 def test_a_config_cannot_be_changed_in_place() -> None:

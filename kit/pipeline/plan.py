@@ -10,6 +10,7 @@ from typing import Any
 from kit import competition as competitions, config as configs, recipes
 from kit.models import families
 from kit.models.families import Family
+from kit.pipeline import clusters
 from kit.pipeline.initial_weights import fingerprint
 from kit.recipes import Recipe
 from kit.storage import files, run_folder
@@ -37,7 +38,11 @@ class Plan:
 
     @property
     def name(self) -> str:
-        changed = {key: configs.shown(key, getattr(self.config, key)) for key in configs.by_hand(self.origins)}
+        changed = {
+            key: configs.shown(key, getattr(self.config, key))
+            for key in configs.by_hand(self.origins)
+            if key not in configs.UNNAMED
+        }
         return run_folder.default_name(self.preset, changed)
 
     def folder(self, name: str | None, out: str | Path | None, kind: str = "") -> Path:
@@ -50,6 +55,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     adapter = competitions.load(name)
     config, origins, preset = resolved(adapter, preset, knobs)
     loggers.names(config)  # one that is missing is said at once
+    clusters.refuse_missing(config.on)
     root = adapter.competition.find(data)
     adapter = adapter.shaped(config, root)
     family_of(adapter, config)  # what cannot be is said before anything is read

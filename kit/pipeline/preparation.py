@@ -22,6 +22,7 @@ from kit.inputs.base import Loaded, kind_of
 from kit.labels import to_json
 from kit.models import prediction, registry
 from kit.pipeline import initial_weights, rows
+from kit.pipeline.clusters import Cluster
 from kit.pipeline.plan import beginning, family_of
 from kit.reporting import canvas, figures
 from kit.storage.run_folder import Run
@@ -71,7 +72,7 @@ class Work:
 
     `x`, `test`: the training and test rows as the inputs load them; `asked`: the folds, and `refit`, to train;
     `read_seconds`: that imports and the files took; `weigh`: are there predictions without views and averages too, to tell
-    whether those paid?
+    whether those paid? `cluster`: what trains the folds; None: this machine.
     """
 
     run: Run
@@ -91,6 +92,7 @@ class Work:
     pace: Pace = field(default_factory=Pace)
     read_seconds: float = 0.0
     weigh: bool = True
+    cluster: Cluster | None = None
 
 
 def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, session: Session) -> Work:

@@ -7,6 +7,7 @@ import shutil
 import textwrap
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from kit import config as configs, resources
 from kit.console import say
 from kit.errors import Stopped
 from kit.models import families
+from kit.pipeline import clusters
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.storage import ledger
 from kit.storage.run_folder import Run
@@ -90,10 +92,16 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
                 from kit.pipeline import crossval, scoring  # noqa: F401 (what comes next needs them)
                 from kit.pipeline.preparation import Session, prepare
             frozen.enter_context(resources.settled())
-            here = devices.choose(plan.config, family_of(plan.adapter, plan.config))
-            target.note(**devices.note(here))
+            cluster = frozen.enter_context(clusters.joined(plan.config.on, target.path, stop, quiet))
+            family = family_of(plan.adapter, plan.config)
+            if cluster is None:
+                here = devices.choose(plan.config, family)
+                noted = devices.note(here)
+            else:
+                here, noted = cluster.choose(plan.config, family)
+            target.note(**noted)
             session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=only_fold)
-            work = prepare(target, plan.adapter, here, plan.root, session)
+            work = replace(prepare(target, plan.adapter, here, plan.root, session), cluster=cluster)
             try:
                 yield work
             finally:
@@ -109,7 +117,10 @@ def _train(work: Work) -> None:
     """Train what is missing and, once every fold is there, score and write the submission."""
     from kit.pipeline import crossval, parallel, scoring
 
-    parallel.train(work)
+    if work.cluster is None:
+        parallel.train(work)
+    else:
+        work.cluster.train(work)
     work.progress.close()
     if crossval.complete(work):
         scoring.finish(work)

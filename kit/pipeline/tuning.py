@@ -74,6 +74,8 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
     began = time.monotonic()
     if trials < 2:
         raise Usage(f"--trials {trials}: two at least are wanted; the first is the preset itself.")
+    if plan.config.on:
+        raise Usage(f"--on {plan.config.on}: trials are trained on this machine. Leave --on out.")
     budget = Budget(plan.config.time_budget, began)
     plan = replace(plan, config=plan.config.changed(time_budget=0.0))
     if 0 in (plan.config.lr, plan.config.batch):

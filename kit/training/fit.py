@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from kit.config import Config
@@ -153,6 +154,9 @@ def make_trainer(
             precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
             max_epochs=config.epochs - state.batches.epoch,
             callbacks=following,
+            plugins=[
+                LightningEnvironment()
+            ],  # one device: Slurm's tasks, its `srun` and its requeueing signals are not Lightning's
             profiler="simple" if config.profile else None,
             logger=logger or False,
             enable_checkpointing=False,

@@ -1,0 +1,63 @@
+"""Clusters: what trains the folds on other machines (`--on`). Their packages are imported only where one is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from kit.errors import Usage, did_you_mean
+
+if TYPE_CHECKING:
+    from kit.config import Config
+    from kit.models.families import Family
+    from kit.pipeline.preparation import Work
+    from kit.training.signals import Stop
+
+PACKAGES = {"ray": "ray", "slurm": "submitit"}  # that a kind of cluster needs
+
+
+class Cluster(Protocol):
+    """Machines that train the folds of one run."""
+
+    def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
+        """The Config resolved for the machines of the cluster, and what `run.json` notes of them."""
+
+    def train(self, work: Work) -> None:
+        """Every fold that is asked for, then the refit: their files are in the run's folder afterwards."""
+
+
+def refuse_missing(on: str) -> None:
+    """Raise Usage where `--on` names no kind of cluster, or one whose package is not installed."""
+    kind, _, address = on.partition("://")
+    if not on:
+        return
+    if kind not in PACKAGES or (address and kind != "ray") or on.endswith("://"):
+        raise Usage(f"--on {on!r}: ray, ray://HOST:PORT or slurm is expected.{did_you_mean(kind, PACKAGES)}")
+    if find_spec(PACKAGES[kind]) is None:
+        raise Usage(f"--on {kind}: {PACKAGES[kind]} is not installed: pip install 'kaggle-baseline-kit[cluster]'")
+
+
+@contextlib.contextmanager
+def joined(on: str, folder: Path, stop: Stop, quiet: bool) -> Iterator[Cluster | None]:
+    """The cluster that `--on` names for the run in `folder`, until the block ends; None for this machine.
+
+    Raises Unreachable where it is not there.
+    """
+    if not on:
+        yield None
+    elif on == "slurm":
+        from kit.pipeline.clusters.slurm_queue import SlurmQueue
+
+        queue = SlurmQueue(folder, stop, quiet)
+        try:
+            yield queue
+        finally:
+            queue.close()
+    else:
+        from kit.pipeline.clusters import ray_cluster
+
+        with ray_cluster.joined(on, stop, quiet) as cluster:
+            yield cluster

@@ -1,0 +1,189 @@
+"""Slurm queue: folds as an array of jobs; preempted ones are queued again, and none is left behind when a run ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kit.config import Config
+from kit.console import say
+from kit.errors import KitError, Stopped, Unreachable
+from kit.models.families import Family
+from kit.pipeline import crossval
+from kit.pipeline.clusters import machine
+from kit.pipeline.clusters.machine import Kind
+from kit.pipeline.clusters.slurm_job import FoldJob, fault_of
+from kit.pipeline.preparation import Work, rows_of
+from kit.storage.run_folder import read_json, write_json
+from kit.training.signals import Stop
+
+CLUSTER = "slurm"  # of submitit's; "local": processes of this machine
+MINUTES = 60  # of a job; at its end it is queued again. SBATCH_TIMELIMIT says otherwise
+AGAIN = 1000  # times that a job is queued again when its time is over
+TRIES = 3  # times that a fold may be lost
+SAVED = 30.0  # seconds that jobs have to save their state (Slurm's KillWait)
+LOOK = 10.0  # seconds between looks at the queue
+POLL = 0.5  # seconds between looks at the jobs
+JOBS = "jobs.json"  # which jobs were queued, to cancel those that a killed run has left
+
+
+class SlurmQueue:
+    """The queue that trains the folds of the run in `folder`."""
+
+    def __init__(self, folder: Path, stop: Stop, quiet: bool):
+        self.folder, self.stop, self.quiet = folder / "slurm", stop, quiet
+        self.cores, self.gpus = 1, 0
+        self.kind: Kind
+        self.jobs: dict[str, Any] = {}  # all that were queued, by id
+        self.looked, self.missed = time.monotonic(), dict[str, int]()  # how often a job was not in the queue
+
+    def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
+        """The Config resolved by a short first job: a login node has no GPU, and often another CPU."""
+        import torch
+
+        self.cancel_old()
+        self.cores, self.gpus = torch.get_num_threads(), int(config.devices == "gpu" and not family.one_step)
+        if not self.quiet:
+            say("Slurm: a short first job finds out what the machines compute with")
+        with self.patient():
+            job = self.submit([(machine.kind_here, config.changed(on=""), family, self.cores)], 1)[0]
+            while not self.ended(job):
+                self.pause()
+        self.kind = self.result(job)
+        return self.kind.config, self.kind.note
+
+    def train(self, work: Work) -> None:
+        """Every fold that is asked for, then the refit. Raises what a fold raises; the others are saved."""
+        left = [name for name in work.asked if not crossval.finished(work.run.fold(name))]
+        with self.patient():
+            for kind in (int, str):  # the refit needs what the folds found
+                self.carry_out(work, [name for name in left if isinstance(name, kind)])
+
+    def carry_out(self, work: Work, names: Sequence[int | str]) -> None:
+        """Train these folds by a job each."""
+        if not names:
+            return
+        seconds = work.budget.left / 2 if math.isfinite(work.budget.left) and "refit" in work.asked else work.budget.left
+        make = FoldJob(str(work.run.path.resolve()), None, self.kind, self.cores, seconds, work.progress.quiet)
+        orders = {name: self.order(make, name) for name in names}
+        jobs = dict(zip(names, self.submit([(one,) for one in orders.values()], work.config.jobs or len(names)), strict=True))
+        work.progress.say(f"Slurm: jobs {', '.join(job.job_id for job in jobs.values())}")
+        losses = dict.fromkeys(names, 0)
+        while jobs:
+            self.pause()
+            for name, job in list(jobs.items()):
+                if not self.ended(job):
+                    continue
+                if crossval.finished(work.run.fold(name)):
+                    jobs.pop(name)
+                    work.progress.fold(str(name), skipped=work.config.epochs * len(rows_of(work, name)[0]))
+                else:
+                    losses[name] += self.lost(name, job, losses[name])
+                    job.cancel(check=False)  # Slurm may have queued it again by itself
+                    jobs[name] = self.submit([(orders[name],)], 1)[0]
+                    work.progress.say(f"fold {name}: job {job.job_id} ended before it; {jobs[name].job_id} goes on")
+
+    def lost(self, name: int | str, job: Any, before: int) -> int:
+        """1 where a job ended with nothing said, 0 where it was only stopped. Raises what went wrong in it."""
+        if job.paths.result_pickle.exists():
+            code, said = self.result(job)
+            fault = fault_of(code, said)
+            if not isinstance(fault, Stopped):
+                raise fault
+            return 0
+        if before + 1 >= TRIES:
+            raise KitError(
+                f"fold {name}: job {job.job_id} ended {TRIES} times with nothing said ({job.state}); see {job.paths.stderr}.\n"
+                "Too little memory? SBATCH_MEM_PER_NODE. What is finished is kept; the same command goes on."
+            )
+        return 1
+
+    def order(self, make: FoldJob, name: int | str) -> FoldJob:
+        """The job of one fold."""
+        return replace(make, fold=name if isinstance(name, int) else None)
+
+    def submit(self, calls: Sequence[tuple[Any, ...]], most: int) -> list[Any]:
+        """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses."""
+        import submitit
+
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns where Slurm keeps no accounts
+        try:
+            executor = submitit.AutoExecutor(folder=self.folder, cluster=CLUSTER, slurm_max_num_timeout=AGAIN)
+            executor.update_parameters(name="kit", timeout_min=MINUTES, cpus_per_task=self.cores, gpus_per_node=self.gpus)
+            if CLUSTER == "slurm":
+                executor.update_parameters(slurm_array_parallelism=most)
+            with executor.batch():
+                jobs = [executor.submit(*call) for call in calls]
+        except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError, RuntimeError, OSError) as fault:
+            said = " ".join(str(fault).split())[-300:]
+            raise Unreachable(f"--on slurm: the queue refuses ({said}).") from fault
+        self.jobs |= {job.job_id: job for job in jobs}
+        self.note()
+        return jobs
+
+    def result(self, job: Any) -> Any:
+        """What a job has returned. Raises KitError, with the file that says more, where it has failed."""
+        from submitit.core.utils import FailedJobError, UncompletedJobError
+
+        try:
+            return job.result()
+        except (FailedJobError, UncompletedJobError) as fault:
+            line = str(fault).strip().splitlines()[-1][:300]
+            raise KitError(f"--on slurm: job {job.job_id} failed ({line}); see {job.paths.stderr}.") from fault
+
+    def ended(self, job: Any) -> bool:
+        """Has a job returned something, or is it no more in the queue? Not every Slurm keeps accounts that would tell."""
+        if job.done():
+            return True
+        now = time.monotonic()
+        if CLUSTER == "slurm" and now - self.looked > LOOK:
+            self.looked = now
+            listed = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], capture_output=True, text=True, check=False)
+            if not listed.returncode:
+                present = set(listed.stdout.split())
+                self.missed = {one: self.missed.get(one, 0) + 1 for one in self.jobs if one not in present}
+        return self.missed.get(job.job_id, 0) >= 2  # what it returned may reach a shared disk a little later
+
+    def pause(self) -> None:
+        """Wait a little. Raises Stopped when a signal came."""
+        time.sleep(POLL)
+        if self.stop.signum:
+            raise self.stop.error()
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """Signals wait for a pause inside the block."""
+        self.stop.patient = True
+        try:
+            yield
+        finally:
+            self.stop.patient = False
+
+    def note(self) -> None:
+        """Write down which jobs were queued."""
+        write_json(self.folder / JOBS, {"jobs": list(self.jobs)})
+
+    def cancel_old(self) -> None:
+        """Cancel the jobs that a run which was killed has left in the queue."""
+        path = self.folder / JOBS
+        if path.exists() and CLUSTER == "slurm":
+            for job in read_json(path)["jobs"]:
+                subprocess.run(["scancel", job], capture_output=True, check=False)
+
+    def close(self) -> None:
+        """Cancel what is queued or running still, and wait until it has saved its state."""
+        left = [job for job in self.jobs.values() if not self.ended(job)]
+        for job in self.jobs.values() if CLUSTER == "slurm" else left:
+            job.cancel(check=False)  # one that has ended may be queued again
+        until = time.monotonic() + SAVED
+        while left and time.monotonic() < until:
+            time.sleep(POLL)
+            left = [job for job in left if not self.ended(job)]
+        (self.folder / JOBS).unlink(missing_ok=True)

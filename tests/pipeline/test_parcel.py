@@ -1,0 +1,74 @@
+"""Parcels: a fold crosses to a process that has neither the data nor the adapter's file, and comes back the same."""
+
+import os
+import tempfile
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from conftest import WARM
+from plugs import KNOBS, PLUGS, preset_model, write
+
+import kit
+from kit.competition import load
+from kit.competition.synthetic import fabricate
+from kit.pipeline import crossval
+from kit.pipeline.clusters import machine, parcel, ray_task
+from kit.pipeline.clusters.parcel import Parcel
+from kit.pipeline.clusters.ray_task import Order, Outcome
+from kit.pipeline.plan import Plan, family_of, planned
+from kit.pipeline.run import working
+from kit.storage import run_lifecycle
+from kit.training.deadline import Budget
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.usefixtures("one_thread")
+SENT = ("oof.csv", "test.csv")
+
+
+def node(packed: Parcel, order: Order, answer: Connection) -> None:
+    """What a node does, in an empty folder."""
+    os.chdir(tempfile.mkdtemp())
+    answer.send(ray_task.train(packed, order, lambda title, content: None))
+
+
+def there_and_here(plan: Plan, out: Path) -> tuple[Outcome, dict[str, bytes]]:
+    """How the first fold ends in another process, and what of its files are here when it is trained here."""
+    run_lifecycle.start(kit.Run(out), plan.known, plan.origins, plan.preset, plan.root)
+    with working(kit.Run(out), plan, None, True, Budget(0.0, 0.0)) as work:
+        kind = machine.kind_here(work.config, family_of(work.adapter, work.config), 1)
+        order = Order(0, {"run.json": (out / "run.json").read_bytes()}, kind.name, cores=1, quiet=True)
+        mine, theirs = Pipe(duplex=False)
+        process = WARM.Process(target=node, args=(parcel.pack(work, ray.cloudpickle.dumps), order, theirs))
+        process.start()
+        theirs.close()
+        outcome: Outcome = mine.recv()
+        process.join()
+        crossval.train_fold(work, 0, (0,))
+        return outcome, {name: (out / "fold0" / name).read_bytes() for name in SENT}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plug", PLUGS)
+def test_what_a_guest_brings_trains_where_only_the_parcel_is(plug: str, tmp_path: Path) -> None:
+    write(plug)
+    plan = planned("guest.py", "data", "fast", {**KNOBS, "epochs": 1, "model": preset_model()})
+    outcome, here = there_and_here(plan, tmp_path / "run")
+    assert outcome.fault is None and {name: outcome.files[name] for name in SENT} == here
+
+
+@pytest.mark.parametrize("name, knobs", [("imdb", {}), ("house-prices", {}), ("titanic", {"model": "boosting"}), ("mnist", {})])
+def test_every_kind_of_rows_crosses(name: str, knobs: dict[str, object], tmp_path: Path) -> None:
+    fabricate(load(name).competition, tmp_path / "data", train=60, test=20)
+    outcome, here = there_and_here(
+        planned(name, tmp_path / "data", "fast", {"epochs": 1, "folds": 2, **knobs}), tmp_path / "run"
+    )
+    assert outcome.fault is None and {name: outcome.files[name] for name in SENT} == here
+
+
+def test_pictures_that_stay_files_cannot_cross(tmp_path: Path) -> None:
+    write("network")
+    plan = planned("guest.py", "data", "fast", {**KNOBS, "model": preset_model(), "cache_gb": 0.0})
+    with pytest.raises(kit.Usage, match=r"^--on ray: the pictures do not fit --cache-gb, and the nodes have no files"):
+        there_and_here(plan, tmp_path / "run")
