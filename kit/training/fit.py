@@ -130,7 +130,6 @@ def quiet_lightning() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         warnings.filterwarnings(
-            "ignore", message="The `srun` command is available.*"
         )  # a cluster's machine; a fit is one process
         warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream.*")  # of gradients that CUDA graphs give
         warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # the kit's Validation runs instead
