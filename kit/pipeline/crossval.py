@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from kit.metrics import defined
 from kit.models import prediction
 from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
-from kit.storage import frames
+from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
 from kit.training import checkpoints
 from kit.training.fit import Fitted, fit
@@ -120,7 +119,7 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
     if answering(work, name):
         answers = prediction.predict(module, work.test.rows, None, config)
         answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.record.prior
-        write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
+        write_predictions(work, folder, "test", answers, work.tables.sample.index)
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
     frames.write_csv(folder / "history.csv", pd.DataFrame(fitted.state.history), index=False)
     stats["seconds"] = {"train": fitted.state.seconds, "predict": time.monotonic() - began}
@@ -148,30 +147,44 @@ def validate(work: Work, fold: Fold, fitted: Fitted) -> dict[str, Any]:
         module.load_state_dict(best["module"])
         predicted = predict()
     others = ablation.without(module, predict) if work.weigh else {}
-    for name, values in {"oof.csv": predicted, **others}.items():
-        write_predictions(work, fold.folder / name, values, work.tables.train.index[fold.valid])
+    for name, values in {"oof": predicted, **others}.items():
+        write_predictions(work, fold.folder, name, values, work.tables.train.index[fold.valid])
     return stats
 
 
 def seal(folder: Path, stats: dict[str, Any]) -> None:
     """Write `fold.json`, a fold's last file, with the checksums of the others; drop what only a resume needed."""
-    names = ("model.ckpt", "oof.csv", "test.csv", *ablation.FILES.values())
-    kept = [folder / name for name in names if (folder / name).exists()]
-    stats["checksums"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    model = folder / "model.ckpt"
+    found = [predictions.find(folder, name) for name in ("oof", "test", *ablation.FILES.values())]
+    kept = [path for path in (model if model.exists() else None, *found) if path]
+    stats["checksums"] = {path.name: files.checksum(path) for path in kept}
+    stats["files"] = {path.name: _stat(path) for path in kept}
     write_json(folder / "fold.json", stats)
     checkpoints.drop_snapshots(folder)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """What `fold.json` says of a fold whose files are all there and as they were written, else None."""
+    """What `fold.json` says of a fold whose files are all there and as they were written, else None.
+
+    A file of the size and the time of change that it was sealed with is not read: at every start of a run, gigabytes would be.
+    That misses a bit that the disk lost, and a change after which somebody set the old time. What reads a checkpoint compares
+    its checksum, and arrays of predictions hold theirs. Where size or time differ (of a copied run, say), the checksum decides.
+    """
     if not (folder / "fold.json").exists():
         return None
     stats = read_json(folder / "fold.json")
+    known = stats.get("files", {})  # older runs have none
     for name, checksum in stats["checksums"].items():
         path = folder / name
-        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
+        if not path.exists() or (_stat(path) != known.get(name) and files.checksum(path) != checksum):
             return None
     return stats
+
+
+def _stat(path: Path) -> list[int]:
+    """A file's size in bytes and its time of change in nanoseconds."""
+    known = path.stat()
+    return [known.st_size, known.st_mtime_ns]
 
 
 def refit_config(work: Work) -> Config:
@@ -182,10 +195,12 @@ def refit_config(work: Work) -> Config:
     return work.config.changed(epochs=long, checkpoint="end", early_stop=0)
 
 
-def write_predictions(work: Work, path: Path, predicted: np.ndarray, ids: pd.Index) -> None:
-    """A frame of predictions by id. Raises Diverged where one is not finite."""
+def write_predictions(work: Work, folder: Path, name: str, predicted: np.ndarray, ids: pd.Index) -> None:
+    """Save predictions by id in a fold's folder. Raises Diverged where one is not finite."""
     wrong = (~np.isfinite(predicted)).any(axis=1).sum()
     if wrong:
-        raise Diverged(f"{path}: the model predicts NaN or infinity for {wrong:,} rows. Try a lower --lr, or --precision fp32.")
+        raise Diverged(
+            f"{folder / name}: the model predicts NaN or infinity for {wrong:,} rows. Try a lower --lr, or --precision fp32."
+        )
     named = pd.Index(ids, name=work.tables.sample.index.name)
-    frames.write_csv(path, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))
+    predictions.save(folder, name, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))

@@ -110,10 +110,16 @@ def fingerprint(root: Path, paths: list[Path], by_time: bool = False) -> str:
     return digest.hexdigest()[:16]
 
 
+def checksum(path: Path) -> str:
+    """The sha256 of a file's content in hex, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @cache
 def _content(path: Path, size: int, changed: int) -> bytes:
     """A file's checksum, taken once while it has this size and time."""
-    return hashlib.sha256(path.read_bytes()).digest()
+    return bytes.fromhex(checksum(path))
 
 
 def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:

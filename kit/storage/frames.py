@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,18 +137,6 @@ def csv_text(frame: pd.DataFrame, index: bool = True) -> str:
     return table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL) if "\r" in text else text
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """A frame of float32 predictions indexed by id, as `write_csv` left it."""
-    try:
-        frame = read_csv(path.read_bytes(), str(path))
-        cells = index_by(frame, str(frame.columns[0]), str(path))
-        return type(cells)(cells.to_numpy(np.float32), index=cells.index, columns=cells.columns)  # one block: see `average`
-    except (OSError, ValueError) as fault:
-        raise BadData(
-            f"{path}: not the predictions that were written ({fault}). Delete submission.csv and run again: it is made anew."
-        ) from fault
-
-
 def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd.DataFrame:
     """The (weighted) mean by id, in the first frame's order, summed in float64 so that the order of parts is immaterial.
 
@@ -155,7 +144,7 @@ def average(parts: list[pd.DataFrame], weights: list[float] | None = None) -> pd
     """
     weights = weights or [1.0] * len(parts)
     total = np.zeros(parts[0].shape, np.float64)
-    for values, weight in zip(stacked(parts), weights, strict=True):
+    for values, weight in zip(_aligned(parts), weights, strict=True):
         total += weight * values
     like = parts[0]  # values written into a copy would lie column by column: slow, and pandas warns of it from 100 on
     return type(like)((total / sum(weights)).astype(np.float32), index=like.index, columns=like.columns)
@@ -166,9 +155,17 @@ def stacked(parts: list[pd.DataFrame]) -> np.ndarray:
 
     Raises BadData where the ids or columns differ: nothing is filled in.
     """
+    return np.stack([*_aligned(parts)])
+
+
+def _aligned(parts: list[pd.DataFrame]) -> Iterator[np.ndarray]:
+    """The values float64 [rows, columns] of each frame, one at a time. Raises BadData where the ids or columns differ."""
     first = parts[0]
     for part in parts:
-        same = list(part.columns) == list(first.columns) and len(part) == len(first) and set(part.index) == set(first.index)
-        if not (same and part.index.is_unique):
+        same = list(part.columns) == list(first.columns) and len(part) == len(first)
+        if same and part.index.is_unique and part.index.equals(first.index):
+            yield part.to_numpy(np.float64)
+            continue
+        if not (same and part.index.is_unique and set(part.index) == set(first.index)):
             raise BadData("these predictions do not have the same ids and columns: they can't be averaged.")
-    return np.stack([part.loc[first.index].to_numpy(np.float64) for part in parts])
+        yield part.loc[first.index].to_numpy(np.float64)

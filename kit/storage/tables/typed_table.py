@@ -154,7 +154,7 @@ def _arrays(data: bytes, delimiter: str, header: list[str], exact: set[str], onl
     pieces = pd.read_csv(
         io.BytesIO(data), sep=delimiter, names=header, header=0, index_col=False, usecols=list(parts), chunksize=ROWS,
         dtype=dict.fromkeys(exact, object), na_values={column: list(MISSING) for column in parts if column not in exact},
-        keep_default_na=False, low_memory=False, **_exactly(pd.__version__),
+        keep_default_na=False, low_memory=False, **exactly(pd.__version__),
     )  # fmt: skip
     with pieces:
         for piece in pieces:
@@ -163,7 +163,7 @@ def _arrays(data: bytes, delimiter: str, header: list[str], exact: set[str], onl
     return {column: np.concatenate(parts.pop(column) or [np.zeros(0, object)]) for column in list(parts)}
 
 
-def _exactly(version: str) -> dict[str, Any]:
+def exactly(version: str) -> dict[str, Any]:
     """What makes pandas read each decimal as the nearest float; newer ones do by themselves, and warn of the option."""
     return {} if tuple(map(int, version.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 
