@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -115,6 +115,8 @@ def read_folds(folder: Path) -> pd.Series:
 
 def check_ids(ids: list[str], where: str) -> None:
     """Raise BadData for a blank or doubled id, naming the first (line 2 holds the first row)."""
+    if len(set(ids)) == len(ids) and all(map(str.strip, ids)):  # a fifth of the time of the loop
+        return
     seen: dict[str, int] = {}
     for line, one in enumerate(ids, start=2):
         if not one.strip():
@@ -122,6 +124,16 @@ def check_ids(ids: list[str], where: str) -> None:
         if one in seen:
             raise BadData(f"{where}, line {line}: the id {one!r} stands in line {seen[one]} already.")
         seen[one] = line
+
+
+def by_cell(column: pd.Series, function: Callable[[str], Any]) -> np.ndarray:
+    """`function` of each text cell of a column, [n], asked once for each different one: a million rows have few."""
+    import pandas as pd
+
+    codes, different = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=False)
+    made = np.empty(len(different), object)
+    made[:] = [function(cell) for cell in different]
+    return made[codes]
 
 
 def write_csv(path: Path, frame: pd.DataFrame, index: bool = True) -> None:
