@@ -18,6 +18,7 @@ from kit.config import Config
 from kit.errors import BadData
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
+from kit.storage import array_cache
 from kit.storage.tables import delimited_text, table_file, typed_table
 from kit.storage.tables.table_file import TableFile, TableFormat
 
@@ -217,7 +218,8 @@ class Inputs(ABC):
             return look.twins()
         from kit.data import duplicates
 
-        return duplicates.groups(look) if self.alike else duplicates.equal(look)
+        name, find = ("alike", duplicates.groups) if self.alike else ("equal", duplicates.equal)
+        return array_cache.beside(look, f"{name}{duplicates.VERSION}", find)
 
     def lay_out_again(  # noqa: B027 (a table holds most inputs whole)
         self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None
