@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,19 @@ from kit.storage.predictions import find, load
 FILES = {"views": "oof-one-view", "averages": "oof-raw-weights"}  # predictions in a fold's folder: its rows without either
 
 
-def without(module: FoldModule, predict: Callable[[], np.ndarray]) -> dict[str, np.ndarray]:
-    """What `predict` gives where the module uses its first view alone, and that view with the last weights, by name in FILES.
+def without(module: FoldModule) -> dict[str, Callable[[], AbstractContextManager[None]]]:
+    """Contexts in which the module uses its first view alone, and that view with the last weights, by name in FILES.
 
-    Only of what the module has: views, an average. It is left as it was.
+    Only of what the module has: views, an average. Each leaves it as it was.
     """
-    found = {}
-    several = len(module.views) > 1
-    with module.one_view():
-        if several:
-            found[FILES["views"]] = predict()
-        if module.averages:
-            with module.last_weights():
-                found[FILES["averages"]] = predict()
-    return found
+
+    @contextmanager
+    def last_weights() -> Iterator[None]:
+        with module.one_view(), module.last_weights():
+            yield
+
+    views = {FILES["views"]: module.one_view} if len(module.views) > 1 else {}
+    return {**views, **({FILES["averages"]: last_weights} if module.averages else {})}
 
 
 def passes(module: FoldModule) -> float:
