@@ -7,15 +7,18 @@ fifth is kept back. Needs no adapter: what the answers are (classes, numbers, a 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, asked_of, numbered
 from kit.competition.answers import questions
 from kit.config import Config
-from kit.data.folds import kept_back
+from kit.data.folds import PART, content_codes, kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
 from kit.inputs.table import BEST
@@ -23,7 +26,8 @@ from kit.inputs.text import NGRAMS, NGRAMS_BEST, Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
 from kit.storage import files, frames
-from kit.storage.tables.delimited_text import first_line
+from kit.storage.tables import table_file, typed_table
+from kit.storage.tables.delimited_text import first_line, likeliest
 from kit.storage.tables.table_file import TableFormat
 
 if TYPE_CHECKING:
@@ -31,40 +35,48 @@ if TYPE_CHECKING:
 
 SAMPLE = "sample_submission.csv"
 SHOWN = 20  # classes that are named
+LEAST = 50_000  # rows that are read under --limit at least: what the answers are follows from them
 
 
 def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
     """The columns that the command line names, and what the files say of them."""
     inputs = Text(config.text) if config.text else Table()
-    facts = replace(facts, inputs=inputs, labels=OneOf(config.target), read_train=partial(read_train, task=config.task))
+    most = max(LEAST, -(-config.limit * PART // (PART - 1))) if config.limit else 0  # a fifth of the rows may be kept back
+    facts = replace(
+        facts,
+        inputs=inputs,
+        labels=OneOf(config.target),
+        read_train=partial(read_train, task=config.task, most=most),
+        read_test=partial(read_test, most=most),
+    )
     if root is None:
         return facts
     if config.text:
-        return answered(facts, root, config.task) if config.task else facts
+        return answered(facts, root, config.task, most) if config.task else facts
     facts = replace(facts, sample=SAMPLE if _file(facts, root, SAMPLE) else "")
-    facts = replace(facts, id=id_column(facts, root) or facts.id)
+    facts = replace(facts, id=id_column(facts, root, most) or facts.id)
     if config.target == facts.id:
         raise Usage(f"--target {config.target}: this column names the rows; which one holds the answers?")
-    return answered(facts, root, config.task)
+    return answered(facts, root, config.task, most)
 
 
-def id_column(facts: Competition, root: Path) -> str:
+def id_column(facts: Competition, root: Path, most: int) -> str:
     """The sample's first column; else one called id whose cells all differ in the tables that have it; "" where none is."""
     if facts.sample:
         return str(_read(facts, root, SAMPLE).columns[0])
-    tables = [_read(facts, root, name) for name in (facts.train, facts.test) if _file(facts, root, name)]
+    tables = [_read(facts, root, name, most) for name in (facts.train, facts.test) if _file(facts, root, name)]
     alike = [str(name) for name in tables[0].columns if _called_id(str(name))] if tables else []
     good = [name for name in alike if all(name in one and one[name].is_unique and (one[name] != "").all() for one in tables)]
     return min(good, key=len, default="")
 
 
-def answered(facts: Competition, root: Path, task: str) -> Competition:
+def answered(facts: Competition, root: Path, task: str, most: int) -> Competition:
     """The facts with labels of what the answers are: as `task` says, else as found.
 
     Found are amounts, a probability where the sample has fractions for 0 and 1, else classes.
     """
     target = facts.labels.train_columns[0]
-    table = _read(facts, root, facts.train) if _file(facts, root, facts.train) else None
+    table = _read(facts, root, facts.train, most) if _file(facts, root, facts.train) else None
     if table is None or target not in table:
         return facts
     from kit.competition.detection.labels import answers_in, of_column, of_task  # loads pandas, which `kit list` does not need
@@ -84,19 +96,31 @@ def _file(facts: Competition, root: Path, name: str) -> Path | None:
     return (root if name == facts.train else None) if root.is_file() else files.find(root, name)
 
 
-def _read(facts: Competition, root: Path, name: str) -> pd.DataFrame:
-    """A table of the folder, or the single file."""
+def _read(facts: Competition, root: Path, name: str, most: int = 0) -> pd.DataFrame:
+    """A table of the folder, or the single file; of one with answers, `most` rows at least (0: all)."""
+    return _parsed(*_place(facts, root, name, most), _exact(facts))
+
+
+def _place(facts: Competition, root: Path, name: str, most: int) -> tuple[Path, str, int, TableFormat, int]:
+    """A table's file below a folder, when it was changed, how it is written, and how many rows are read (0: all)."""
     path = _file(facts, root, name) or root / name
-    tall = isinstance(facts.inputs, Table) and _file(facts, root, facts.test) is not None  # no rows are compared as texts
-    exact = (facts.id, *facts.labels.train_columns) if tall else ()
-    return _parsed(path, root, name, path.stat().st_mtime_ns if path.exists() else 0, exact, facts.inputs.form.over(facts.form))
+    folder, name, there = (root.parent, root.name, True) if root.is_file() else (root, name, path.exists())
+    form = facts.inputs.form.over(facts.form)
+    return folder, name, path.stat().st_mtime_ns if there else 0, form, most if name != SAMPLE else 0
+
+
+def _exact(facts: Competition) -> tuple[str, ...]:
+    """The columns whose cells must be text as it is written; () where all must be."""
+    return (facts.id, *facts.labels.train_columns) if isinstance(facts.inputs, Table) else ()
 
 
 @lru_cache(maxsize=3)
-def _parsed(path: Path, root: Path, name: str, changed: int, exact: tuple[str, ...], form: TableFormat) -> pd.DataFrame:
+def _parsed(folder: Path, name: str, changed: int, form: TableFormat, most: int, exact: tuple[str, ...]) -> pd.DataFrame:
     """A table as it is read once, while it has this time; if there are columns that must be `exact` text, others may not."""
-    data, name = (files.read(root.parent, root.name), root.name) if root.is_file() else (files.read(root, name), name)
+    data = files.read(folder, name)
     header = re.split(r"[,;|\t]", first_line(data).decode(errors="replace").strip())
+    if most and exact[1:] and exact[-1] in header and table_file.is_text(name):  # rows without answers are all asked for
+        data = typed_table.first_rows(data, most)
     ids = {column for column in header if _called_id(column)}
     inputs = Table().beside([*exact, *ids]) if exact and name != SAMPLE else Text("text")
     return inputs.read_table(data, name, form).frame
@@ -106,10 +130,10 @@ def _called_id(column: str) -> bool:
     return column.lower().replace("_", "").endswith("id")
 
 
-def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
+def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, list[bool]]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
     name = root.name if root.is_file() else facts.train
-    rows = numbered(_read(facts, root, facts.train), facts.id, name)
+    rows = numbered(_read(facts, root, facts.train, most), facts.id, name)
     needed = list(facts.inputs.used_columns() or ())
     frames.need_columns(rows, needed, f"{name} (see --text and --target)")
     if _file(facts, root, facts.test):
@@ -117,27 +141,51 @@ def table(facts: Competition, root: Path) -> tuple[pd.DataFrame, list[bool]]:
     answer = facts.labels.train_columns[0]
     if answer not in rows:
         return rows, [True] * len(rows)
-    strata = [""] * len(rows) if facts.labels.continuous else list(rows[answer])
-    return rows, kept_back(_content(facts, rows.drop(columns=answer)), strata)
-
-
-def _content(facts: Competition, rows: pd.DataFrame) -> list[bytes]:
-    """What tells rows apart. Equal rows of a table are told apart by their number where most rows have their equals."""
     if isinstance(facts.inputs, Text):
-        return [plain.encode() for plain in Texts(list(rows[facts.inputs.column])).plain()]
-    content = rows.agg("\x1f".join, axis=1)
-    if content.nunique() <= len(content) // 2:
-        content += content.groupby(content).cumcount().astype(str)
-    return [one.encode() for one in content]
+        texts = Texts(list(rows[facts.inputs.column])).plain()
+        answers = [""] * len(rows) if facts.labels.continuous else list(rows[answer])
+        return rows, kept_back(content_codes(sha256(plain.encode()).digest() for plain in texts), answers)
+    return rows, _kept_back(*_place(facts, root, facts.train, most), _exact(facts), "" if facts.labels.continuous else answer)
 
 
-def read_train(facts: Competition, root: Path, task: str = "") -> tuple[pd.DataFrame, list[str]]:
+@lru_cache(maxsize=1)
+def _kept_back(
+    folder: Path, name: str, changed: int, form: TableFormat, most: int, exact: tuple[str, ...], answer: str
+) -> list[bool]:
+    """Which rows of a table are kept back, by what tells them apart besides id and answer: their cells as they are written.
+
+    Equal rows are told apart by their number where most rows have their equals. `answer`: "" for amounts.
+    """
+    rows = _parsed(folder, name, changed, form, most, exact)
+    left_out = [place for place, column in enumerate(rows.columns) if column in exact]
+    typed = any(dtype.kind != "O" for dtype in rows.dtypes)  # cells that were read as numbers are no longer as they were
+    data = files.read(folder, name) if typed else b""
+
+    def lines() -> Iterable[bytes]:
+        if typed:
+            return typed_table.lines(data, form.delimiter or likeliest(data, name), left_out, len(rows))
+        kept = [rows[column] for column in rows.columns if column not in exact]
+        return (cells.encode() for cells in map("\x1f".join, zip(*kept, strict=True)))
+
+    def numbered_lines() -> Iterator[bytes]:
+        seen: Counter[bytes] = Counter()
+        for line in lines():
+            yield line + str(seen[line]).encode()
+            seen[line] += 1
+
+    content = content_codes(sha256(line).digest() for line in lines())
+    if len(set(content.tolist())) <= len(content) // 2:
+        content = content_codes(sha256(line).digest() for line in numbered_lines())
+    return kept_back(content, list(rows[answer]) if answer else [""] * len(rows))
+
+
+def read_train(facts: Competition, root: Path, task: str = "", most: int = 0) -> tuple[pd.DataFrame, list[str]]:
     """The rows to train on, and what was found out about the files; what is open about the answers, unless a task is given."""
-    rows, back = table(facts, root)
+    rows, back = table(facts, root, most)
     frames.need_columns(rows, list(facts.labels.train_columns), f"{facts.train} (see --target)")
     notes = [f"no {facts.test}: {sum(back):,} of {len(rows):,} rows are kept back as the test set"] if any(back) else []
     if isinstance(facts.inputs, Table):
-        where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train) else f"named by {facts.id!r}"
+        where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train, most) else f"named by {facts.id!r}"
         answer = facts.labels.train_columns[0]
         labels, open_questions = _bound(facts, root, rows)
         of = f" of {len(labels.columns)} ({listed(labels.columns, SHOWN)})" if labels.exclusive else ""
@@ -157,7 +205,7 @@ def _bound(facts: Competition, root: Path, rows: pd.DataFrame) -> tuple[Labels, 
     return labels, questions(labels, rows, sample)
 
 
-def read_test(facts: Competition, root: Path) -> Asked:
+def read_test(facts: Competition, root: Path, most: int = 0) -> Asked:
     """test.csv (in the sample's order, where there is one), or the rows kept back, whose answers are known."""
     answer = facts.labels.train_columns[0]
     if _file(facts, root, facts.test):
@@ -165,7 +213,7 @@ def read_test(facts: Competition, root: Path) -> Asked:
         if facts.sample:
             return asked_of(facts.sample_table(root), test, facts)
         return Asked(test, test[[]].assign(**{answer: ""}))
-    rows, back = table(facts, root)
+    rows, back = table(facts, root, most)
     test = rows[back]
     if not len(test):
         raise BadData(f"{len(rows)} rows and no {facts.test}: too few to keep a fifth of each answer back.")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition
 from kit.config import Config
-from kit.data.folds import kept_back
+from kit.data.folds import content_codes, kept_back
 from kit.errors import BadData, listed
 from kit.inputs import Images
 from kit.inputs.decode import SUFFIXES
 from kit.labels import OneOf
 from kit.metrics import accuracy
 from kit.recipes import PRETRAINED
+from kit.storage import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def parts_of(root: Path, shown: dict[str, str]) -> tuple[dict[str, str], dict[st
     asked = {name: one for part in ASKED for name, one in pictures(root, part).items()}
     if asked or not train:
         return train, asked or pictures(root, "."), False  # a folder of pictures to predict, nothing else
-    back = kept_back([(root / name).read_bytes() for name in train], list(train.values()))
+    back = kept_back(content_codes(files.content_digest(root / name) for name in train), list(train.values()))
     asked = {name: one for (name, one), kept in zip(train.items(), back, strict=True) if kept}
     if not asked:
         raise BadData(f"{root}: fewer than five pictures a class are too few to keep some back: put a few into test/.")

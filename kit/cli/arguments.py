@@ -42,7 +42,10 @@ def add(add_command: Adder, knobs: Shown) -> None:
     )
     export.add_argument("run", metavar="RUN", help="folder of a run")
     export.add_argument(
-        "--format", default="onnx", metavar="…", help="file format: onnx (default), torchscript, torch-export or safetensors"
+        "--format",
+        default="onnx",
+        metavar="…",
+        help="file format: onnx (default), torchscript, torch-export or safetensors; csv: each fold's predictions",
     )
     export.add_argument("--data", help="folder with the data of the run, if it was moved; its rows are used for the comparison")
     export.add_argument("--out", help="folder to write to (default: RUN/export)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +76,10 @@ class Competition:
         consistency.refuse(self.inputs, self.labels, self.metric)
         others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
         others = [name for name in others if name != self.id or not self.inputs.stated_kind(name)]  # ids may be features
-        object.__setattr__(self, "inputs", self.inputs.beside(others))
+        inputs = self.inputs.beside(others)
+        if inputs.used_columns() is not None and not self.melted:  # columns that nobody uses need not be text
+            inputs = inputs.changed(exact=(*others, *re.findall("{(.*?)}", self.id_from)))
+        object.__setattr__(self, "inputs", inputs)
 
     def tables(self, root: Path, limit: int = 0) -> Tables:
         """Read everything, or so many training rows; or raise BadData naming file, line and id."""

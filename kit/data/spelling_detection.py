@@ -95,10 +95,11 @@ class Column:
         """Those of a column of one or two tables."""
         columns = [table[name] for table in tables]
         texts = [column for column in columns if not holds_numbers(column)]
-        typed = [column.to_numpy(np.float64) for column in columns if holds_numbers(column)]
-        points = any(bool((values % 1 > 0).any()) for values in typed)
+        numbers = [column.to_numpy() for column in columns if holds_numbers(column)]
+        points = any(map(_has_points, numbers))
         if not texts:
             return cls(name, points=points)
+        typed = [values.astype(np.float64) for values in numbers]
         codes, cells = pd.factorize(np.concatenate([text.to_numpy() for text in texts]), use_na_sentinel=False)
         cells = np.array([str(cell).strip() for cell in cells], dtype=object)
         keep = np.array([bare_of(cell).lower() not in BLANK for cell in cells], bool)
@@ -256,6 +257,13 @@ def _few(values: np.ndarray) -> np.ndarray:
     """Different numbers, or the first of many."""
     some = np.unique(values[~np.isnan(values)])
     return some[:3]
+
+
+def _has_points(values: np.ndarray) -> bool:
+    """Are there decimals among these numbers? The first tell mostly."""
+    if values.dtype.kind != "f":
+        return False
+    return any(bool((some % 1 > 0).any()) for some in np.array_split(values, len(values) // 10_000 + 1))
 
 
 def _is_word(unit: str) -> bool:

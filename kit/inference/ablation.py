@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,24 @@ from kit.inference import blend_weights
 from kit.labels import Labels
 from kit.metrics import Metric
 from kit.models.base import FoldModule
-from kit.storage import frames
+from kit.storage.predictions import find, load
 
-FILES = {"views": "oof-one-view.csv", "averages": "oof-raw-weights.csv"}  # in a fold's folder: its rows without either
+FILES = {"views": "oof-one-view", "averages": "oof-raw-weights"}  # predictions in a fold's folder: its rows without either
 
 
-def without(module: FoldModule, predict: Callable[[], np.ndarray]) -> dict[str, np.ndarray]:
-    """What `predict` gives where the module uses its first view alone, and that view with the last weights, by file name.
+def without(module: FoldModule) -> dict[str, Callable[[], AbstractContextManager[None]]]:
+    """Contexts in which the module uses its first view alone, and that view with the last weights, by name in FILES.
 
-    Only of what the module has: views, an average. It is left as it was.
+    Only of what the module has: views, an average. Each leaves it as it was.
     """
-    found = {}
-    several = len(module.views) > 1
-    with module.one_view():
-        if several:
-            found[FILES["views"]] = predict()
-        if module.averages:
-            with module.last_weights():
-                found[FILES["averages"]] = predict()
-    return found
+
+    @contextmanager
+    def last_weights() -> Iterator[None]:
+        with module.one_view(), module.last_weights():
+            yield
+
+    views = {FILES["views"]: module.one_view} if len(module.views) > 1 else {}
+    return {**views, **({FILES["averages"]: last_weights} if module.averages else {})}
 
 
 def passes(module: FoldModule) -> float:
@@ -54,11 +54,10 @@ def verdicts(
     def score(rows: np.ndarray, answers: np.ndarray) -> float:
         return sign * metric(truth[rows], answers)
 
-    parts = {name: [folder / file for folder in folders] for name, file in FILES.items()}
     held = {
-        name: labels.harden(pd.concat(map(frames.read_predictions, paths)).loc[oof.index].to_numpy(np.float32))
-        for name, paths in parts.items()
-        if all(path.exists() for path in paths)  # an older run kept none
+        name: labels.harden(pd.concat([load(folder, file) for folder in folders]).loc[oof.index].to_numpy(np.float32))
+        for name, file in FILES.items()
+        if all(find(folder, file) for folder in folders)  # an older run kept none
     }
     whole, found = labels.harden(oof.to_numpy(np.float32)), {}
     for name, other in held.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from kit.inference.loaded_run import LoadedRun, load_run
 from kit.labels import Labels
 from kit.labels.parsing import LARGEST
 from kit.metrics import defined, over_folds
-from kit.storage import files, frames, run_lifecycle
+from kit.storage import files, frames, predictions, run_lifecycle
 from kit.storage.run_folder import Run, write_json
 
 MODEL = "blend"  # in the place of `--model`, so that no other run is taken for a blend or the other way round
@@ -113,7 +112,7 @@ def of_run(run: Run, like: Run) -> Member:
 
 
 def _sum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return files.checksum(path)[:16]
 
 
 def of_files(oof: Path, test: Path, whole: LoadedRun, like: Run) -> Member:
@@ -215,8 +214,8 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
         test = _frame(test, combined(members, [one.test for one in members], chosen.weights, kind))
     for name in ("folds.csv", "truth.csv"):
         files.write(target.path / name, (first.path / name).read_bytes())
-    frames.write_csv(target.path / "oof.csv", oof)
-    frames.write_csv(target.path / "test.csv", test)
+    predictions.write_csv(target.path / "oof.csv", oof)
+    predictions.write_csv(target.path / "test.csv", test)
     every = np.arange(len(oof))
     each = [
         {"name": one.name, "score": defined(judge(every, one.oof.to_numpy())), "weight": float(weight), "sums": list(one.sums)}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kit import labels as all_labels
 from kit.config import Config
 from kit.data import text_embeddings
 from kit.errors import Usage
+from kit.inference import shared_pass
 from kit.models.prediction import predict
 from kit.storage.run_folder import Run, read_json
 from kit.training import checkpoints
@@ -20,7 +23,12 @@ def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> A
     """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
     equip(run, x, models[0].config)
     columns = list(models[0].labels.columns)
-    return combine(run, [pd.DataFrame(predict(model, x, None, config), index=ids, columns=columns) for model in models])
+    parts = shared_pass.each([partial(_predict, model, config) for model in models], models[0], x, None, config)
+    return combine(run, [pd.DataFrame(values, index=ids, columns=columns) for values in parts])
+
+
+def _predict(model: Any, config: Config, x: Any, rows: np.ndarray | None) -> np.ndarray:
+    return predict(model, x, rows, config)
 
 
 def equip(run: Run, x: Any, config: Config) -> None:

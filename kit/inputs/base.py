@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,7 +18,8 @@ from kit.config import Config
 from kit.errors import BadData
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
-from kit.storage.tables import table_file
+from kit.storage import array_cache
+from kit.storage.tables import delimited_text, table_file, typed_table
 from kit.storage.tables.table_file import TableFile, TableFormat
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Inputs(ABC):
     mirror: bool = False
     alike: bool = True  # do pictures that are nearly the same count as one?
     unlabelled: str = ""  # the name of a table of further rows without answers
+    exact: tuple[str, ...] = ()  # columns that others need as they are written: id, answers, group and time
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
 
     def changed(self, **values: Any) -> Self:
@@ -129,8 +131,19 @@ class Inputs(ABC):
         return {"fast": FIRST.get(self.kind, Config())}
 
     def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
-        """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels."""
-        return table_file.read(data, name, self.form.over(stated))
+        """A table of the competition, from the bytes of the file `name`: text cells, except columns of pixels.
+
+        Columns that nobody uses may be numbers: of a million rows and twenty columns, text cells take 2 GB.
+        """
+        form, used = self.form.over(stated), self.used_columns()
+        if used is not None and self.exact and table_file.is_text(name) and not (form.quoting or form.encoding):
+            delimiter = form.delimiter or delimited_text.likeliest(data, name)
+            header = delimited_text.first_line(data).decode(errors="replace").strip().split(delimiter)
+            needed = {*used, *self.exact}
+            table = typed_table.read(data, name, delimiter, text=needed) if len(header) > len(needed) else None
+            if table is not None:
+                return TableFile(table, replace(form, delimiter=delimiter))
+        return table_file.read(data, name, form)
 
     def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:
         """Height and width of the pictures of some training rows; none where the rows are no pictures."""
@@ -205,7 +218,8 @@ class Inputs(ABC):
             return look.twins()
         from kit.data import duplicates
 
-        return duplicates.groups(look) if self.alike else duplicates.equal(look)
+        name, find = ("alike", duplicates.groups) if self.alike else ("equal", duplicates.equal)
+        return array_cache.beside(look, f"{name}{duplicates.VERSION}", find)
 
     def lay_out_again(  # noqa: B027 (a table holds most inputs whole)
         self, root: Path, out: Path, known: pd.Series, cells: pd.DataFrame | None

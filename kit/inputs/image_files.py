@@ -173,6 +173,7 @@ class Streamed:
     """Pictures indexed like an array uint8 [n, h, w, c], decoded when they are asked for, in threads."""
 
     dtype = np.dtype(np.uint8)
+    on_demand = True  # see `kit.inference.shared_pass`
 
     def __init__(self, pictures: Pictures, sides: tuple[int, ...]):
         self.pictures = pictures

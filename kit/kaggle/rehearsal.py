@@ -19,7 +19,7 @@ from kit.competition import validation
 from kit.console import clock
 from kit.errors import BadData, listed
 from kit.kaggle import dataset, hidden_test, kernel, sandbox
-from kit.storage import frames
+from kit.storage import predictions
 from kit.storage.run_folder import Run, read_json
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def compare_same_rows(showing: Showing, local: Run, predicted: Path, made: Path)
     if same and made.read_bytes() == local.submission.read_bytes():
         showing.notes.append("predictions and submission are the local run's, byte for byte")
         return
-    apart = 0.0 if same else _apart_by(frames.read_predictions(predicted), local.test)
+    apart = 0.0 if same else _apart_by(predictions.read_csv(predicted), local.test)
     text = f"predictions differ from the local run's by up to {apart:.2g}"
     if local.record.device.startswith("cpu") or apart > OTHER_DEVICE:
         showing.faults.append(text)
@@ -157,7 +157,7 @@ def compare_same_rows(showing: Showing, local: Run, predicted: Path, made: Path)
 
 def compare_hidden_rows(showing: Showing, local: Run, predicted: Path, originals: pd.Series) -> None:
     """The prediction for each hidden row must be that for the known row of which it is a copy."""
-    answers = frames.read_predictions(predicted)
+    answers = predictions.read_csv(predicted)
     apart = _apart_by(answers, local.test.loc[originals.loc[answers.index]].set_axis(answers.index))
     text = f"each hidden row is answered as its known twin (largest difference {apart:.2g})"
     if apart <= CLOSE:

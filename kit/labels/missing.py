@@ -13,6 +13,7 @@ import numpy as np
 from kit.data.blanks import is_blank
 from kit.data.folds import rarest_label
 from kit.errors import BadData, listed
+from kit.storage import frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def blank(frame: pd.DataFrame) -> np.ndarray:
     """Which cells [n, c] hold no name: empty, or blanks only."""
-    return (frame.map(str.strip) == "").to_numpy(bool)
+    return np.stack([frames.by_cell(frame[name], str.strip) == "" for name in frame], axis=1).astype(bool)
 
 
 def no_number(frame: pd.DataFrame) -> np.ndarray:
@@ -31,7 +32,7 @@ def no_number(frame: pd.DataFrame) -> np.ndarray:
     try:
         return np.isnan(frame.to_numpy(dtype=np.float64))
     except ValueError:  # words
-        return frame.map(is_blank).to_numpy(bool)
+        return np.stack([frames.by_cell(frame[name], is_blank) for name in frame], axis=1).astype(bool)
 
 
 def by_column(function: Callable[..., np.ndarray], y: np.ndarray) -> np.ndarray:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ import torch
 from kit import resources
 from kit.config import Config
 from kit.errors import BadData, Diverged
-from kit.inference import ablation, members
+from kit.inference import ablation, members, shared_pass
+from kit.inference.loaded_run import LoadedRun
 from kit.inputs.base import kind_of
 from kit.metrics import defined
 from kit.models import prediction
 from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
-from kit.storage import frames
+from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
 from kit.training import checkpoints
 from kit.training.fit import Fitted, fit
@@ -46,7 +47,8 @@ def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModu
         prediction.predict(module.eval(), work.test.rows, np.arange(1), fold.config)  # what is counted or encoded once is ready
         work.pace.saw(prediction.pace(module, fold.x, fold.config))
         module.train()
-    fits, answers = len(left), sum(answering(work, name) for name in left)
+    late = work.asked if together(work, module) else left
+    fits, answers = len(left), sum(answering(work, name) for name in late)
     rows = fits * len(fold.valid) * (1 + ablation.passes(module) * work.weigh) + answers * len(work.test.rows)
     if module.one_pass:  # the training rows' is part of the first fit
         rows = len(work.test.rows) if len(left) == len(work.asked) else 0
@@ -89,12 +91,45 @@ def train(work: Work) -> None:
     """Every fold that is asked for, then the refit."""
     for position, name in enumerate(work.asked):
         train_fold(work, name, work.asked[position:])
+    answer_test(work)
+
+
+def answer_test(work: Work) -> None:
+    """Predict the test by all models that have not yet, in one pass: see `together`."""
+    names = unanswered(work, work.asked)
+    if not names:
+        return
+    began, loaded = time.monotonic(), LoadedRun(work.run, work.tables.root, work.adapter.competition, work.tables.labels)
+    models = [loaded.model(work.run.fold(name)) for name in names]
+
+    def predict(model: FoldModule, x: Any, rows: np.ndarray | None) -> np.ndarray:
+        return prediction.predict(model, x, rows, work.config)
+
+    found = shared_pass.each([partial(predict, one) for one in models], models[0], work.test.rows, None, work.config)
+    seconds = (time.monotonic() - began) / len(names)
+    for name, answers in zip(names, found, strict=True):
+        stats = read_json(work.run.fold(name) / "fold.json")
+        write_answers(work, work.run.fold(name), answers)
+        stats["seconds"]["predict"] += seconds
+        seal(work.run.fold(name), stats)
+
+
+def unanswered(work: Work, names: Iterable[int | str]) -> list[int | str]:
+    """Those of these finished folds (and the refit) that are to predict the test, and have not."""
+    sealed = {name: read_json(work.run.fold(name) / "fold.json")["checksums"] for name in names}
+    return [name for name, files_of in sealed.items() if answering(work, name) and not {"test.npz", "test.csv"} & {*files_of}]
+
+
+def together(work: Work, module: FoldModule) -> bool:
+    """Do all models predict the test together, once the last is trained? Where its pictures do not fit the cache, so that
+    each model would decode all of them anew."""
+    return shared_pass.worth_it(module, work.test.rows)
 
 
 def complete(work: Work) -> bool:
     """Is every part there that the run asks for?"""
     parts: list[int | str] = [*work.folds.numbers, *(["refit"] if work.config.final != "folds" else [])]
-    return all(finished(work.run.fold(k)) for k in parts)
+    return all(finished(work.run.fold(k)) for k in parts) and not unanswered(work, parts)
 
 
 def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[str, Any]:
@@ -117,15 +152,14 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
         stats |= validate(work, fold, fitted)
     scored = stats.get("score") is not None
     fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if scored else None)
-    if answering(work, name):
-        answers = prediction.predict(module, work.test.rows, None, config)
-        answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.record.prior
-        write_predictions(work, folder / "test.csv", answers, work.tables.sample.index)
+    answers_now = answering(work, name) and not together(work, module)
+    if answers_now:
+        write_answers(work, folder, prediction.predict(module, work.test.rows, None, config))
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
     frames.write_csv(folder / "history.csv", pd.DataFrame(fitted.state.history), index=False)
     stats["seconds"] = {"train": fitted.state.seconds, "predict": time.monotonic() - began}
-    rows = len(fold.valid) * (1 + passes * work.weigh) + answering(work, name) * len(work.test.rows)
-    work.pace.saw(stats["seconds"]["predict"] / rows)
+    rows = len(fold.valid) * (1 + passes * work.weigh) + answers_now * len(work.test.rows)
+    work.pace.saw(stats["seconds"]["predict"] / max(1, rows))
     del module, fitted
     with work.stop.deferred():
         gc.collect()  # a Trainer and its module hold each other: 100 MB a fold of the n-gram model stayed otherwise
@@ -140,38 +174,62 @@ def validate(work: Work, fold: Fold, fitted: Fitted) -> dict[str, Any]:
     A score is None where the metric is not defined for these rows. The module is left with the weights that are kept.
     """
     module, best = fitted.module, fitted.state.best
-    predict = partial(prediction.predict, module, fold.x, fold.valid, fold.config)
-    predicted = predict()
-    stats: dict[str, Any] = {"score": defined(fold.score(predicted))}
     if best is not None:
-        stats = {"score": defined(best["score"]), "end": stats["score"], "best_epoch": best["epoch"]}
+        end = defined(fold.score(prediction.predict(module, fold.x, fold.valid, fold.config)))
         module.load_state_dict(best["module"])
-        predicted = predict()
-    others = ablation.without(module, predict) if work.weigh else {}
-    for name, values in {"oof.csv": predicted, **others}.items():
-        write_predictions(work, fold.folder / name, values, work.tables.train.index[fold.valid])
-    return stats
+
+    def predict(context: Callable[[], AbstractContextManager[None]], x: Any, rows: np.ndarray | None) -> np.ndarray:
+        with context():
+            return prediction.predict(module, x, rows, fold.config)
+
+    contexts = {"oof": nullcontext, **(ablation.without(module) if work.weigh else {})}
+    found = shared_pass.each([partial(predict, one) for one in contexts.values()], module, fold.x, fold.valid, fold.config)
+    for name, values in zip(contexts, found, strict=True):
+        write_predictions(work, fold.folder, name, values, work.tables.train.index[fold.valid])
+    if best is not None:
+        return {"score": defined(best["score"]), "end": end, "best_epoch": best["epoch"]}
+    return {"score": defined(fold.score(found[0]))}
 
 
 def seal(folder: Path, stats: dict[str, Any]) -> None:
     """Write `fold.json`, a fold's last file, with the checksums of the others; drop what only a resume needed."""
-    names = ("model.ckpt", "oof.csv", "test.csv", *ablation.FILES.values())
-    kept = [folder / name for name in names if (folder / name).exists()]
-    stats["checksums"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
+    model = folder / "model.ckpt"
+    found = [predictions.find(folder, name) for name in ("oof", "test", *ablation.FILES.values())]
+    kept = [path for path in (model if model.exists() else None, *found) if path]
+    stats["checksums"] = {path.name: files.checksum(path) for path in kept}
+    stats["files"] = {path.name: _stat(path) for path in kept}
     write_json(folder / "fold.json", stats)
     checkpoints.drop_snapshots(folder)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """What `fold.json` says of a fold whose files are all there and as they were written, else None."""
+    """What `fold.json` says of a fold whose files are all there and as they were written, else None.
+
+    A file of the size and the time of change that it was sealed with is not read: at every start of a run, gigabytes would be.
+    That misses a bit that the disk lost, and a change after which somebody set the old time. What reads a checkpoint compares
+    its checksum, and arrays of predictions hold theirs. Where size or time differ (of a copied run, say), the checksum decides.
+    """
     if not (folder / "fold.json").exists():
         return None
     stats = read_json(folder / "fold.json")
+    known = stats.get("files", {})  # older runs have none
     for name, checksum in stats["checksums"].items():
         path = folder / name
-        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
+        if not path.exists() or (_stat(path) != known.get(name) and files.checksum(path) != checksum):
             return None
     return stats
+
+
+def _stat(path: Path) -> list[int]:
+    """A file's size in bytes and its time of change in nanoseconds."""
+    known = path.stat()
+    return [known.st_size, known.st_mtime_ns]
+
+
+def write_answers(work: Work, folder: Path, answers: np.ndarray) -> None:
+    """Save a model's predictions for the test; a row that cannot be read gets the training rows' prior."""
+    answers[work.tables.sample.index.isin(list(work.test.broken))] = work.run.record.prior
+    write_predictions(work, folder, "test", answers, work.tables.sample.index)
 
 
 def refit_config(work: Work) -> Config:
@@ -182,10 +240,12 @@ def refit_config(work: Work) -> Config:
     return work.config.changed(epochs=long, checkpoint="end", early_stop=0)
 
 
-def write_predictions(work: Work, path: Path, predicted: np.ndarray, ids: pd.Index) -> None:
-    """A frame of predictions by id. Raises Diverged where one is not finite."""
+def write_predictions(work: Work, folder: Path, name: str, predicted: np.ndarray, ids: pd.Index) -> None:
+    """Save predictions by id in a fold's folder. Raises Diverged where one is not finite."""
     wrong = (~np.isfinite(predicted)).any(axis=1).sum()
     if wrong:
-        raise Diverged(f"{path}: the model predicts NaN or infinity for {wrong:,} rows. Try a lower --lr, or --precision fp32.")
+        raise Diverged(
+            f"{folder / name}: the model predicts NaN or infinity for {wrong:,} rows. Try a lower --lr, or --precision fp32."
+        )
     named = pd.Index(ids, name=work.tables.sample.index.name)
-    frames.write_csv(path, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))
+    predictions.save(folder, name, pd.DataFrame(predicted, index=named, columns=list(work.tables.labels.columns)))

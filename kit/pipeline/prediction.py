@@ -22,7 +22,7 @@ from kit.inputs.text import Texts
 from kit.models.base import FoldModule
 from kit.pipeline.study import stored_answers
 from kit.reporting import readings
-from kit.storage import frames
+from kit.storage import frames, predictions
 from kit.storage.run_folder import Run
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFormat
@@ -35,7 +35,7 @@ def predict(
     folder = Path(out) if out else source.path / "predict"
     answers, sample = answered(source, data, views, folder, time_budget)
     labels = all_labels.from_json(source.record.labels)  # now that the adapter is loaded: they may be of a kind of its own
-    frames.write_csv(folder / "test.csv", answers)
+    predictions.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
     return answers, folder / "submission.csv"
 

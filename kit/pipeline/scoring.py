@@ -17,7 +17,7 @@ from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
-from kit.storage import frames
+from kit.storage import predictions
 from kit.storage.run_folder import read_json, write_json
 
 
@@ -25,12 +25,12 @@ def finish(work: Work) -> dict[str, Any]:
     """Out-of-fold and test predictions, scores, and last of all the submission."""
     run, numbers = work.run, work.folds.numbers
     stats = {k: read_json(run.fold(k) / "fold.json") for k in numbers}
-    oof = pd.concat([frames.read_predictions(run.fold(k) / "oof.csv") for k in numbers])
+    oof = pd.concat([predictions.load(run.fold(k), "oof") for k in numbers])
     position = work.tables.train.index.get_indexer(oof.index)
     oof = oof.iloc[np.argsort(position, kind="stable")]
-    test = members.combine(run, [frames.read_predictions(folder / "test.csv") for folder in members.members(run)])
-    frames.write_csv(run.path / "oof.csv", oof)
-    frames.write_csv(run.path / "test.csv", test)
+    test = members.combine(run, [predictions.load(folder, "test") for folder in members.members(run)])
+    predictions.write_csv(run.path / "oof.csv", oof)
+    predictions.write_csv(run.path / "test.csv", test)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
     scores = score(work, oof, stats)
     unscored = unscored_folds(work, scores["folds"])

@@ -94,8 +94,8 @@ class StudyFold:
         checked = {name: checked_predictions(*part, columns, f"{where}, {name}") for name, part in parts.items()}
         for name, values in checked.items() if labels.bounded else ():
             refuse_unbounded(values, f"{where}, {name}", labels.exclusive)
-        crossval.write_predictions(self.work, folder / "oof.csv", checked["validation"], self.validation_ids)
-        crossval.write_predictions(self.work, folder / "test.csv", checked["test"], self.test_ids)
+        crossval.write_predictions(self.work, folder, "oof", checked["validation"], self.validation_ids)
+        crossval.write_predictions(self.work, folder, "test", checked["test"], self.test_ids)
         score = self.fit.score(checked["validation"])
         seconds = {"train": time.monotonic() - self.began, "predict": 0.0}
         crossval.seal(folder, {"rows": len(self.fit.train), "epochs": "", "score": defined(score), "seconds": seconds})

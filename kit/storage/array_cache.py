@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from kit.errors import DiskError
+from kit.storage import files
+
 VERSION = 3  # of what the arrays hold; a change of decoding needs a new one
 SMALL = 4 << 20  # bytes; less is decoded faster than it is kept
 KEEP = 50 << 30  # bytes in all; the arrays that were not used for longest give way
@@ -77,6 +80,27 @@ def put(key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], tuple[int
         return np.load(path, mmap_mode="c"), notes
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def beside(array: np.ndarray, name: str, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `make` finds for each row of an array, int64 [n]: kept beside an array that `get` or `put` gave, and made once.
+
+    For any other array, and where nothing can be written, it is made each time.
+    """
+    place, path = folder(), Path(getattr(array, "filename", None) or "")
+    whole = path.is_file() and path.parent == place and path.stat().st_size == getattr(array, "offset", 0) + array.nbytes
+    if not whole:
+        return make(array)
+    kept = path.with_name(f"{path.stem}-{name}.npy")
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        found = np.load(kept)
+        if found.shape == array.shape[:1] and found.dtype == np.int64:
+            os.utime(kept)
+            return found
+    found = make(array).astype(np.int64)
+    with contextlib.suppress(DiskError):
+        files.write(kept, lambda file: np.save(file, found))
+    return found
 
 
 def room() -> int:

@@ -104,16 +104,27 @@ def fingerprint(root: Path, paths: list[Path], by_time: bool = False) -> str:
         one = stats[path]
         digest.update(f"{path.relative_to(root).as_posix()}:{one.st_size}\n".encode())
         if whole:
-            digest.update(_content(path, one.st_size, one.st_mtime_ns))
+            digest.update(_digest(path, one.st_size, one.st_mtime_ns))
         elif by_time:
             digest.update(f"{one.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
+def checksum(path: Path) -> str:
+    """The sha256 of a file's content in hex, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(path: Path) -> bytes:
+    """The sha256 of a file's content, taken once while the file has this size and time."""
+    known = path.stat()
+    return _digest(path, known.st_size, known.st_mtime_ns)
+
+
 @cache
-def _content(path: Path, size: int, changed: int) -> bytes:
-    """A file's checksum, taken once while it has this size and time."""
-    return hashlib.sha256(path.read_bytes()).digest()
+def _digest(path: Path, size: int, changed: int) -> bytes:
+    return bytes.fromhex(checksum(path))
 
 
 def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:

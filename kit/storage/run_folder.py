@@ -98,9 +98,9 @@ class Run:
         return self._predictions("test.csv")
 
     def _predictions(self, name: str) -> pd.DataFrame:
-        from kit.storage.frames import read_predictions
+        from kit.storage import predictions
 
-        return read_predictions(self.path / name)
+        return predictions.read_csv(self.path / name)
 
     def fold(self, name: int | str) -> Path:
         """The folder of a fold, or of the refit on all rows (`refit`)."""

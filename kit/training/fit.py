@@ -129,8 +129,6 @@ def quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        warnings.filterwarnings(
-        )  # a cluster's machine; a fit is one process
         warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream.*")  # of gradients that CUDA graphs give
         warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # the kit's Validation runs instead
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a resumed fit

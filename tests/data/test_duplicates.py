@@ -9,6 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from kit.data import duplicates, folds
+from kit.inputs import Images
+from kit.storage import array_cache
 
 ROWS, EXACT, ENCODED = 1000, 50, 50
 
@@ -114,3 +116,60 @@ def test_thumbnails_are_area_means(side: int) -> None:
 
 def test_one_picture_alone_is_its_own_group() -> None:
     assert list(duplicates.groups(natural(1))) == [0]
+
+
+def like_noise(n: int, copies: int) -> np.ndarray:
+    """Pictures like noise, the last of them copies of the first, slightly changed."""
+    rng = np.random.default_rng(0)
+    contrast = rng.uniform(25, 60, (n, 1, 1, 1))
+    pictures = 128 + contrast * rng.normal(size=(n, 16, 16, 1))
+    pictures[n - copies :] = pictures[:copies] + contrast[:copies] * rng.normal(0, 0.05, (copies, 16, 16, 1))
+    return pictures.clip(0, 255).astype(np.uint8)
+
+
+def test_pictures_like_noise_have_the_groups_that_all_pairs_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = like_noise(4000, 400)
+    thumbs = duplicates.thumbnails(images)
+    every = {tuple(sorted(pair)) for pair in duplicates.near_pairs(thumbs).tolist()}
+    monkeypatch.setattr(duplicates, "FEW", 0)
+    monkeypatch.setattr(duplicates, "FEW_EACH", 0)
+    sketched = {tuple(sorted(pair)) for pair in duplicates.near_pairs(thumbs).tolist()}
+    assert sketched == every and len(every) > 390
+    order = np.random.default_rng(1).permutation(len(images))
+    group, again = duplicates.groups(images), duplicates.groups(images[order])
+    assert len(np.unique(np.stack([group[order], again]), axis=1).T) == len(np.unique(group)) == len(np.unique(again))
+
+
+def test_neighbours_that_are_compared_grow_with_the_pictures_and_no_faster() -> None:
+    for images in (
+        like_noise(4000, 10),
+        np.repeat(like_noise(2, 0), 2000, axis=0),
+    ):  # nothing alike; two pictures, again and again
+        thumbs = duplicates.thumbnails(images)
+        counts = [sum(map(len, duplicates._like_sketches(thumbs[:n]))) for n in (2000, 4000)]
+        assert counts[1] <= min(4000 * duplicates.TABLES * duplicates.WINDOW, 3 * counts[0] + 4000)
+
+
+def test_what_was_found_is_kept_with_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = like_noise(200, 20)
+
+    def fill(array: np.ndarray) -> tuple[int, dict[str, str]]:
+        array[:] = images
+        return len(images), {}
+
+    array, _ = array_cache.put("pictures", images.shape, fill, small=0)
+    inputs = Images("{id}.png")
+    first = inputs.twins(array)
+    assert np.array_equal(first, duplicates.groups(images)) and len(np.unique(first)) == 180
+    found = array_cache.get("pictures")
+    assert found is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(duplicates, "groups", lambda images: pytest.fail("looked for again"))
+        assert np.array_equal(inputs.twins(found[0]), first)
+    assert len(inputs.twins(array[:150])) == 150  # some of the rows: not what was kept
+    kept = array_cache.folder()
+    assert kept is not None
+    for path in kept.glob("*-alike1.npy"):
+        path.write_bytes(path.read_bytes()[:-9])
+    assert np.array_equal(inputs.twins(array), first)
+    assert np.array_equal(inputs.changed(alike=False).twins(array), duplicates.equal(images))

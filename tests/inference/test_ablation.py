@@ -18,7 +18,7 @@ from kit.labels import OneOf
 from kit.metrics import accuracy
 from kit.models import devices, prediction
 from kit.reporting import summary
-from kit.storage import frames
+from kit.storage import predictions
 from kit.storage.run_folder import write_json
 from kit.training.callbacks import Report
 
@@ -34,7 +34,7 @@ def viewed(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
 
 def kept(run: kit.Run, name: str) -> pd.DataFrame:
     """A file of all folds, in the order of the run's out-of-fold rows."""
-    return pd.concat([frames.read_predictions(run.fold(k) / name) for k in run.info["folds"]]).loc[run.oof.index]
+    return pd.concat([predictions.load(run.fold(k), name) for k in run.info["folds"]]).loc[run.oof.index]
 
 
 def test_the_files_are_what_the_models_say_without(viewed: kit.Run, digits: Path) -> None:
@@ -43,14 +43,17 @@ def test_the_files_are_what_the_models_say_without(viewed: kit.Run, digits: Path
     x = facts.inputs.load(digits, tables.train, "train", 0).rows
     config = devices.choose(Config(**viewed.info["config"]))
     for k, model in enumerate(members.load(viewed)):
-        ids = frames.read_predictions(viewed.fold(k) / "oof.csv").index
+        ids = predictions.load(viewed.fold(k), "oof").index
         rows = tables.train.index.get_indexer(ids)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         whole = prediction.predict(model, x, rows, config)
-        found = ablation.without(model, lambda model=model, rows=rows: prediction.predict(model, x, rows, config))  # type: ignore[misc]
+        found = {}
+        for name, context in ablation.without(model).items():
+            with context():
+                found[name] = prediction.predict(model, x, rows, config)
         assert set(found) == BOTH and ablation.passes(model) == pytest.approx(2 / 3)
         for name, values in found.items():
-            assert np.array_equal(values, frames.read_predictions(viewed.fold(k) / name).to_numpy())
+            assert np.array_equal(values, predictions.load(viewed.fold(k), name).to_numpy())
             assert not np.array_equal(values, whole)
         model.set_views(1)
         assert np.array_equal(found[ablation.FILES["views"]], prediction.predict(model, x, rows, config))
@@ -80,7 +83,7 @@ def test_only_what_exceeds_its_noise_has_paid(right: float, wins: bool, tmp_path
 
     oof, other = answers(0.9), answers(right)
     for k in range(2):  # folds lie in any order
-        frames.write_csv(tmp_path / f"{k}" / ablation.FILES["views"], other.iloc[1 - k :: 2].rename_axis("id"))
+        predictions.save(tmp_path / f"{k}", ablation.FILES["views"], other.iloc[1 - k :: 2].rename_axis("id"))
     found = ablation.verdicts([tmp_path / "0", tmp_path / "1"], oof, y, OneOf("x", tuple("abc")), accuracy)
     assert list(found) == ["views"] and found["views"]["paid"] == wins
     assert found["views"]["noise"] == pytest.approx(np.sqrt(0.9 * 0.1 / 600 + right * (1 - right) / 600), rel=0.35)
@@ -89,7 +92,7 @@ def test_only_what_exceeds_its_noise_has_paid(right: float, wins: bool, tmp_path
 def test_a_run_with_neither_says_nothing_and_costs_nothing(digits: Path, tmp_path: Path) -> None:
     run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "ema": 0.0})
     assert "paid" not in run.scores and "gain by" not in summary.summary(run)
-    assert not [path for name in BOTH for path in run.path.rglob(name)]
+    assert not [path for name in BOTH for path in run.path.rglob(f"{name}.npz")]
 
 
 def test_what_a_killed_run_had_kept_is_the_same_and_what_is_damaged_is_made_again(
@@ -105,11 +108,11 @@ def test_what_a_killed_run_had_kept_is_the_same_and_what_is_damaged_is_made_agai
     with pytest.raises(RuntimeError, match="cut"), monkeypatch.context() as patch:
         patch.setattr(Report, "on_train_start", faulty)
         kit.run("digits", digits, out=tmp_path / "run", quiet=True, **VIEWED)
-    damaged = tmp_path / "run" / "fold0" / ablation.FILES["views"]
+    damaged = tmp_path / "run" / "fold0" / f"{ablation.FILES['views']}.npz"
     damaged.write_bytes(damaged.read_bytes()[:-20])
     run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **VIEWED)
     assert same_results(run.path, viewed.path) and run.scores["paid"] == viewed.scores["paid"]
-    for path in [path for name in BOTH for path in viewed.path.rglob(name)]:
+    for path in [path for name in BOTH for path in viewed.path.rglob(f"{name}.npz")]:
         assert path.read_bytes() == (run.path / path.relative_to(viewed.path)).read_bytes()
 
 
@@ -123,8 +126,8 @@ def test_the_summary_and_the_page_say_it_and_an_older_run_is_still_read(viewed: 
 
     assert "gain by averaged weights" in page.write(old).read_text()
     write_json(old.path / "scores.json", {name: value for name, value in old.scores.items() if name != "paid"})
-    for path in [path for name in BOTH for path in old.path.rglob(name)]:
+    for path in [path for name in BOTH for path in old.path.rglob(f"{name}.npz")]:
         path.unlink()
         stats = json.loads((path.parent / "fold.json").read_text())
-        write_json(path.parent / "fold.json", {**stats, "checksums": {"oof.csv": stats["checksums"]["oof.csv"]}})
+        write_json(path.parent / "fold.json", {**stats, "checksums": {"oof.npz": stats["checksums"]["oof.npz"]}})
     assert "gain by" not in summary.summary(old) and "gain by" not in page.write(old).read_text()

@@ -3,6 +3,7 @@
 import pickle
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ from test_archives import pack, unpacked
 import kit
 from kit import competition as competitions
 from kit.competition import submission, synthetic
+from kit.config import Config
 from kit.errors import BadData, Usage
+from kit.inference import shared_pass
 from kit.inputs import Images
 from kit.inputs.base import Keep
 from kit.inputs.image_files import Streamed
+from kit.pipeline import crossval
 
 KNOBS = {
     "model": "convnet", "width": 4, "epochs": 1, "folds": 2, "batch": 16, "views": 1, "augment": "none",
@@ -326,3 +330,61 @@ def test_labels_that_do_not_fit_the_pickled_pictures_are_refused(
     place.write_bytes(pickle.dumps(pickle.loads(place.read_bytes()) | change))
     with pytest.raises(BadData, match=re.escape(said)):
         competitions.load("cifar100").competition.tables(tmp_path / "data")
+
+
+def test_streamed_pictures_are_decoded_once_for_all_models_and_views(
+    cifar10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test by all folds in one pass, validation rows in one for views and averages; a kill between loses nothing."""
+    knobs = {**KNOBS, "views": 2, "ema": 0.5, "quiet": True}
+    kept = kit.run("cifar10", cifar10, out=tmp_path / "kept", **knobs, cache_gb=50.0)
+    decoded: Counter[str] = Counter()
+    real = Streamed._or_blank
+
+    def counted(self: Streamed, row: int) -> np.ndarray:
+        decoded[self.pictures.ids[row]] += 1
+        return real(self, row)
+
+    with pytest.raises(RuntimeError, match="cut"), monkeypatch.context() as patch:
+        patch.setattr(crossval, "write_answers", lambda *_: (_ for _ in ()).throw(RuntimeError("cut")))
+        kit.run("cifar10", cifar10, out=tmp_path / "run", **knobs, cache_gb=0.0)
+    trained = [(path, path.stat().st_mtime_ns) for path in (tmp_path / "run").glob("fold*/model.ckpt")]
+    assert len(trained) == KNOBS["folds"] and not [*(tmp_path / "run").glob("fold*/test.npz")]
+    monkeypatch.setattr(Streamed, "_or_blank", counted)
+    run = kit.run("cifar10", cifar10, out=tmp_path / "run", **knobs, cache_gb=0.0)
+    assert [(path, path.stat().st_mtime_ns) for path in (tmp_path / "run").glob("fold*/model.ckpt")] == trained
+    assert run.oof.equals(kept.oof) and run.test.equals(kept.test) and run.scores["paid"] == kept.scores["paid"]
+    assert decoded == dict.fromkeys(run.test.index, 1)
+    decoded.clear()
+    assert kit.predict(run)[0].equals(kept.test) and decoded == dict.fromkeys(run.test.index, 1)
+    assert all(crossval.finished(run.fold(k)) for k in range(KNOBS["folds"]))
+
+
+def test_validation_rows_are_decoded_once(cifar10: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = Streamed.__getitem__
+
+    def counted(self: Streamed, rows: object) -> np.ndarray:
+        asked.append(len(np.arange(len(self))[rows]))  # type: ignore[index]
+        return real(self, rows)
+
+    facts = competitions.load("cifar10").competition
+    x = facts.inputs.load(cifar10, facts.tables(cifar10).train, "train", 24, Keep(0)).rows
+    whole = real(x, slice(None))
+    rows = np.array([7, 3, 3, 12, 0, 39])
+
+    class Module:
+        one_pass = False
+
+        def rows_per_pass(self, device: str) -> int:
+            return 2
+
+    monkeypatch.setattr(Streamed, "__getitem__", counted)
+    monkeypatch.setattr(shared_pass, "BYTES", 24 * 24 * 3 * 5)
+    predict = [lambda some, which, k=k: some[slice(None) if which is None else which].sum((1, 2)) * k for k in (1, 2, 3)]
+    config = Config(devices="cpu")
+    found = shared_pass.each(predict, Module(), x, rows, config)  # type: ignore[arg-type]
+    assert asked == [4, 2] and all(np.array_equal(one, whole[rows].sum((1, 2)) * k) for k, one in enumerate(found, start=1))
+    every = shared_pass.each(predict, Module(), x, None, config)  # type: ignore[arg-type]
+    assert np.array_equal(every[2], whole.sum((1, 2)) * 3) and asked[2:] == [4] * 10
+    assert len(shared_pass.each(predict, Module(), x, rows[:0], config)[0]) == 0  # type: ignore[arg-type]

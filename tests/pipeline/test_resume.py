@@ -12,8 +12,13 @@ import pytest
 from conftest import SMALL, flags, warm
 
 import kit
+from kit.cli import app
+from kit.inference.blend import blend
 from kit.models.batch import Batch
-from kit.storage import files
+from kit.pipeline import crossval
+from kit.reporting.report import page
+from kit.storage import files, predictions
+from kit.storage.run_folder import read_json, write_json
 from kit.training import checkpoints
 from kit.training.callbacks import History, Seeds
 from kit.training.signals import stoppable
@@ -145,9 +150,62 @@ def test_a_broken_snapshot_is_noticed_and_the_one_before_is_used(
 def test_a_damaged_result_of_a_fold_is_made_anew(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
     run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **SMALL)
     run.submission.unlink()
-    (run.fold(1) / "oof.csv").write_text("ImageId\n")
+    (run.fold(1) / "oof.npz").write_text("ImageId\n")
     kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
     assert same_results(run.path, small_run.path)
+
+
+def test_a_changed_file_of_the_same_size_is_noticed_and_a_copy_is_sound(small_run: kit.Run, tmp_path: Path) -> None:
+    copy = tmp_path / "fold"
+    shutil.copytree(small_run.fold(0), copy, copy_function=shutil.copyfile)  # other times, the same content
+    assert crossval.finished(copy) == crossval.finished(small_run.fold(0)) is not None
+    model = copy / "model.ckpt"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    assert crossval.finished(copy) is None
+    model.unlink()
+    assert crossval.finished(copy) is None
+
+
+def test_what_nobody_touched_is_not_read(small_run: kit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gigabytes of checkpoints would be, at every start of a run."""
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "checksum", lambda path: pytest.fail(f"{path} was read"))
+        assert crossval.finished(small_run.fold(0))
+
+
+def as_older_versions_had_it(run: kit.Run) -> None:
+    """Each fold's predictions as CSV, and checksums alone."""
+    for path in [*run.path.glob("fold*/*.npz")]:
+        predictions.write_csv(path.with_suffix(".csv"), predictions.load(path.parent, path.stem))
+        path.unlink()
+    for path in run.path.glob("fold*/fold.json"):
+        stats = read_json(path)
+        del stats["files"]
+        names = [one.replace(".npz", ".csv") for one in stats["checksums"]]
+        write_json(path, stats | {"checksums": {name: files.checksum(path.parent / name) for name in names}})
+
+
+def test_a_run_of_an_older_version_is_scored_shown_predicted_blended_and_gone_on_with(
+    digits: Path, small_run: kit.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small_run.path, tmp_path / "old")
+    old = kit.load(tmp_path / "old")
+    as_older_versions_had_it(old)
+    assert all(crossval.finished(old.fold(k)) for k in range(3)) and old.oof.equals(small_run.oof)
+    assert kit.predict(old, digits, out=tmp_path / "predicted")[0].equals(small_run.test)
+    assert blend([old, small_run], out=tmp_path / "blend", data=digits, quiet=True).complete
+    assert app.main(["export", str(old.path), "--format", "csv"]) == 0
+    written = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [path.name for path in written[:3]] == ["fold0-oof.csv", "fold0-oof-raw-weights.csv", "fold0-test.csv"]
+    assert written[0].read_bytes() == (old.fold(0) / "oof.csv").read_bytes()
+    for name in RESULTS:
+        (old.path / name).unlink()
+    assert page.write(old).exists()
+    (old.fold(2) / "fold.json").unlink()  # killed in its last fold: that one is written as this version does
+    assert same_results(kit.run("digits", digits, out=old.path, quiet=True, **SMALL).path, small_run.path)
+    assert (old.fold(1) / "oof.csv").exists() and (old.fold(2) / "oof.npz").exists()
 
 
 def test_another_configuration_is_refused_with_the_difference(digits: Path, small_run: kit.Run) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 import kit
 from kit.competition import load, submission
-from kit.storage import frames
+from kit.storage import frames, predictions
 
 
 def test_every_file_of_the_contract_is_there(small_run: kit.Run) -> None:
@@ -29,7 +29,7 @@ def test_every_file_of_the_contract_is_there(small_run: kit.Run) -> None:
     assert {path.name for path in small_run.path.iterdir() if not path.name.startswith(".")} == expected
     for fold in range(3):
         inside = {path.name for path in small_run.fold(fold).iterdir()}
-        assert inside == {"model.ckpt", "oof.csv", "oof-raw-weights.csv", "test.csv", "history.csv", "fold.json"}
+        assert inside == {"model.ckpt", "oof.npz", "oof-raw-weights.npz", "test.npz", "history.csv", "fold.json"}
 
 
 def test_the_out_of_fold_score_is_the_metric_of_the_out_of_fold_file(small_run: kit.Run, digits: Path) -> None:
@@ -48,13 +48,13 @@ def test_the_out_of_fold_score_is_the_metric_of_the_out_of_fold_file(small_run: 
 def test_each_row_is_predicted_by_the_fold_that_did_not_train_on_it(small_run: kit.Run) -> None:
     folds = frames.read_csv((small_run.path / "folds.csv").read_bytes(), "folds.csv").set_index("id")["fold"]
     for fold in range(3):
-        own = frames.read_predictions(small_run.fold(fold) / "oof.csv")
+        own = predictions.load(small_run.fold(fold), "oof")
         assert set(own.index) == set(folds.index[folds == str(fold)])
     assert set(small_run.oof.index) == set(folds.index)
 
 
 def test_the_test_predictions_are_the_mean_of_the_folds(small_run: kit.Run) -> None:
-    parts = [frames.read_predictions(small_run.fold(fold) / "test.csv").to_numpy(np.float64) for fold in range(3)]
+    parts = [predictions.load(small_run.fold(fold), "test").to_numpy(np.float64) for fold in range(3)]
     assert np.array_equal(small_run.test.to_numpy(), np.mean(parts, axis=0).astype(np.float32))
 
 
@@ -102,7 +102,7 @@ def test_the_refit_answers_the_test_alone_or_beside_the_folds(
     final: str, small_run: kit.Run, digits: Path, tmp_path: Path
 ) -> None:
     run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **SMALL, final=final)
-    refit = frames.read_predictions(run.path / "refit" / "test.csv").to_numpy(np.float64)
+    refit = predictions.load(run.path / "refit", "test").to_numpy(np.float64)
     assert json.loads((run.path / "refit" / "fold.json").read_text())["rows"] == 300
     expected = refit if final == "refit" else (refit + small_run.test.to_numpy(np.float64)) / 2
     assert np.allclose(run.test.to_numpy(), expected, atol=1e-6)
@@ -125,9 +125,9 @@ def test_the_last_validation_sees_the_weights_that_predict(digits: Path, tmp_pat
     for fold, score in enumerate(run.scores["folds"]):
         header, *_, last = (run.fold(fold) / "history.csv").read_text().splitlines()
         seen = dict(zip(header.split(","), last.split(","), strict=True))
-        own = frames.read_predictions(run.fold(fold) / "oof.csv").to_numpy(np.float64)
+        own = predictions.load(run.fold(fold), "oof").to_numpy(np.float64)
         truth = load("digits").competition.tables(digits).train["label"]
-        truth = truth.loc[frames.read_predictions(run.fold(fold) / "oof.csv").index].astype(int).to_numpy()
+        truth = truth.loc[predictions.load(run.fold(fold), "oof").index].astype(int).to_numpy()
         assert float(seen["val_accuracy"]) == pytest.approx(score, abs=1e-6)
         auroc = roc_auc_score(truth, own / own.sum(axis=1, keepdims=True), multi_class="ovr")
         assert float(seen["val_auroc"]) == pytest.approx(auroc, abs=1e-5)

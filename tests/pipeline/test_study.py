@@ -118,20 +118,20 @@ def test_predictions_may_be_arrays_rows_batches_or_frames_by_id(study: Study) ->
     numbers = pd.DataFrame(values, fold.validation_ids, [int(name) for name in study.columns])
     forms: list[Any] = [values, values.tolist(), torch.from_numpy(values), list(torch.from_numpy(values).split(64))]
     forms += [[torch.from_numpy(row) for row in values], numbers.sample(frac=1, random_state=0)]
-    assert len({(fold.save(form, test), (fold.fit.folder / "oof.csv").read_bytes()) for form in forms}) == 1
+    assert len({(fold.save(form, test), (fold.fit.folder / "oof.npz").read_bytes()) for form in forms}) == 1
 
 
 def test_an_unfinished_study_cannot_finish_and_resume_keeps_what_was_saved(study: Study, digits: Path) -> None:
     first = study.folds[0]
     first.save(**guesses(first, study.columns))
-    stored = (first.fit.folder / "oof.csv").read_bytes()
+    stored = (first.fit.folder / "oof.npz").read_bytes()
     with pytest.raises(kit.Usage, match="no predictions of fold 1"):
         study.finish("mine")
     with pytest.raises(kit.Usage, match="limit: 300 → 200"):
         kit.study("digits", digits, resume=True, quiet=True, **SMALL | {"limit": 200})
     again = kit.study("digits", digits, resume=True, quiet=True, **SMALL)
     assert [fold.saved for fold in again] == [True, False]
-    assert (again.folds[0].fit.folder / "oof.csv").read_bytes() == stored
+    assert (again.folds[0].fit.folder / "oof.npz").read_bytes() == stored
     again.folds[1].save(**guesses(again.folds[1], again.columns))
     assert again.finish("mine").submission.exists()
 

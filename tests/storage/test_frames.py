@@ -11,6 +11,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from kit.errors import BadData
 from kit.storage import frames
+from kit.storage.predictions import read_csv
 
 AWKWARD = ["0001", "1e5", "00e12345", "12345678901234567890", "a\nb", "a,b", 'a"b', "a\rb", "a\r\nb", "é漢🙂", "NA", "None",
            "null", " x ", "1.0", "-0", "'", "#", "=1+1", "\ufeff", "True", "nan", "\t", "\\"]  # fmt: skip
@@ -42,7 +43,7 @@ def test_text_survives_to_the_byte(tmp_path_factory: pytest.TempPathFactory, cel
 def test_an_awkward_id_survives_beside_numbers_and_alone(one: str, tmp_path: Path) -> None:
     frames.write_csv(tmp_path / "p.csv", table([one, "other"], p=np.array([0.25, 0.5], np.float32)))
     if one.strip():
-        assert list(frames.read_predictions(tmp_path / "p.csv").index) == [one, "other"]
+        assert list(read_csv(tmp_path / "p.csv").index) == [one, "other"]
     assert list(round_trip(table([one]), tmp_path)["id"]) == [one]
 
 
@@ -60,14 +61,14 @@ def test_float32_survives_to_the_bit(tmp_path_factory: pytest.TempPathFactory, v
     path = tmp_path_factory.getbasetemp() / "p.csv"
     frame = table([str(i) for i in range(len(values))], p=np.array(values, np.float32))
     frames.write_csv(path, frame)
-    assert frames.read_predictions(path)["p"].to_numpy().tobytes() == frame["p"].to_numpy().tobytes()
+    assert read_csv(path)["p"].to_numpy().tobytes() == frame["p"].to_numpy().tobytes()
 
 
 def test_a_hundred_thousand_random_bit_patterns_survive(tmp_path: Path) -> None:
     bits = np.random.default_rng(0).integers(0, 1 << 32, 100_000, dtype=np.uint32).view(np.float32)
     values = bits[np.isfinite(bits)]
     frames.write_csv(tmp_path / "p.csv", table([str(i) for i in range(len(values))], p=values))
-    assert (frames.read_predictions(tmp_path / "p.csv")["p"].to_numpy().view(np.uint32) == values.view(np.uint32)).all()
+    assert (read_csv(tmp_path / "p.csv")["p"].to_numpy().view(np.uint32) == values.view(np.uint32)).all()
 
 
 REFUSED = [

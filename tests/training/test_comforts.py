@@ -28,7 +28,7 @@ from kit.models.net_module import NetModule
 from kit.models.optimizers import schedules
 from kit.pipeline import crossval, scoring
 from kit.reporting.report import page
-from kit.storage.frames import read_predictions
+from kit.storage import predictions
 from kit.storage.run_folder import read_json
 from kit.training import lr_finder
 from kit.training.callbacks import Report
@@ -186,12 +186,12 @@ def test_a_time_budget_takes_fewer_views_where_training_needs_the_time(
 ) -> None:
     knobs = {**FIT, "quiet": False, "folds": 2, "views": 9, "time_budget": 60}
     free = kit.run("digits", digits, out=tmp_path / "free", **knobs)
-    assert free.info["in_time"] == {"views": 9, "weigh": True} and (free.fold(0) / "oof-one-view.csv").exists()
+    assert free.info["in_time"] == {"views": 9, "weigh": True} and (free.fold(0) / "oof-one-view.npz").exists()
     rows = sum(len(part) for part in (free.oof, free.test, free.test))
     monkeypatch.setattr(prediction, "pace", lambda *rest: 0.5 * 60 / (rows * 3.5))
     run = kit.run("digits", digits, out=tmp_path / "run", **knobs)
     assert "--time-budget: 3 of 9 views; training needs the time of the others" in capsys.readouterr().err
-    assert run.info["in_time"] == {"views": 3, "weigh": False} and not (run.fold(0) / "oof-one-view.csv").exists()
+    assert run.info["in_time"] == {"views": 3, "weigh": False} and not (run.fold(0) / "oof-one-view.npz").exists()
     assert [len(model.views) for model in members.load(run)] == [3, 3]
     assert "<td>9: 3</td>" in page.write(run).read_text()
     monkeypatch.setattr(prediction, "pace", lambda *rest: 1.0)
@@ -216,10 +216,10 @@ def test_a_time_budget_lets_fewer_folds_answer_the_test_where_one_view_is_too_sl
     assert run.complete and run.info["in_time"] == {"views": 1, "weigh": False, "answering": 2, "notes": [note]}
     assert note in capsys.readouterr().err and note in run.info["notes"]
     folders = [run.fold(0), run.fold(1)] if final == "folds" else [run.fold(0), run.fold("refit")]
-    assert [folder.name for folder in sorted(run.path.glob("*/")) if (folder / "test.csv").exists()] == [
+    assert [folder.name for folder in sorted(run.path.glob("*/")) if (folder / "test.npz").exists()] == [
         one.name for one in folders
     ]
-    mean = np.mean([read_predictions(folder / "test.csv").to_numpy() for folder in folders], axis=0)
+    mean = np.mean([predictions.load(folder, "test").to_numpy() for folder in folders], axis=0)
     assert np.allclose(run.test.to_numpy(), mean, atol=1e-6) and len(run.oof) == rows
     assert kit.predict(run)[0].equals(run.test)
     (run.fold(2) / "fold.json").unlink()

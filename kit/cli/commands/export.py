@@ -1,17 +1,22 @@
-"""Export: write the models of a run as one file, and compare it with the run."""
+"""Export: write the models of a run as one file, and compare it with the run; or the predictions of its folds as CSV."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import kit
 from kit.inference import export
-from kit.storage import plain_json
+from kit.storage import plain_json, predictions
 
 
 def main(arguments: argparse.Namespace) -> int:
     run = kit.load(arguments.run)
+    if arguments.format == "csv":
+        paths = list(map(str, predictions.export_csv(run.path, Path(arguments.out or run.path / "export"))))
+        print(json.dumps({"predictions": paths}) if arguments.json else "\n".join(paths))
+        return 0
     done = export.export(run, arguments.format, arguments.data, arguments.out)
     if arguments.json:
         print(

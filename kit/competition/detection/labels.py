@@ -16,6 +16,7 @@ from kit.data import spelling_detection
 from kit.data.blanks import is_blank
 from kit.errors import BadData, Usage, listed, quoted
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags, answer_spelling
+from kit.storage import frames
 
 CLASSES = 20  # more different texts than these are classes only where they repeat
 MOSTLY = 0.9  # a column of amounts has so many cells that are numbers; the others are then named as faults
@@ -62,15 +63,15 @@ def labels_of(train: pd.DataFrame, test: pd.DataFrame, sample: pd.DataFrame, tar
 
 def filled(cells: pd.Series) -> pd.Series:
     """The cells that are not blank."""
-    cells = cells.map(str.strip)
-    return cells[cells != ""]
+    bare = pd.Series(frames.by_cell(cells, str.strip), index=cells.index, name=cells.name, dtype=object)
+    return bare[bare != ""]
 
 
 def answers_in(cells: pd.Series, sample: pd.Series) -> pd.Series:
     """The cells that are not blank, spelled as the sample's are."""
     cells = filled(cells)
     changes = answer_spelling.respelled(cells.unique(), sample.unique())
-    return cells.map(lambda cell: changes.get(cell, cell))
+    return cells.map({cell: changes.get(cell, cell) for cell in cells.unique()}) if changes else cells
 
 
 def of_task(task: str, cells: pd.Series) -> Labels:
@@ -103,7 +104,9 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     name = str(cells.name)
     cells = spelling_detection.plainly(cells)
     values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
-    strange = cells[values.isna() & ~cells.map(is_blank)]  # rows that say nan are left out, where numbers are due
+    strange = cells[
+        values.isna() & ~frames.by_cell(cells, is_blank).astype(bool)
+    ]  # rows that say nan are left out, where numbers are due
     numeric = values.notna().any() and values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
     asked = [] if sample is None else list(sample.unique())
     if numeric and (

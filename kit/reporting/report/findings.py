@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from kit.labels import Labels
 from kit.labels.evaluation import ClassAnswers, Detection, NumberAnswers
 from kit.reporting.report import worst_rows
 from kit.reporting.report.worst_rows import Mistake
-from kit.storage import frames
+from kit.storage import frames, predictions
 from kit.storage.run_folder import Run, read_json
 
 BINS = 15  # of a reliability diagram (Guo et al. 2017)
@@ -49,7 +49,7 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     names = [*map(str, info.get("folds", [])), *(["refit"] if (run.fold("refit") / "fold.json").exists() else [])]
     folders = {name: run.fold(int(name) if name.isdigit() else name) for name in names}
     done = {name: folder for name, folder in folders.items() if (folder / "fold.json").exists()}
-    predicted = {name: folder / "oof.csv" for name, folder in done.items() if (folder / "oof.csv").exists()}
+    predicted = [folder for folder in done.values() if predictions.find(folder, "oof")]
     if not predicted and not (run.path / "oof.csv").exists():
         raise Usage(f"{run.path}: no fold of this run is done yet. Run it again; it goes on where it stopped.")
     oof, fold = _out_of_fold(run, predicted)
@@ -71,10 +71,10 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     return found
 
 
-def _out_of_fold(run: Run, predicted: Mapping[str, Path]) -> tuple[pd.DataFrame, np.ndarray]:
+def _out_of_fold(run: Run, predicted: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
     """Out-of-fold predictions, of all rows or of the folds that are done, and each row's fold (-1: not known)."""
-    whole = run.path / "oof.csv"
-    oof = frames.read_predictions(whole) if whole.exists() else pd.concat(map(frames.read_predictions, predicted.values()))
+    whole = (run.path / "oof.csv").exists()
+    oof = run.oof if whole else pd.concat([predictions.load(folder, "oof") for folder in predicted])
     if not (run.path / "folds.csv").exists():
         return oof, np.full(len(oof), -1)
     return oof, frames.read_folds(run.path).reindex(oof.index, fill_value=-1).to_numpy()

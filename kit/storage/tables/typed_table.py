@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from kit.storage.tables.delimited_text import first_line
 if TYPE_CHECKING:
     import pandas as pd
 
-PIECE = 1 << 24  # bytes looked at together
+PIECE = 1 << 22  # bytes looked at together: what is made of them is ten times their size
 ROWS = 50_000  # read together, before each column takes the least room
 SOME = 300  # lines from all over the file that tell which columns are no numbers
 MISSING = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "Nan", "NAN", "NULL", "null", "Null", "None", "none", "NaT", "?", "-")
@@ -45,8 +46,8 @@ def read(
     data = first_rows(data, limit) if limit else data
     try:
         header = next(csv.reader([first_line(data).decode().rstrip("\r\n")], delimiter=delimiter))
-        if len(header) < 2 or len(set(header)) < len(header) or not all(column.strip() for column in header):
-            return None
+        if len(header) < 2 or len(set(header)) < len(header) or any(not column or column[0].isspace() for column in header):
+            return None  # blanks after the delimiters may be part of the format
         exact, sure = _looked_at(data, delimiter, len(header))
         exact |= {i for i, column in enumerate(header) if column in text}
         proved = {header[i] for i in sure}
@@ -71,6 +72,29 @@ def first_rows(data: bytes, count: int) -> bytes:
             return data
         count -= bool(data[begin:end].strip())
     return data if data.count(b'"', 0, end) % 2 else data[: end + 1]
+
+
+def lines(data: bytes, delimiter: str, left_out: Collection[int], count: int) -> Iterator[bytes]:
+    """The first `count` rows of a table that `read` reads: their cells but those `left_out`, joined by the sign 31."""
+    return itertools.islice(_rows(data.removeprefix(b"\xef\xbb\xbf"), delimiter, left_out), count)
+
+
+def _rows(data: bytes, delimiter: str, left_out: Collection[int]) -> Iterator[bytes]:
+    if b'"' in data:
+        reader = csv.reader(io.StringIO(data.decode(), newline=""), delimiter=delimiter)
+        next(reader)
+        yield from ("\x1f".join([cell for i, cell in enumerate(row) if i not in left_out]).encode() for row in reader if row)
+        return
+    mark, places, begin = delimiter.encode(), sorted(left_out, reverse=True), len(first_line(data))
+    while begin < len(data):
+        end = data.find(b"\n", begin + PIECE) + 1 or len(data)
+        for line in data[begin:end].replace(b"\r", b"").split(b"\n"):
+            if line:
+                row = line.split(mark)
+                for place in places:
+                    del row[place]
+                yield b"\x1f".join(row)
+        begin = end
 
 
 def _pieces(data: bytes, delimiter: str) -> Iterator[bytes]:
@@ -150,20 +174,37 @@ def _arrays(data: bytes, delimiter: str, header: list[str], exact: set[str], onl
     """The cells of each column (or `only` those in `exact`) as an array."""
     import pandas as pd
 
-    parts: dict[str, list[np.ndarray]] = {column: [] for column in header if column in exact or not only}
+    wanted = [column for column in header if column in exact or not only]
     pieces = pd.read_csv(
-        io.BytesIO(data), sep=delimiter, names=header, header=0, index_col=False, usecols=list(parts), chunksize=ROWS,
-        dtype=dict.fromkeys(exact, object), na_values={column: list(MISSING) for column in parts if column not in exact},
-        keep_default_na=False, low_memory=False, **_exactly(pd.__version__),
+        io.BytesIO(data), sep=delimiter, names=header, header=0, index_col=False, usecols=wanted, chunksize=ROWS,
+        dtype=dict.fromkeys(exact, object), na_values={column: list(MISSING) for column in wanted if column not in exact},
+        keep_default_na=False, low_memory=False, **exactly(pd.__version__),
     )  # fmt: skip
+    most, count = data.count(b"\n") + 1, 0
+    arrays: dict[str, np.ndarray] = {}
     with pieces:
         for piece in pieces:
-            for column, some in parts.items():
-                some.append(_least(piece[column].to_numpy()))
-    return {column: np.concatenate(parts.pop(column) or [np.zeros(0, object)]) for column in list(parts)}
+            for column in wanted:
+                arrays[column] = _filled(arrays.get(column), most, count, _least(piece[column].to_numpy()))
+            count += len(piece)
+    return {column: arrays[column][:count] if count else np.zeros(0, object) for column in wanted}
 
 
-def _exactly(version: str) -> dict[str, Any]:
+def _filled(array: np.ndarray | None, most: int, start: int, values: np.ndarray) -> np.ndarray:
+    """The array [most] with more values from `start` on, of the kind that holds both; a new one where there is none yet.
+
+    Pieces that are joined at the end take twice the memory: what is freed of them does not go back to the system.
+    """
+    kind = values.dtype if array is None else np.result_type(array.dtype, values.dtype)
+    if array is None or array.dtype != kind:
+        larger = np.empty(most, kind)
+        larger[:start] = [] if array is None else array[:start]
+        array = larger
+    array[start : start + len(values)] = values
+    return array
+
+
+def exactly(version: str) -> dict[str, Any]:
     """What makes pandas read each decimal as the nearest float; newer ones do by themselves, and warn of the option."""
     return {} if tuple(map(int, version.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 
