@@ -53,6 +53,6 @@ job=$(squeue -h -t R -o %i | head -1)
 echo "preempted in mid-fold: job $job"
 scontrol requeue "$job"
 wait "$run"
-for name in oof.csv test.csv submission.csv folds.csv fold0/oof.csv fold1/oof.csv; do cmp "$work/alone/$name" "$work/queued/$name"; done
+for name in oof.csv test.csv submission.csv folds.csv fold0/oof.npz fold1/oof.npz; do cmp "$work/alone/$name" "$work/queued/$name"; done
 sleep 5
 echo "the same bytes; jobs left: $(squeue -h -r -t PD,R | wc -l)"

@@ -24,7 +24,7 @@ from kit.training.deadline import Budget
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.usefixtures("one_thread")
-SENT = ("oof.csv", "test.csv")
+SENT = ("oof.npz", "test.npz")
 
 
 def node(packed: Parcel, order: Order, answer: Connection) -> None:

@@ -22,7 +22,7 @@ from ray_nodes import Nodes, free_port, nodes
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = {**SMALL, "epochs": 50, "folds": 2, "snapshot": 0.3, "final": "both"}
 RESULTS = ("oof.csv", "test.csv", "submission.csv", "folds.csv")
-OF_A_FOLD = ("oof.csv", "test.csv", "oof-raw-weights.csv")
+OF_A_FOLD = ("oof.npz", "test.npz", "oof-raw-weights.npz")
 
 
 @pytest.fixture(scope="module")

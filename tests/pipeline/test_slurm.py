@@ -26,6 +26,6 @@ def test_jobs_of_folds_give_the_bytes_of_a_run_alone(digits: Path, tmp_path: Pat
     knobs = SMALL | {"folds": 2}
     alone = kit.run("digits", digits, out=tmp_path / "alone", quiet=True, **knobs)
     queued = kit.run("digits", digits, out=tmp_path / "queued", quiet=True, on="slurm", **knobs)
-    for name in (*RESULTS, "fold1/oof.csv"):
+    for name in (*RESULTS, "fold1/oof.npz"):
         assert (alone.path / name).read_bytes() == (queued.path / name).read_bytes()
     assert not (queued.path / "slurm" / "jobs.json").exists()  # none is left
