@@ -7,6 +7,7 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ def train(work: Work) -> None:
     """Every fold that is asked for, then the refit."""
     for position, name in enumerate(work.asked):
         train_fold(work, name, work.asked[position:])
+
+
+def train_alone(work: Work, number: int) -> None:
+    """Train one fold as all that there is to do."""
+    train(replace(work, asked=(number,)))
 
 
 def complete(work: Work) -> bool:

@@ -17,6 +17,7 @@ from typing import IO
 
 from kit.errors import BadData, DiskError
 
+TEMPORARY = ".tmp-"  # how the names of files begin that are being written
 HASH_WHOLE_BELOW = 512 << 20  # bytes; a rerun must say within two seconds that it is complete
 
 
@@ -124,7 +125,7 @@ def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> N
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".tmp-", suffix=f"-{path.name}"[-60:], dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, suffix=f"-{path.name}"[-60:], dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             if callable(content):
                 content(file)
@@ -151,7 +152,7 @@ def disk_error(path: Path, fault: OSError) -> DiskError:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed writer left under its temporary name."""
-    for leftover in folder.glob("**/.tmp-*"):
+    for leftover in folder.glob(f"**/{TEMPORARY}*"):
         leftover.unlink(missing_ok=True)
 
 
