@@ -216,9 +216,13 @@ class MachineKnobs:
         "auto", "memory format of image tensors; auto: what suits the device", ("auto", "channels_last", "contiguous")
     )
     jobs: int = knob(
-        0, "number of folds trained at the same time, each in its own process; 0: one per GPU, or one on a CPU", low=0
+        0,
+        "number of folds (or trials) trained at the same time, each in its own process; 0: one per GPU, or one on a CPU",
+        low=0,
     )
-    workers: int = knob(-1, "number of processes that decode or augment single images; -1: one per core", low=-1)
+    workers: int = knob(
+        -1, "number of processes that decode or augment single images for a fold; -1: one per core, divided by --jobs", low=-1
+    )
     cache_gb: float = knob(
         50.0, "largest size in gigabytes of the decoded images kept on disk; larger data is decoded again in each epoch", low=0
     )

@@ -22,7 +22,7 @@ from kit.errors import BadData, Diverged
 from kit.inference import ablation, members
 from kit.inputs.base import kind_of
 from kit.metrics import defined
-from kit.models import prediction
+from kit.models import devices, prediction
 from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
 from kit.storage import frames
@@ -117,6 +117,8 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
         return done
     fitted = fit(fold, work.stop, work.progress, partial(deadline, work, left, fold), work.timings)
     module = fitted.module
+    if (shown := devices.describe(config)) != work.run.record.device:  # the fit has chosen its threads
+        work.run.note(device=shown)
     began, passes = time.monotonic(), ablation.passes(module)
     stats: dict[str, Any] = {"rows": len(fold.train), "epochs": fitted.state.epochs}
     if len(fold.valid):

@@ -104,7 +104,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     tables, train, test, notes = rows.load(run, adapter, config, root, progress, session.budget)
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
-    dealt, doubled = rows.deal(adapter.competition, tables, y, train.look, config)
+    dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, train.look, config)
     if not session.beside:
         notes = [*tables.notes, *notes, *doubled]
         keep(run, tables, y, dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
@@ -121,7 +121,6 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
 
 def keep(run: Run, tables: competitions.Tables, y: np.ndarray, dealt: Folds, notes: list[str]) -> None:
     """Write what the run's folder holds of the rows and answers, and of what was noticed about them."""
-    rows.keep_folds(run, tables.train.index, dealt)
     rows.keep_truth(run, tables, y)
     run.note(
         folds=dealt.numbers,

@@ -150,9 +150,9 @@ def disk_error(path: Path, fault: OSError) -> DiskError:
     return DiskError(f"{path}: cannot be written ({fault.strerror or fault}).\n{advice}; what was written before is intact.")
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed writer left under its temporary name."""
-    for leftover in folder.glob(f"**/{TEMPORARY}*"):
+def sweep(folder: Path, deep: bool = True) -> None:
+    """Remove what a killed writer left under its temporary name; `deep`: in the folders below too."""
+    for leftover in folder.glob(f"{'**/' if deep else ''}{TEMPORARY}*"):
         leftover.unlink(missing_ok=True)
 
 

@@ -124,6 +124,21 @@ def test_without_the_process_that_starts_them_all_end_with_their_state_saved(dig
     assert {path.parent.name for path in out.glob("fold*/snapshot-*")} == {"fold0", "fold1"}
 
 
+@pytest.mark.slow
+def test_who_is_killed_before_the_first_child_is_there_leaves_nobody_behind(digits: Path, tmp_path: Path) -> None:
+    process = warm("run", "digits", "--data", digits, "--out", tmp_path / "run", "--jobs", 2, *flags(LONG))
+    until(lambda: bool(servers(process.pid or 0)), 120)
+    found = servers(process.pid or 0)
+    process.kill()
+    process.join()
+    until(lambda: not alive(found), 15)
+
+
+def servers(parent: int) -> list[int]:
+    """The fork servers among the processes that a process has started."""
+    return [pid for pid in children(parent) if b"kit.pipeline.processes.server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 def test_no_standard_input_is_needed(digits: Path, tmp_path: Path, small_run: kit.Run) -> None:
     words = ["run", "digits", "--data", digits, "--out", tmp_path / "run", "--jobs", 2, *flags(SMALL)]
     done = command(*words, stdin=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -175,6 +190,13 @@ def test_what_a_fold_dies_of_is_said_once(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(kit.Diverged, match=r"^fold \d of 3, epoch 1, step \d: the loss is nan. Try a lower --lr") as found:
         kit.run("digits", digits, out=tmp_path / "run", quiet=True, jobs=2, **SMALL | {"lr": 1e38, "ema": 0.0})
     assert len(str(found.value).splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_time_budget_begins_before_the_processes_do(digits: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, jobs=2, time_budget=25, **LONG)
+    assert run.complete and time.monotonic() - began < 27
 
 
 def test_there_is_one_place_for_a_fold_on_a_cpu_unless_more_are_asked_for() -> None:

@@ -14,13 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from kit import resources
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
-from kit.pipeline.processes.server import SAVING, grace
+from kit.pipeline.processes.server import SAVING, Order, grace
 
 if TYPE_CHECKING:
     from kit.pipeline.preparation import Work
@@ -63,10 +63,13 @@ class Voice:
         self.thread = threading.Thread(target=pass_on, daemon=True)
         self.thread.start()
 
+    def end(self) -> None:
+        """Wait for the last lines of a process that has ended; not for what a process of its own still holds open."""
+        if self.thread is not None:
+            self.thread.join(SPARE)
+
     def fault(self, name: str, code: int) -> KitError:
         """What went wrong in the process, which has ended with this code, not 0 (-n: by signal n)."""
-        if self.thread:
-            self.thread.join()
         if code < 0:
             return KitError(
                 f"{name}: the process was killed (signal {-code}). Was the memory too small? See --jobs 1.\n"
@@ -102,7 +105,7 @@ class Children:
         own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": str(self.share.threads)}
         own["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # whether there is a GPU is answered without touching it
         self.server = subprocess.Popen(
-            [sys.executable, "-m", "kit.pipeline.processes.server"],
+            [sys.executable, "-m", "kit.pipeline.processes.server", str(os.getpid())],
             env={**os.environ, **own},
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
@@ -129,12 +132,12 @@ class Children:
         child = Child(task, place, alive, Voice())
         child.voice.listen(said, self.work.progress.say)
         self.ordered.append(child)
-        order = {
-            "call": f"{task.call.__module__}:{task.call.__qualname__}", "arguments": task.arguments,
-            "folder": str(task.folder.resolve()), "seconds": seconds, "threads": self.share.threads,
-            "workers": self.share.workers, "gpu": self.share.gpu(place),
-        }  # fmt: skip
-        self._send(order, [errors, watched])
+        order = Order(
+            call=f"{task.call.__module__}:{task.call.__qualname__}", arguments=task.arguments,
+            folder=str(task.folder.resolve()), seconds=seconds, began=time.monotonic(), threads=self.share.threads,
+            workers=self.share.workers, gpu=self.share.gpu(place),
+        )  # fmt: skip
+        self._send(asdict(order), [errors, watched])
         os.close(errors)
         os.close(watched)
 
@@ -172,11 +175,13 @@ class Children:
             else:
                 child = self.working.pop(answer["ended"])
                 os.close(child.alive)
+                child.voice.end()
                 ended.append((child, answer["status"]))
         return ended
 
     def _died(self) -> KitError:
         code = self.server.wait()
+        self.voice.end()
         return self.voice.fault("the process that starts the others", code or 1)
 
     def __exit__(self, *raised: object) -> None:
@@ -185,6 +190,8 @@ class Children:
         for pid, _ in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+        if not left:  # it may be reading for minutes; what it forks in this moment is ended by its own pipe
+            self.server.kill()
         try:
             with contextlib.suppress(OSError):
                 self.asked.shutdown(socket.SHUT_WR)  # no more orders: it ends when its children have, or kills them
@@ -211,10 +218,11 @@ class Share:
     @classmethod
     def of(cls, work: Work, count: int) -> Share:
         """An equal part of this process's threads and cores; `--workers` of each, where it is given."""
-        import torch
+        from kit.models.threads import available, use_all
 
+        use_all()
         gpu, cores = work.config.devices == "gpu", resources.core_count()
-        threads = cores if gpu else torch.get_num_threads()
+        threads = cores if gpu else available()
         workers = work.config.workers if work.config.workers >= 0 else max(1, cores // count)
         return cls(max(1, threads // count), workers, _gpus() if gpu else [])
 

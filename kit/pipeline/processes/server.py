@@ -1,8 +1,7 @@
 """Fork server: a process that has imported and read all that a run's fits need, and forks a child for each of them.
 
-`python -m kit.pipeline.processes.server` is one; its standard input is a socket. A line of JSON comes first that says which run
-it is for, then one for each child, with two pipes: the child's standard error, and one that ends with the process that asked.
-The answers are `{"child": PID}`, and `{"ended": PID, "status": …}` when it has.
+`python -m kit.pipeline.processes.server PARENT` is one; its standard input is a socket. A line of JSON comes first that says
+which run it is for, then one for each child, with two pipes: its standard error, and one that ends with the process that asked (PARENT). The answers are `{"child": PID}`, and `{"ended": PID, "status": …}` when it has.
 
 A child has the memory of the server until it writes to it, and is ready in a tenth of a second; a process of its own would
 import for 4 CPU seconds, hold 450 MB, and read the run's data again. What cannot be forked is not used before: no more than one
@@ -12,6 +11,7 @@ thread computes in the server, and no GPU is touched.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -22,8 +22,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,8 +45,17 @@ def main() -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    die_with_parent(signal.SIGKILL)  # as long as it imports and reads, it sees no pipe
+    if os.getppid() != int(sys.argv[1]):  # it has ended before this was asked for
+        return 0
     first = orders.next(pipes=0)
     return outcome(lambda: Server(orders, prepared(**first[0])).serve()) if first else 0
+
+
+def die_with_parent(signum: int) -> None:
+    """Have Linux send this signal when the process that started this one ends; 0: none. Other systems do nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signum)
 
 
 def prepared(folder: str, config: dict[str, Any], quiet: bool) -> Work:
@@ -116,11 +125,12 @@ class Server:
 
     def serve(self) -> None:
         """Carry out orders until no more come; then wait for the children that are left, and kill those that do not end."""
+        die_with_parent(0)
         while self.orders.waiting or self._look([self.ended, self.orders.asked]):
             order = self.orders.next(pipes=2)
             if order is None:
                 break
-            self._fork(*order)
+            self._fork(Order(**order[0]), order[1])
         until = time.monotonic() + max((grace(folder) for folder in self.children.values()), default=0.0)
         while self.children:  # each is told to end by its own pipe
             self._look([self.ended])
@@ -144,63 +154,66 @@ class Server:
             if self.orders.asked in ready:
                 return True
 
-    def _fork(self, order: dict[str, Any], pipes: list[int]) -> None:
+    def _fork(self, order: Order, pipes: list[int]) -> None:
         pid = os.fork()
         if not pid:
             self.orders.asked.close()
             _be_child(self.work, order, *pipes)
         for pipe in pipes:
             os.close(pipe)
-        self.children[pid] = Path(order["folder"])
+        self.children[pid] = Path(order.folder)
         self.orders.answer(child=pid)
 
 
-def _be_child(work: Work, order: dict[str, Any], errors: int, alive: int) -> NoReturn:
+def _be_child(work: Work, order: Order, errors: int, alive: int) -> NoReturn:
     """Carry out an order, and end: the server's own stack is never returned to."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(errors, 2)
     os.close(errors)
-    code = outcome(lambda: carry_out(work, alive, **order))
+    code = outcome(lambda: carry_out(work, order, alive))
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
 
 
-def carry_out(
-    work: Work,
-    alive: int,
-    *,
-    call: str,
-    arguments: list[Any],
-    threads: int,
-    gpu: str,
-    seconds: float,
-    folder: str,
-    workers: int,
-) -> None:
-    """Call a function of the kit's with this work and arguments, as a process of its own.
+@dataclass(frozen=True)
+class Order:
+    """What a child is to do: call a function of a module's, `call` ("kit.module:name"), with its Work and these arguments.
 
-    `threads`, `workers`: as many as it may use; `gpu`: the only one that it is to see; `seconds`: that it has, 0: any;
-    `folder`: where its state is saved; `alive`: a pipe that ends with the process that asked.
+    `folder`: where it saves its state; `seconds`: that it has from `began` on (`time.monotonic()`, the same in all processes),
+    0: any; `threads`, `workers`: as many as it may use; `gpu`: the only one that it is to see, empty: all there are.
     """
-    import torch
 
+    call: str
+    arguments: Sequence[Any]
+    folder: str
+    seconds: float
+    began: float
+    threads: int
+    workers: int
+    gpu: str
+
+
+def carry_out(work: Work, order: Order, alive: int) -> None:
+    """Do what is ordered, as a process of its own. `alive`: a pipe that ends with the process that ordered it."""
     from kit.console import Progress
+    from kit.models.threads import at_most
     from kit.pipeline.preparation import Pace
     from kit.training.deadline import Budget
     from kit.training.profile import Timings
     from kit.training.signals import stoppable
 
-    if gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    torch.set_num_threads(threads)
-    with stoppable() as stop:
-        end_with(alive, lambda: stop.signum > 0, lambda: grace(Path(folder)))
-        budget, progress = Budget(seconds, time.monotonic()), Progress(quiet=work.progress.quiet)
-        config = work.config.changed(workers=workers)
-        own = replace(work, config=config, stop=stop, budget=budget, progress=progress, pace=Pace(), timings=Timings())
-        pkgutil.resolve_name(call)(own, *arguments)
+    if order.gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = order.gpu
+    with stoppable() as stop, at_most(order.threads):
+        end_with(alive, lambda: stop.signum > 0, lambda: grace(Path(order.folder)))
+        config = work.config.changed(workers=order.workers)
+        own = replace(
+            work, config=config, stop=stop, budget=Budget(order.seconds, order.began),
+            progress=Progress(quiet=work.progress.quiet), pace=Pace(), timings=Timings(),
+        )  # fmt: skip
+        pkgutil.resolve_name(order.call)(own, *order.arguments)
         if own.timings.seconds:
             own.progress.say(own.timings.table())
 
