@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kit.pipeline.study import Study
 
 __version__ = "0.1.0"
+resources.wait_briefly()  # before anything imports torch
 # What an adapter is made of, from where it is loaded when it is asked for: `import kit` stays light.
 _LAZY = {
     "kit.competition": ("Asked", "Competition"),

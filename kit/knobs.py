@@ -219,10 +219,14 @@ class MachineKnobs:
         0, "1: on a GPU only kernels that give the same bytes each time; what has none is refused by name", low=0, high=1
     )
     jobs: int = knob(
-        0, "number of folds trained at the same time, each in its own process; 0: one per GPU, or one on a CPU", low=0
+        0,
+        "number of folds (or trials) trained at the same time, each in its own process; 0: one per GPU, or one on a CPU",
+        low=0,
+    )
+    workers: int = knob(
+        -1, "number of processes that decode or augment single images for a fold; -1: one per core, divided by --jobs", low=-1
     )
     on: str = knob("", "cluster that trains the folds: ray, ray://HOST:PORT or slurm; empty: this machine")
-    workers: int = knob(-1, "number of processes that decode or augment single images; -1: one per core", low=-1)
     cache_gb: float = knob(
         50.0, "largest size in gigabytes of the decoded images kept on disk; larger data is decoded again in each epoch", low=0
     )

@@ -161,5 +161,6 @@ def gpus() -> list[str]:
 
 def describe(config: Config) -> str:
     """Such as `cpu, 2 threads, bf16, channels_last`."""
-    name = torch.cuda.get_device_name(0) if config.devices == "gpu" else f"cpu, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    name = torch.cuda.get_device_name(0) if config.devices == "gpu" else f"cpu, {count} thread{'s' * (count > 1)}"
     return f"{name}, {config.precision}, {config.layout}"

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from kit.inference import ablation, members, shared_pass
 from kit.inference.loaded_run import LoadedRun
 from kit.inputs.base import kind_of
 from kit.metrics import defined
-from kit.models import prediction
+from kit.models import devices, prediction
 from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
 from kit.storage import files, frames, predictions
@@ -126,6 +127,11 @@ def together(work: Work, module: FoldModule) -> bool:
     return shared_pass.worth_it(module, work.test.rows)
 
 
+def train_alone(work: Work, number: int) -> None:
+    """Train one fold as all that there is to do."""
+    train(replace(work, asked=(number,)))
+
+
 def complete(work: Work) -> bool:
     """Is every part there that the run asks for?"""
     parts: list[int | str] = [*work.folds.numbers, *(["refit"] if work.config.final != "folds" else [])]
@@ -146,6 +152,8 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
         return done
     fitted = fit(fold, work.stop, work.progress, partial(deadline, work, left, fold), work.timings)
     module = fitted.module
+    if (shown := devices.describe(config)) != work.run.record.device:  # the fit has chosen its threads
+        work.run.note(device=shown)
     began, passes = time.monotonic(), ablation.passes(module)
     stats: dict[str, Any] = {"rows": len(fold.train), "epochs": fitted.state.epochs}
     if len(fold.valid):

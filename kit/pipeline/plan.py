@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ class Plan:
     def folder(self, name: str | None, out: str | Path | None, kind: str = "") -> Path:
         """Where what it makes is: in `out`, or under a name; without one under its own, after `kind`."""
         return Path(out) if out else Path("runs") / self.adapter.name / (name or f"{kind}{self.name}")
+
+    def parts(self, only: Sequence[int] | None = None) -> list[str]:
+        """The parts of a run that these folds are, as its folder names them; without any, all."""
+        refit = ["refit"] if self.config.final != "folds" and only is None else []
+        return [*(f"fold{k}" for k in (range(self.config.folds) if only is None else only)), *refit]
 
 
 def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any]) -> Plan:

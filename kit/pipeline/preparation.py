@@ -106,21 +106,12 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     tables, train, test, notes = rows.load(run, adapter, config, root, progress, session.budget)
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
-    dealt, doubled = rows.deal(adapter.competition, tables, y, train.look, config)
-    rows.keep_folds(run, tables.train.index, dealt)
-    rows.keep_truth(run, tables, y)
-    notes = [*tables.notes, *notes, *doubled]
-    late = (run.record.in_time or {}).get("notes", [])
-    prior = tables.labels.prior(y).tolist()
-    about = {
-        "labels": to_json(tables.labels),
-        "spellings": tables.spellings and tables.spellings.json(),
-        "notes": begun + notes + late,
-        "prior": prior,
-    }
-    run.note(folds=dealt.numbers, **about)
-    for note in notes if not session.beside else []:
-        progress.say(note)
+    dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, train.look, config)
+    if not session.beside:
+        notes = [*tables.notes, *notes, *doubled]
+        keep(run, tables, y, dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
+        for note in notes:
+            progress.say(note)
     work = Work(
         run=run, adapter=adapter, config=config, tables=tables, y=y, x=train.rows, test=test, folds=dealt, stop=session.stop,
         progress=progress, budget=session.budget, asked=asked(config, dealt, session.only),
@@ -128,6 +119,18 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     work = settled(work)
     progress.expect(work.config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
     return replace(work, read_seconds=time.monotonic() - session.began)
+
+
+def keep(run: Run, tables: competitions.Tables, y: np.ndarray, dealt: Folds, notes: list[str]) -> None:
+    """Write what the run's folder holds of the rows and answers, and of what was noticed about them."""
+    rows.keep_truth(run, tables, y)
+    run.note(
+        folds=dealt.numbers,
+        labels=to_json(tables.labels),
+        spellings=tables.spellings and tables.spellings.json(),
+        notes=notes,
+        prior=tables.labels.prior(y).tolist(),
+    )
 
 
 def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,33 @@ def deal(
             "--split plain keeps each in one fold"
         )
     return dealt, notes
+
+
+def folds_of(
+    run: Run, facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
+) -> tuple[Folds, list[str]]:
+    """The run's folds, and what there is to say of them: those of `folds.csv` where all that they depend on is as it was.
+
+    Else they are dealt (to look for duplicates may take minutes) and kept. Raises Usage where `folds.csv` says otherwise.
+    """
+    known, ids = run.record.dealt, tables.train.index
+    if known is not None and known["key"] == _dealing(run, facts, ids, y, config):
+        return Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"]), known["notes"]
+    dealt, notes = deal(facts, tables, y, look, config)
+    keep_folds(run, ids, dealt)
+    run.note(dealt={"key": _dealing(run, facts, ids, y, config), "by_time": dealt.by_time, "notes": notes})
+    return dealt, notes
+
+
+def _dealing(run: Run, facts: competitions.Competition, ids: pd.Index, y: np.ndarray, config: Config) -> str:
+    """A checksum of `folds.csv` and of what it was dealt by: data, ids and answers, facts and knobs."""
+    path = run.path / "folds.csv"
+    knobs = [config.folds, config.seed, config.split, config.limit, config.size]
+    about = [run.record.data, facts.group, facts.time, type(facts.inputs).__name__, *knobs]
+    digest = hashlib.sha256(json.dumps(about).encode())
+    for part in (json.dumps(list(ids)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
 
 
 def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:

@@ -17,9 +17,9 @@ from kit.errors import Stopped
 from kit.models import families
 from kit.pipeline import clusters
 from kit.pipeline.plan import Plan, family_of, planned
-from kit.storage import ledger
+from kit.storage import ledger, run_locks
 from kit.storage.run_folder import Run
-from kit.storage.run_lifecycle import note_end, refuse_other, start
+from kit.storage.run_lifecycle import note_end, note_pause, refuse_other, start
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable
 
@@ -42,7 +42,9 @@ def run(
     began = time.monotonic()
     plan = planned(name, data, preset, knobs)
     target = Run(plan.folder(run_name, out))
-    with target.locked():
+    parts = plan.parts(None if fresh else only_fold)  # what starting over removes, nobody else may work on
+    with target.locked(parts), contextlib.ExitStack() as turn:
+        turn.enter_context(run_locks.turn(target.path, say))
         refuse_other(target, plan.known, fresh)
         if target.complete:
             if not quiet:
@@ -52,7 +54,8 @@ def run(
         if not quiet:
             announce(target, plan)
         with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
-            _train(work)
+            turn.close()
+            _train(work, parts)
     return target
 
 
@@ -86,9 +89,9 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
     """The files read and the folds dealt; signals stop what is done inside the block, and how it ended is noted."""
     try:
         with stoppable() as stop, contextlib.ExitStack() as frozen:
-            began = time.monotonic()
+            began, cores = time.monotonic(), resources.CoreTime.now()
             with resources.importing():  # seconds of imports: only when there is something to do
-                from kit.models import devices
+                from kit.models import devices, threads
                 from kit.pipeline import crossval, scoring  # noqa: F401 (what comes next needs them)
                 from kit.pipeline.preparation import Session, prepare
             frozen.enter_context(resources.settled())
@@ -99,9 +102,12 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
                 noted = devices.note(here)
             else:
                 here, noted = cluster.choose(plan.config, family)
+            frozen.enter_context(threads.at_most(threads.available()))
             target.note(**noted)
             session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=only_fold)
             work = replace(prepare(target, plan.adapter, here, plan.root, session), cluster=cluster)
+            if here.devices == "cpu" and cluster is None:
+                note_cores(work, resources.narrowed(), cores.shared(threads.available()) if cores else "")
             try:
                 yield work
             finally:
@@ -113,8 +119,15 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
         raise
 
 
-def _train(work: Work) -> None:
-    """Train what is missing and, once every fold is there, score and write the submission."""
+def note_cores(work: Work, *lines: str) -> None:
+    """Say, and note in `run.json`, what there is to say of the cores: that there are few, or that others use them too."""
+    for line in filter(None, lines):
+        work.progress.say(line)
+    work.run.change(lambda record: record.changed(notes=[*record.notes, *filter(None, lines)]))
+
+
+def _train(work: Work, parts: list[str]) -> None:
+    """Train what is missing and, once every fold is there, score and write the submission. `parts`: that this process holds."""
     from kit.pipeline import crossval, parallel, scoring
 
     if work.cluster is None:
@@ -122,8 +135,9 @@ def _train(work: Work) -> None:
     else:
         work.cluster.train(work)
     work.progress.close()
-    if crossval.complete(work):
-        scoring.finish(work)
-        ledger.add_run(work.run)
-    else:
-        work.run.note(status="stopped")
+    with run_locks.turn(work.run.path, work.progress.say):
+        if not crossval.complete(work):
+            note_pause(work.run, parts)
+        elif not work.run.complete:  # of several processes, the last one
+            scoring.finish(work)
+            ledger.add_run(work.run)

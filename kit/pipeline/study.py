@@ -19,7 +19,7 @@ from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.prediction_checks import Predictions, checked_predictions, refuse_unbounded
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
-from kit.storage import ledger, run_lifecycle
+from kit.storage import ledger, run_lifecycle, run_locks
 from kit.storage.run_folder import Run
 from kit.training.datamodule import FoldData
 from kit.training.deadline import Budget
@@ -163,7 +163,7 @@ class Study:
             run_lifecycle.clear(target)
         target.path.mkdir(parents=True, exist_ok=True)
         for path in [*self.run.path.iterdir()]:
-            if path.name not in (".lock", ".holder"):
+            if path.name != run_locks.FOLDER:
                 path.rename(target.path / path.name)
         return target
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +20,13 @@ from kit.errors import DiskError, KitError, Stopped, Usage
 from kit.inference.blend_weights import Gain, gained
 from kit.metrics import defined
 from kit.models import prediction
-from kit.pipeline import search_space
+from kit.pipeline import parallel, search_space
 from kit.pipeline.plan import Plan, family_of
 from kit.pipeline.preparation import fold_of
+from kit.pipeline.processes.children import Task
 from kit.pipeline.run import working
 from kit.pipeline.search_space import Range
-from kit.storage import frames, run_lifecycle
+from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.training import checkpoints
 from kit.training.deadline import Budget
@@ -99,21 +102,51 @@ def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[T
 
     Raises Usage where the preset has no score: then no other trial has one.
     """
-    metric, found, ordered = work.adapter.competition.metric, list[Trial](), list[Trial]()
-    fold = scorable(work)[0]
+    metric, found = work.adapter.competition.metric, list[Trial]()
+    fold, count_at_once = scorable(work)[0], parallel.places(work.config)
     work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
+    if count_at_once > 1:
+        work.progress.say(f"{count_at_once} trials at a time, each in a process of its own")
+        parallel.side_by_side(work, tasks(work, tried, count, fold, budget), count_at_once)
     for number in range(count):
-        longest = max((one.seconds for one in found), default=0.0)
-        if found and budget.left < 3 * longest and not _result(work, number).exists():  # this one, and two to weigh the best
+        if not time_for(work, number, found, budget):
             work.progress.say(f"--time-budget: {number} of {count} trials")
             break
         found.append(attempt(work, number, fold, search_space.draw(tried, work.config.seed, number)))
         if found[0].score is None:
             raise Usage(f"kit tune: {metric.name} is not defined on the validation rows of fold {fold}: no trial is better.")
-        sign = -1 if metric.higher_is_better else 1
-        ordered = sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0), one.number))
-        write_table(work.run.path / TABLE, ordered, [one.name for one in tried], work.config)
-    return ordered
+        tell(work, tried, found)
+    return ranked(work, found)
+
+
+def tasks(work: Work, tried: list[Range], count: int, fold: int, budget: Budget) -> Iterator[Task]:
+    """The trials that are missing, one after another, as long as there is time; `trials.csv` follows those that are there."""
+    for number in range(count):
+        if not _result(work, number).exists():
+            found = [attempt(work, one, fold, {}) for one in range(count) if _result(work, one).exists()]
+            if found:
+                tell(work, tried, found)
+            if not time_for(work, number, found, budget) or any(one.score is None for one in found if not one.number):
+                return
+            knobs = search_space.draw(tried, work.config.seed, number)
+            yield Task(f"trial {number}", attempt, (number, fold, knobs), _result(work, number).parent)
+
+
+def time_for(work: Work, number: int, found: list[Trial], budget: Budget) -> bool:
+    """Is there time for this trial, and for two fits to weigh the best one? It takes none where it is there already."""
+    longest = max((one.seconds for one in found), default=0.0)
+    return not found or budget.left >= 3 * longest or _result(work, number).exists()
+
+
+def ranked(work: Work, found: list[Trial]) -> list[Trial]:
+    """The best first."""
+    sign = -1 if work.adapter.competition.metric.higher_is_better else 1
+    return sorted(found, key=lambda one: (one.score is None, sign * (one.score or 0.0), one.number))
+
+
+def tell(work: Work, tried: list[Range], found: list[Trial]) -> None:
+    """Write `trials.csv`."""
+    write_table(work.run.path / TABLE, ranked(work, found), [one.name for one in tried], work.config)
 
 
 def scorable(work: Work) -> list[int]:
@@ -174,15 +207,28 @@ def weigh(work: Work, best: Trial) -> Gain | None:
         fold = folds[1]
         labels, metric = work.tables.labels, work.adapter.competition.metric
         truth = labels.truth(work.y[work.folds.split(fold)[1]])
-        sides = [
-            labels.harden(predicted(work, folder / side, fold, knobs, f"fold {fold}, {side}")[1])
-            for side, knobs in (("best", best.knobs), ("preset", {}))
-        ]
+        both = {side: (side, best.number, fold, knobs) for side, knobs in (("best", best.knobs), ("preset", {}))}
+        if parallel.places(work.config) > 1:
+            left = [Task(f"fold {fold}, {side}", weighed, about, folder / side) for side, about in both.items()]
+            parallel.side_by_side(work, left, len(left))
+        sides = [labels.harden(weighed(work, *about)) for about in both.values()]
         sign = 1 if metric.higher_is_better else -1
         gain = gained(sides[0], sides[1], lambda rows, answers: sign * metric(truth[rows], answers))
         known = {"trial": best.number, **({"gain": gain.gain, "noise": gain.noise} if gain.defined else NO_GAIN)}
         write_json(kept, known)
+        for about in both.values():
+            shutil.rmtree(folder / about[0])
     return None if known["gain"] is None else Gain(known["gain"], known["noise"])
+
+
+def weighed(work: Work, side: str, trial: int, fold: int, knobs: dict[str, Any]) -> np.ndarray:
+    """What a fit with these knobs predicts for a fold's validation rows, kept beside the trials until the gain is known."""
+    folder = work.run.path / "trial-weighed" / side
+    path = folder / f"against-{trial}.npy"
+    if not path.exists():
+        answers = predicted(work, folder, fold, knobs, f"fold {fold}, {side}")[1]
+        files.write(path, lambda file: np.save(file, answers))
+    return np.load(path)
 
 
 def summary(tuned: Tuned, command: str) -> str:

@@ -17,6 +17,7 @@ from typing import IO
 
 from kit.errors import BadData, DiskError
 
+TEMPORARY = ".tmp-"  # how the names of files begin that are being written
 HASH_WHOLE_BELOW = 512 << 20  # bytes; a rerun must say within two seconds that it is complete
 
 
@@ -135,7 +136,7 @@ def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> N
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".tmp-", suffix=f"-{path.name}"[-60:], dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, suffix=f"-{path.name}"[-60:], dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             if callable(content):
                 content(file)
@@ -160,9 +161,9 @@ def disk_error(path: Path, fault: OSError) -> DiskError:
     return DiskError(f"{path}: cannot be written ({fault.strerror or fault}).\n{advice}; what was written before is intact.")
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed writer left under its temporary name."""
-    for leftover in folder.glob("**/.tmp-*"):
+def sweep(folder: Path, deep: bool = True) -> None:
+    """Remove what a killed writer left under its temporary name; `deep`: in the folders below too."""
+    for leftover in folder.glob(f"{'**/' if deep else ''}{TEMPORARY}*"):
         leftover.unlink(missing_ok=True)
 
 

@@ -1,22 +1,21 @@
 """Run: a folder that holds one run's configuration, folds, predictions, scores and submission.
 
-`import kit` loads this file. So numpy (with `kit.storage.frames`) and filelock are imported only where they are used: they
-would take more than twice as long as the rest.
+`import kit` loads this file. So numpy (with `kit.storage.frames`) is imported only where it is used: it would take more than
+twice as long as the rest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import BadData, Usage, listed
-from kit.storage import files, plain_json
+from kit.storage import files, plain_json, run_locks
 from kit.storage.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -53,13 +52,20 @@ class Run:
             raise BadData(f"{path}: does not say of which competition and configuration. Remove the folder, or use --name.")
         return RunRecord.from_json(stored)
 
-    def save(self, record: RunRecord) -> None:
-        """Write `run.json`."""
-        write_json(self.path / "run.json", record.json())
+    def change(self, change: Callable[[RunRecord], RunRecord], begin: RunRecord | None = None) -> None:
+        """Replace the record by what `change` makes of it, before another process can; `begin`: the record of a new run.
+
+        Raises Usage where there is none.
+        """
+        if not self.exists and begin is None:
+            raise _no_run(self.path)
+        with run_locks.held(self.path, "record", patience=run_locks.CHANGING):
+            record = self.record if self.exists or begin is None else begin
+            write_json(self.path / "run.json", change(record).json())
 
     def note(self, **values: Any) -> None:
         """Set fields of `run.json`. Raises TypeError for a field that a RunRecord does not have."""
-        self.save(self.record.changed(**values))
+        self.change(lambda record: record.changed(**values))
 
     @property
     def began(self) -> bool:
@@ -107,27 +113,13 @@ class Run:
         return self.path / (name if isinstance(name, str) else f"fold{name}")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises Usage naming the process that holds it already."""
-        from filelock import FileLock, Timeout
+    def locked(self, parts: Iterable[str] = ()) -> Iterator[None]:
+        """Hold the folder for this process, or only these parts (`fold0`, `refit`): others may work on other parts then.
 
-        lock = FileLock(self.path / ".lock")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            holder = self.path / ".holder"
-            pid = holder.read_text() if holder.exists() else "unknown"
-            raise Usage(f"{self.path}: process {pid} is working on this run. Wait for it, or use --name.") from None
-        except OSError as fault:
-            raise files.disk_error(self.path, fault) from fault
-        try:
-            files.sweep(self.path)
-            files.write(self.path / ".holder", str(os.getpid()))
+        Raises Usage naming the process that holds it already.
+        """
+        with run_locks.parts(self.path, parts) if parts else run_locks.whole(self.path):
             yield
-        finally:
-            (self.path / ".holder").unlink(missing_ok=True)
-            lock.release()
 
 
 def read_json(path: Path) -> dict[str, Any]:

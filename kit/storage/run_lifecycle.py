@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kit import config as configs
 from kit.errors import KitError, Usage
-from kit.storage import environment
+from kit.storage import environment, run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_record import RunRecord
 
@@ -54,10 +54,13 @@ def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> 
 def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], preset: str, root: Path) -> None:
     """Note in `run.json` that this process works on the run now."""
     target.submission.unlink(missing_ok=True)
-    record = target.record if target.exists else RunRecord(**known)
-    about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve())}
-    sessions = [*record.sessions, environment.session()]
-    target.save(record.changed(status="running", reason="", sessions=sessions, **known, **about))
+    about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve()), **known}
+    session = environment.session()
+
+    def begun(record: RunRecord) -> RunRecord:
+        return record.changed(status="running", reason="", sessions=[*record.sessions, session], **about)
+
+    target.change(begun, begin=RunRecord(**known))
 
 
 def note_end(target: Run, status: str, reason: str) -> None:
@@ -65,3 +68,13 @@ def note_end(target: Run, status: str, reason: str) -> None:
     with contextlib.suppress(KitError):
         if target.exists:
             target.note(status=status, reason=reason)
+
+
+def note_pause(target: Run, parts: Iterable[str]) -> None:
+    """Note that a process which held these parts has done its own, unless another one still works or has failed."""
+    try:
+        run_locks.at_work(target.path, but=parts)
+    except Usage:
+        return
+    if target.record.status == "running":
+        target.note(status="stopped")

@@ -47,6 +47,14 @@ class TimeFit(TypedDict, total=False):
     notes: list[str]
 
 
+class Dealt(TypedDict):
+    """How `folds.csv` came about: a checksum of it and of all that it depends on; whether folds are by time; notes on it."""
+
+    key: str
+    by_time: bool
+    notes: list[str]
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """What `run.json` holds. A field that is None is not in the file; other fields are, once a run has begun."""
@@ -67,6 +75,7 @@ class RunRecord:
     layout: str = ""
     repeats: str = ""  # what the same command gives on the same machine: the same bytes, or the same to a GPU's noise
     folds: list[int] = field(default_factory=list)
+    dealt: Dealt | None = None  # of a run that this version has dealt
     labels: dict[str, Any] = field(default_factory=dict)  # see `kit.labels.to_json`
     inputs: dict[str, Any] | None = None  # what the inputs learned from the training rows, see `kit.inputs.base.Loaded`
     spellings: dict[str, Any] | None = None  # how columns write numbers, see `kit.data.number_spelling.Spellings`

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from kit.config import Config
 from kit.console import Progress
 from kit.errors import KitError, Usage
-from kit.models import devices, registry, resident
+from kit.models import devices, registry, resident, threads
 from kit.models.base import FoldModule, FoldTrainer
 from kit.training import callbacks, trainer_options
 from kit.training.datamodule import FoldData
@@ -77,6 +77,7 @@ def _fit(
     timings: Timings | None,
 ) -> Fitted:
     config = fold.config
+    threads.use_all()
     kind = registry.module_class(config, fold.labels, fold.x, fold.parts)
     batches = FoldData(fold, module=kind, tell=progress.say).train_dataloader()
     torch.manual_seed(seed_of(config.seed, fold.number))
@@ -88,6 +89,7 @@ def _fit(
         module.learn(fold.x, fold.train, fold.y)
         if fold.source is not None:
             module.adopt(fold.source())
+    threads.suit(module, fold.x, config)
     if deadline is not None:
         state.until = deadline(module)
         module.end_by(state.until)

@@ -7,6 +7,7 @@ import signal
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SMALL, flags, warm
@@ -15,7 +16,7 @@ import kit
 from kit.cli import app
 from kit.inference.blend import blend
 from kit.models.batch import Batch
-from kit.pipeline import crossval
+from kit.pipeline import crossval, rows
 from kit.reporting.report import page
 from kit.storage import files, predictions
 from kit.storage.run_folder import read_json, write_json
@@ -231,6 +232,21 @@ def test_another_fold_plan_is_refused(digits: Path, tmp_path: Path) -> None:
         kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
 
 
+def test_folds_that_are_known_are_not_dealt_again(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+    run = kit.run("digits", digits, out=tmp_path / "run", only_fold=[0], quiet=True, **SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "deal", lambda *rest: pytest.fail("dealt again"))
+        kit.run("digits", digits, out=run.path, only_fold=[1], quiet=True, **SMALL)
+    dealt = run.record.dealt
+    assert dealt
+    run.note(dealt={**dealt, "key": "of other answers"})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyError, match="again"):
+        patch.setattr(rows, "deal", lambda *rest: {}["again"])
+        kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
+    kit.run("digits", digits, out=run.path, quiet=True, **SMALL)
+    assert run.record.dealt == dealt and same_results(run.path, small_run.path)
+
+
 def test_fresh_starts_over(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
     kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "seed": 7})
     run = kit.run("digits", digits, out=tmp_path / "run", fresh=True, quiet=True, **SMALL)
@@ -244,6 +260,41 @@ def test_a_second_process_on_one_run_is_refused(digits: Path, tmp_path: Path) ->
         other.join()
     assert other.exitcode == 2
     assert f"process {os.getpid()} is working on this run" in Path("said").read_text()
+
+
+def test_a_process_on_one_fold_refuses_only_who_wants_this_fold(digits: Path, tmp_path: Path) -> None:
+    run = kit.Run(tmp_path / "run")
+    with run.locked(["fold1"]):
+        kit.run("digits", digits, out=run.path, only_fold=[0, 2], quiet=True, **SMALL)
+        assert run.record.status == "running"  # another one is at work
+        for options in ({}, {"only_fold": [1]}, {"only_fold": [0], "fresh": True}):
+            other = warm("run", "digits", "--data", digits, "--out", run.path, *flags(SMALL), *given(options))
+            other.join()
+            assert other.exitcode == 2
+            assert f"process {os.getpid()} is working on this run" in Path("said").read_text()
+        with pytest.raises(kit.Usage, match=f"process {os.getpid()} is working"), run.locked():
+            pass
+    assert run.fold(0).exists() and not run.submission.exists()
+
+
+def given(options: dict[str, Any]) -> list[str]:
+    words = [] if "only_fold" not in options else ["--only-fold", ",".join(map(str, options["only_fold"]))]
+    return [*words, *(["--fresh"] if options.get("fresh") else [])]
+
+
+@pytest.mark.slow
+def test_a_job_array_of_folds_ends_with_the_same_bytes(digits: Path, small_run: kit.Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    jobs = [
+        warm("run", "digits", "--data", digits, "--out", out, "--only-fold", k, "--snapshot", 0, *flags(SMALL))
+        for k in range(3)
+    ]
+    for job in jobs:
+        job.join(240)
+    assert [job.exitcode for job in jobs] == [0, 0, 0], Path("said").read_text()
+    run = kit.load(out)
+    assert run.complete and len(run.record.sessions) == 3 and same_results(out, small_run.path)
+    assert not list(out.rglob(".tmp-*")) and not list(out.rglob("*.pid"))
 
 
 def test_a_signal_in_a_deferred_block_ends_the_run_after_it() -> None:

@@ -32,6 +32,23 @@ def whole(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     return tuned(digits, tmp_path_factory.mktemp("whole") / "t", trials=5)
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_two_trials_at_a_time_find_what_one_after_another_find(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = planned("digits", digits, "fast", KNOBS)
+    alone = tuning.tune(plan, 4, "lr,dropout", kit.Run(tmp_path / "alone"), fresh=False, quiet=True)
+    plan = planned("digits", digits, "fast", KNOBS | {"jobs": 2})
+    beside = tuning.tune(plan, 4, "lr,dropout", kit.Run(tmp_path / "beside"), fresh=False, quiet=False)
+    said = capsys.readouterr().err
+    assert "2 trials at a time, each in a process of its own" in said
+    assert all(f"trial {number}  epoch 2/2" in said for number in range(4))
+    assert [(one.number, one.knobs, one.score) for one in beside.trials] == [(o.number, o.knobs, o.score) for o in alone.trials]
+    assert beside.gain == alone.gain
+    times = {path.parent.name: json.loads(path.read_text())["seconds"] for path in beside.run.path.glob("trial*/trial.json")}
+    assert len(times) == 4 and (beside.run.path / "trials.csv").read_text().count("\n") == 5
+
+
 def test_draws_lie_in_their_range_and_depend_on_seed_and_trial_alone() -> None:
     config = Config(model="mlp", weight_decay=0.3)
     found = search_space.usual(config, MLP)
@@ -183,7 +200,7 @@ def test_starting_over_forgets_what_was_weighed(whole: Tuned, digits: Path, tmp_
     )
     assert before.gain == whole.gain
     run_lifecycle.clear(before.run)
-    assert {path.name for path in (tmp_path / "t").iterdir()} <= {".lock", ".holder"}
+    assert {path.name for path in (tmp_path / "t").iterdir()} <= {".locks"}
 
 
 def test_the_command_shows_trials_gain_and_how_to_run_them(

@@ -23,7 +23,7 @@ def old_run(folder: Path, **more: object) -> Run:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     gain = {"kept": True, "by": "mean", "gain": 0.01, "noise": 0.002}
     record = RunRecord("digits", {"epochs": 3}, status="tuned", ranges=["lr=0.1:1"], folds=[0, 2], prior=[0.25], blend=gain)
-    Run(tmp_path).save(record)
+    Run(tmp_path).change(lambda _: record, begin=record)
     assert Run(tmp_path).record == record
     assert Run(tmp_path).info == record.json()
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 def examine() -> Iterator[tuple[str, str]]:
     """Pairs of a state (`ok`, `note`, `bad`) and a line of text."""
+    began = resources.CoreTime.now()
+    time.sleep(resources.SAMPLE)  # before it computes itself
+    crowded = began.shared(resources.core_count()) if began else ""
     yield "ok", f"Python {platform.python_version()} on {platform.platform()}, {resources.core_count()} cores"
+    yield from (("note", line) for line in (resources.narrowed(), crowded) if line)
     for name in environment.PACKAGES:
         version = environment.version(name)
         yield ("ok", f"{name} {version}") if version else ("bad", f"{name} is missing: pip install -e .")

@@ -116,6 +116,7 @@ def train(parcel: Parcel, order: Order, send: Send) -> Outcome:
 
 
 def _train(path: Path, order: Order, parts: dict[str, Any], send: Send, began: float) -> Outcome:
+    from kit.models import threads
     from kit.pipeline import crossval
     from kit.pipeline.preparation import Work, rows_of
     from kit.storage.run_folder import Run
@@ -128,7 +129,7 @@ def _train(path: Path, order: Order, parts: dict[str, Any], send: Send, began: f
     for name, data in order.files.items():
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(data)
-    with stoppable() as stop:
+    with stoppable() as stop, threads.at_most(order.cores):
         budget, progress = Budget(order.seconds, began), Letters(send, order.quiet)
         work = Work(run=run, stop=stop, progress=progress, budget=budget, asked=(order.name,), **parts)
         progress.expect(work.config.epochs * len(rows_of(work, order.name)[0]))

@@ -45,6 +45,7 @@ class FoldJob:
 
         from kit import competition as competitions
         from kit.config import Config
+        from kit.models import threads
         from kit.pipeline import crossval
         from kit.pipeline.clusters import machine
         from kit.pipeline.plan import family_of
@@ -64,7 +65,7 @@ class FoldJob:
                 "Ask Slurm for machines of one kind: SBATCH_CONSTRAINT, SBATCH_PARTITION."
             )
         try:
-            with FileLock(run.path / f".lock-{name}", timeout=HELD), stoppable() as stop:
+            with FileLock(run.path / f".lock-{name}", timeout=HELD), stoppable() as stop, threads.at_most(self.cores):
                 only = None if self.fold is None else [self.fold]
                 budget = Budget(self.seconds, began)
                 session = Session(stop=stop, budget=budget, began=began, quiet=self.quiet, only=only, beside=True)

@@ -1,0 +1,269 @@
+"""Fork server: a process that has imported and read all that a run's fits need, and forks a child for each of them.
+
+`python -m kit.pipeline.processes.server PARENT` is one; its standard input is a socket. A line of JSON comes first that says
+which run it is for, then one for each child, with two pipes: its standard error, and one that ends with the process that asked
+(PARENT). The answers are `{"child": PID}`, and `{"ended": PID, "status": …}` when it has.
+
+A child has the memory of the server until it writes to it, and is ready in a tenth of a second; a process of its own would
+import for 4 CPU seconds, hold 450 MB, and read the run's data again. What cannot be forked is not used before: no more than one
+thread computes in the server, and no GPU is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kit.config import Config
+from kit.errors import KitError
+from kit.storage import files
+from kit.storage.run_folder import Run
+
+if TYPE_CHECKING:
+    from kit.pipeline.preparation import Work
+
+POLL = 0.5  # seconds between looks at the children, should a signal have been missed
+HOME = "--jobs 1 --debug shows the traceback."
+
+
+def main() -> int:
+    """Be a fork server until whoever started it ends or closes the socket; returns the exit code."""
+    orders = Orders(socket.socket(fileno=os.dup(0)))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    die_with_parent(signal.SIGKILL)  # as long as it imports and reads, it sees no pipe
+    if os.getppid() != int(sys.argv[1]):  # it has ended before this was asked for
+        return 0
+    first = orders.next(pipes=0)
+    return outcome(lambda: Server(orders, prepared(**first[0])).serve()) if first else 0
+
+
+def die_with_parent(signum: int) -> None:
+    """Have Linux send this signal when the process that started this one ends; 0: none. Other systems do nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signum)
+
+
+def prepared(folder: str, config: dict[str, Any], quiet: bool) -> Work:
+    """The work of a run that another process has prepared, as that has it; `config`: resolved for this machine."""
+    import torch
+    import torch._dynamo  # what the first optimizer of each child would import
+
+    torch.set_num_threads(1)  # libgomp's threads do not survive a fork, and whoever waits for them waits for ever
+    from kit import competition as competitions
+    from kit.pipeline import crossval  # noqa: F401 (what each child needs)
+    from kit.pipeline.preparation import Session, prepare
+    from kit.training.deadline import Budget
+    from kit.training.signals import Stop
+
+    run, here = Run(Path(folder)), Config.of(config)
+    root = Path(run.record.root)
+    adapter = competitions.load(run.record.competition).shaped(here, root)
+    now = time.monotonic()
+    session = Session(stop=Stop(), budget=Budget(0.0, now), began=now, quiet=quiet, only=[], beside=True)
+    here = here.declaring(adapter.preset(run.record.preset).declared)
+    work = prepare(run, adapter, here, root, session)
+    assert not torch.cuda.is_initialized(), "a GPU that was touched before a fork is lost to the child"
+    return work
+
+
+class Orders:
+    """The lines that come through a socket, each with its pipes, in their order."""
+
+    def __init__(self, asked: socket.socket):
+        self.asked, self.data, self.pipes = asked, b"", list[int]()
+
+    @property
+    def waiting(self) -> bool:
+        """Has a whole line come already?"""
+        return b"\n" in self.data
+
+    def next(self, pipes: int) -> tuple[dict[str, Any], list[int]] | None:
+        """The next line and so many pipes, waited for; None where no more come."""
+        while not self.waiting:
+            part, more, _, _ = socket.recv_fds(self.asked, 1 << 16, 64)
+            if not part:
+                return None
+            self.data += part
+            self.pipes += more
+        line, _, self.data = self.data.partition(b"\n")
+        own, self.pipes = self.pipes[:pipes], self.pipes[pipes:]
+        return json.loads(line), own
+
+    def answer(self, **answer: int) -> None:
+        """Say something to whoever asked, if anybody is still there."""
+        with contextlib.suppress(OSError):
+            self.asked.sendall(json.dumps(answer).encode() + b"\n")
+
+
+class Server:
+    """Forks a child for each order, and says when it has ended."""
+
+    def __init__(self, orders: Orders, work: Work):
+        self.orders, self.work = orders, work
+        self.children: dict[int, Path] = {}  # where each saves its state
+        self.ended, waker = os.pipe()  # readable when a child has ended
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        gc.collect()
+        gc.freeze()  # a collection in a child would write to, and so copy, all that there is
+
+    def serve(self) -> None:
+        """Carry out orders until no more come; then wait for the children that are left, and kill those that do not end."""
+        die_with_parent(0)
+        while self.orders.waiting or self._look([self.ended, self.orders.asked]):
+            order = self.orders.next(pipes=2)
+            if order is None:
+                break
+            self._fork(Order(**order[0]), order[1])
+        until = time.monotonic() + max((grace(folder) for folder in self.children.values()), default=0.0)
+        while self.children:  # each is told to end by its own pipe
+            self._look([self.ended])
+            if time.monotonic() > until:
+                for pid in self.children:
+                    os.kill(pid, signal.SIGKILL)
+
+    def _look(self, at: list[Any]) -> bool:
+        """Wait until a child has ended, and say so, or (True) an order has come."""
+        while True:
+            ready, _, _ = select.select(at, [], [], POLL)
+            if self.ended in ready:
+                os.read(self.ended, 4096)
+            for pid in list(self.children):
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    del self.children[pid]
+                    self.orders.answer(ended=pid, status=os.waitstatus_to_exitcode(status))
+            if len(at) == 1:
+                return False
+            if self.orders.asked in ready:
+                return True
+
+    def _fork(self, order: Order, pipes: list[int]) -> None:
+        pid = os.fork()
+        if not pid:
+            self.orders.asked.close()
+            _be_child(self.work, order, *pipes)
+        for pipe in pipes:
+            os.close(pipe)
+        self.children[pid] = Path(order.folder)
+        self.orders.answer(child=pid)
+
+
+def _be_child(work: Work, order: Order, errors: int, alive: int) -> NoReturn:
+    """Carry out an order, and end: the server's own stack is never returned to."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(errors, 2)
+    os.close(errors)
+    code = outcome(lambda: carry_out(work, order, alive))
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a child is to do: call a function of a module's, `call` ("kit.module:name"), with its Work and these arguments.
+
+    `folder`: where it saves its state; `seconds`: that it has from `began` on (`time.monotonic()`, the same in all processes),
+    0: any; `threads`, `workers`: as many as it may use; `gpu`: the only one that it is to see, empty: all there are.
+    """
+
+    call: str
+    arguments: Sequence[Any]
+    folder: str
+    seconds: float
+    began: float
+    threads: int
+    workers: int
+    gpu: str
+
+
+def carry_out(work: Work, order: Order, alive: int) -> None:
+    """Do what is ordered, as a process of its own. `alive`: a pipe that ends with the process that ordered it."""
+    from kit.console import Progress
+    from kit.models.threads import at_most
+    from kit.pipeline.preparation import Pace
+    from kit.training.deadline import Budget
+    from kit.training.profile import Timings
+    from kit.training.signals import stoppable
+
+    if order.gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = order.gpu
+    with stoppable() as stop, at_most(order.threads):
+        end_with(alive, lambda: stop.signum > 0, lambda: grace(Path(order.folder)))
+        config = work.config.changed(workers=order.workers)
+        own = replace(
+            work, config=config, stop=stop, budget=Budget(order.seconds, order.began),
+            progress=Progress(quiet=work.progress.quiet), pace=Pace(), timings=Timings(),
+        )  # fmt: skip
+        pkgutil.resolve_name(order.call)(own, *order.arguments)
+        if own.timings.seconds:
+            own.progress.say(own.timings.table())
+
+
+def end_with(alive: int, told: Callable[[], bool], patience: Callable[[], float]) -> None:
+    """End this process, with its state saved, when the other end of a pipe is closed; kill it where it takes too long.
+
+    `told`: was it asked to end before? Asked twice, it would end at once.
+    """
+
+    def watch() -> None:
+        os.read(alive, 1)  # nothing is ever written: it returns when the other process ends, however it ends
+        if not told():
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(patience())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+SAVING, SLOW, LONGEST = 12.0, 20e6, 300.0  # seconds; bytes a second of a slow disk; seconds
+
+
+def grace(folder: Path) -> float:
+    """Seconds that a process has to save its state in a folder: SAVING, and what so many bytes take on a SLOW disk.
+
+    How many there will be is told by its newest snapshot, or by the one that it is writing. Never more than LONGEST.
+    """
+    sizes = [0]
+    for path in [*folder.glob("snapshot-*.pt"), *folder.glob(f"{files.TEMPORARY}*")]:
+        with contextlib.suppress(OSError):
+            sizes.append(path.stat().st_size)
+    return min(SAVING + max(sizes) / SLOW, LONGEST)
+
+
+def outcome(work: Callable[[], object]) -> int:
+    """Do something; the exit code that says how it went. An error is said on standard error, in a few lines."""
+    try:
+        work()
+    except KitError as fault:
+        print(f"kit: {fault}", file=sys.stderr)
+        return fault.code
+    except Exception as fault:
+        print(f"kit: this is an error in the kit: {type(fault).__name__}: {fault}\n{HOME}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # as `kit.__main__` does: to take torch's modules apart takes seconds
