@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from kit.errors import BadData, Usage
-from kit.storage import files, frames, number_text
-from kit.storage.tables import typed_table
+from kit.storage import files, frames
+from kit.storage.tables import number_text, typed_table
 
 if TYPE_CHECKING:
     import pandas as pd

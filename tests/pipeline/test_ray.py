@@ -81,7 +81,7 @@ def test_a_node_dies_in_mid_fold_and_the_bytes_are_those_of_a_run_alone(
     process.join(100)
     said = Path("said").read_text()
     assert process.exitcode == 0, said
-    assert "RAY_AUTH_MODE=token" in said and "1 core a fold, cpu, 1 threads" in said
+    assert "RAY_AUTH_MODE=token" in said and "1 core a fold, cpu, 1 thread" in said
     assert "its node or process was lost" in said and "goes on at epoch" in said
     assert same(out, alone.path)
     assert not list(out.glob("fold*/snapshot-*"))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from kit.errors import BadData
-from kit.storage import frames, number_text, predictions
+from kit.storage import frames, predictions
+from kit.storage.tables import number_text
 
 IDS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), max_size=5, unique=True)
 ODD = ["0001", "1e5", "12345678901234567890", 'a "quote"', "a,comma", "a\nline", "a\rreturn", "übel", "🦆"]
