@@ -28,7 +28,7 @@ from kit.parts import NONE, Parts, reference, resolve
 # the small net on two cores, 128: 35,000 a second in every run; 512: 18,000 to 34,000; 1024: 19,000 to 29,000. On a GPU
 # large ones are fewer: 2,048 pictures of 224 pixels take ResNet-50 12.7 GiB, of 512 pixels more than an H100's 79.
 FORWARD = {"cpu": 128, "gpu": 2048}
-PIXELS = 1 << 25  # of all pictures in a forward pass on a GPU
+PIXELS = 1 << 24  # of all pictures in a forward pass on a GPU
 
 INK = 16  # grey levels by which a pixel must differ between pictures: less is a JPEG's noise
 MARGIN = 2  # pixels around the ink
