@@ -15,7 +15,9 @@ from kit import resources
 from kit.config import Config
 from kit.models.base import FoldModule
 
-SMALL = 1e9  # floating-point operations of a training step, below which one thread is about as fast as two
+# Floating-point operations of a training step, below which one thread is about as fast as two: a step of the digits' preset has
+# 0.57 billion, and took 20.8 ms by one thread and 20.0 by two (scripts/bench/threads.py).
+SMALL = 1e9
 PROBED = 2  # rows whose operations are counted
 _most: list[int] = []  # threads that the fits inside `at_most` may use; the last entry counts
 
@@ -49,8 +51,7 @@ def suit(module: FoldModule, x: Any, config: Config) -> None:
     """Compute this fit, whose module has learned what comes before the first step, with one thread or with all.
 
     Threads add up in an order of their own, so their number changes the last bits of a result. It follows from the net and
-    the batch alone, not from what else the machine does: a fit that is resumed goes on to the same bits. Beside busy
-    processes, two threads take twice as long as one (docs/benchmarks.md).
+    the batch alone, not from what else the machine does: a fit that is resumed goes on to the same bits.
     """
     if _most and config.devices == "cpu" and not module.one_step and operations(module, x, config) < SMALL:
         torch.set_num_threads(1)

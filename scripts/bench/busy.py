@@ -1,10 +1,11 @@
 """What short waiting saves on busy cores, and costs on idle ones: the training of fold 0, in seconds.
 
-    python scripts/bench/busy.py NAME [--data DIR] [--rounds 3] [--spins 1000,as-it-comes] [--busy 0,2] [--KNOB VALUE …]
+    python scripts/bench/busy.py NAME [--data DIR] [--rounds 3] [--spins 1000,as-it-comes] [--busy 0,2]
+        [--threads 1,2] [--most 300] [--KNOB VALUE …]
 
 Each fit runs in a fresh process. `--spins`: values of GOMP_SPINCOUNT; `as-it-comes` leaves it to OpenMP (300,000). `--busy`:
-processes that compute all the time beside it. All combinations take turns, so that what else the machine does meets each alike;
-printed are medians over the rounds, with all values, and the cores that others kept busy during the idle ones.
+processes that compute all the time beside it; `--most`: seconds after which a process is given up (inf). All combinations take
+turns, so that what else the machine does meets each alike; printed are medians over the rounds, with all values.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -55,13 +58,18 @@ def machine() -> tuple[float, float]:
     return (sum(fields[:3]) + sum(fields[5:8])) / os.sysconf("SC_CLK_TCK"), time.monotonic()
 
 
-def fit(name: str, data: str, spin: str, threads: int, knobs: dict[str, str]) -> tuple[float, int]:
+def fit(name: str, data: str, spin: str, threads: int, knobs: dict[str, str], most: float) -> tuple[float, int]:
     """Seconds of training, and its threads."""
     environ = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_NUM_THREADS")}
     environ |= {"KIT_BENCH_SPIN": spin} if spin == COMES else {"GOMP_SPINCOUNT": spin}
     with tempfile.TemporaryDirectory() as folder:
         words = [name, data, str(Path(folder) / "run"), str(threads), json.dumps(knobs)]
-        done = subprocess.run([sys.executable, "-c", FIT, *words], env=environ, capture_output=True, text=True)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", FIT, *words], env=environ, capture_output=True, text=True, timeout=most
+            )
+        except subprocess.TimeoutExpired:
+            return math.inf, threads
     if done.returncode:
         sys.exit(done.stderr)
     seconds, used = done.stdout.split()[-2:]
@@ -70,12 +78,14 @@ def fit(name: str, data: str, spin: str, threads: int, knobs: dict[str, str]) ->
 
 def main() -> None:
     """Take turns, and print a line for each combination."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the busy processes end too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
     parser.add_argument("--data", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--spins", default=f"1000,{COMES}")
     parser.add_argument("--busy", default="0,2")
+    parser.add_argument("--most", type=float, default=300.0)
     parser.add_argument("--threads", default="0", help="threads of the fit; 0: as the kit chooses")
     known, rest = parser.parse_known_args()
     knobs = dict(zip((word.removeprefix("--").replace("-", "_") for word in rest[::2]), rest[1::2], strict=True))
@@ -87,7 +97,7 @@ def main() -> None:
             count, spin, wanted = way
             with beside(count):
                 cpu, began = machine()
-                seconds, used = fit(known.name, known.data, spin, wanted, knobs)
+                seconds, used = fit(known.name, known.data, spin, wanted, knobs, known.most)
                 now, ended = machine()
             taken[way].append(seconds)
             cores = (now - cpu) / (ended - began)
