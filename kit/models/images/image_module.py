@@ -201,9 +201,13 @@ class ImageModule(NetModule):
 
     @property
     def captures(self) -> bool:
-        """Are the passes of this fit captured as CUDA graphs? Not where layers thaw, or gradients of parts are added."""
+        """Are the passes of this fit captured as CUDA graphs? Not where layers thaw, or gradients of parts are added.
+
+        Nor those of a guest's network or module: what Python decides in them anew each time would stay as it was captured.
+        """
         c = self.config
-        ours = isinstance(self._trainer, FoldTrainer) and self.device.type == "cuda"
+        ours = type(self).__module__.startswith("kit.") and "network" not in self.hparams
+        ours = ours and isinstance(self._trainer, FoldTrainer) and self.device.type == "cuda"
         plain = c.strategy == "full" and c.accumulate == 1 and not c.gradient_checkpointing
         return ours and plain and self.steps >= graphed.STEPS
 
