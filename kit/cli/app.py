@@ -17,6 +17,7 @@ from kit import resources
 from kit.cli import arguments as local_arguments, kaggle_arguments, knob_flags
 from kit.cli.knob_flags import Shown
 from kit.errors import KitError, Usage, did_you_mean
+from kit.training.ranks import group
 
 LOCAL = (
     "list", "run", "tune", "predict", "blend", "validate", "check", "new", "export", "report", "weights", "doctor",
@@ -62,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
 def _call(arguments: argparse.Namespace) -> int:
     """The exit code of the command that the arguments name, whose file is imported now."""
     name = arguments.command
+    if name != "run" and group.started():
+        raise Usage(f"kit {name}: torchrun starts several processes, which only `kit run` can use. Run it without torchrun.")
     with resources.importing():
         command = import_module(f"{COMMANDS[name]}.{name}")
     return command.main(arguments)

@@ -40,22 +40,23 @@ def run(
 ) -> Run:
     """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
     began = time.monotonic()
-    plan = planned(name, data, preset, knobs)
-    target = Run(plan.folder(run_name, out))
-    parts = plan.parts(None if fresh else only_fold)  # what starting over removes, nobody else may work on
-    with target.locked(parts), contextlib.ExitStack() as turn:
-        turn.enter_context(run_locks.turn(target.path, say))
-        refuse_other(target, plan.known, fresh)
-        if target.complete:
+    with clusters.ranks_led():
+        plan = planned(name, data, preset, knobs)
+        target = Run(plan.folder(run_name, out))
+        parts = plan.parts(None if fresh else only_fold)  # what starting over removes, nobody else may work on
+        with target.locked(parts), contextlib.ExitStack() as turn:
+            turn.enter_context(run_locks.turn(target.path, say))
+            refuse_other(target, plan.known, fresh)
+            if target.complete:
+                if not quiet:
+                    say(f"{target.path} is complete; nothing to do (--fresh starts over)")
+                return target
+            start(target, plan.known, plan.origins, plan.preset, plan.root)
             if not quiet:
-                say(f"{target.path} is complete; nothing to do (--fresh starts over)")
-            return target
-        start(target, plan.known, plan.origins, plan.preset, plan.root)
-        if not quiet:
-            announce(target, plan)
-        with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
-            turn.close()
-            _train(work, parts)
+                announce(target, plan)
+            with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
+                turn.close()
+                _train(work, parts)
     return target
 
 

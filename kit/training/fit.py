@@ -25,6 +25,8 @@ from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
 from kit.training.loggers import Log
 from kit.training.profile import Timings
+from kit.training.ranks import group, together
+from kit.training.ranks.together import Together
 from kit.training.seeding import seed_of
 from kit.training.signals import Stop
 from kit.training.state import FitState
@@ -49,8 +51,10 @@ def fit(
     """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step.
 
     `deadline`: when the fit of this module must be over. Where the memory does not suffice, batches go through the model
-    in twice as many parts, from the newest snapshot on. Raises KitError where two rows are too many.
+    in twice as many parts, from the newest snapshot on. Raises KitError where two rows are too many, and where the memory of
+    one of several ranks does not suffice.
     """
+    fold = together.shared_out(fold)
     while True:
         said = ""
         try:
@@ -63,6 +67,8 @@ def fit(
         resident.clear()
         torch.cuda.empty_cache()
         parts = 2 * fold.config.accumulate
+        if group.count() > 1:  # the others are in the middle of a step
+            raise KitError(f"{fold.name}, rank {group.number()}: {said}. The same command goes on with --accumulate {parts}.")
         if fold.config.batch < 2 * parts:
             raise KitError(f"{fold.name}: out of memory, even in parts of a few rows. Use a smaller --size or --model.")
         progress.say(f"{fold.name}: {said}. Goes on with each batch in {parts} parts (--accumulate {parts})")
@@ -79,7 +85,8 @@ def _fit(
     config = fold.config
     threads.use_all()
     kind = registry.module_class(config, fold.labels, fold.x, fold.parts)
-    batches = FoldData(fold, module=kind, tell=progress.say).train_dataloader()
+    batches = FoldData(fold, module=kind, tell=progress.say).train_dataloader().shared(group.number(), group.count())
+    group.post({"fold": fold.number, "config": config.json()})
     torch.manual_seed(seed_of(config.seed, fold.number))
     steps = batches.steps // batches.accumulate * config.epochs
     module = kind.of(config, fold.labels, fold.x, steps=steps, mirror=fold.mirror, parts=fold.parts)
@@ -89,15 +96,17 @@ def _fit(
         module.learn(fold.x, fold.train, fold.y)
         if fold.source is not None:
             module.adopt(fold.source())
+    together.begin_alike(module)
     threads.suit(module, fold.x, config)
     if deadline is not None:
-        state.until = deadline(module)
+        state.until = group.moment(deadline(module))
         module.end_by(state.until)
     progress.fold(fold.name, skipped=(batches.epoch * batches.steps + batches.start) * len(fold.train) // batches.steps)
     own = trainer_options.checked(copy.deepcopy(fold.parts.callbacks))
     logged = callbacks.LastValues() if own or fold.parts.modules else None
     if batches.epoch < config.epochs:
         following = [
+            *([Together(state)] if group.count() > 1 else []),
             snapshots, callbacks.Deadline(state), callbacks.Seeds(fold), callbacks.FirstEpoch(state, progress),
             callbacks.History(state), callbacks.FiniteLoss(state),
             callbacks.Validation(state, stop), *own, callbacks.Report(state, progress, logs, logged),
@@ -142,13 +151,13 @@ def make_trainer(
     config: Config, state: FitState, following: list[pl.Callback], logger: callbacks.LastValues | None = None
 ) -> FoldTrainer:
     """A Trainer that does nothing but train: the kit's callbacks keep, log and show. `logger`: for an adapter's own parts."""
-    further = {"log_every_n_steps": max(1, min(50, state.batches.steps)), **trainer_options.options(config)}
+    further = {"log_every_n_steps": max(1, min(50, len(state.batches))), **trainer_options.options(config)}
     further.pop(trainer_options.ROWS, None)
     try:
         return FoldTrainer(
             accelerator="gpu" if config.devices == "gpu" else "cpu",
             devices=1,
-            accumulate_grad_batches=state.batches.accumulate,
+            accumulate_grad_batches=state.batches.accumulate // state.batches.ranks,
             gradient_clip_val=config.clip or None,
             precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
             max_epochs=config.epochs - state.batches.epoch,

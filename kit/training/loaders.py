@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from kit.data.device_copy import sent
+from kit.errors import Usage
 from kit.models import resident
 from kit.models.batch import Batch, Feed
 
@@ -23,7 +24,7 @@ class Batches:
     `accumulate` parts whose gradients are added; `steps` counts parts. Where the feed has lengths, so that little is filled
     up, a shuffled epoch is sorted by length POOL batches at a time, and the batches are shuffled once more.
     `strata`: of the `rows`, where an epoch is to hold each stratum equally often: rows of rare ones several times, of frequent
-    ones not all. Else it holds each row once.
+    ones not all. Else it holds each row once. Several ranks share the parts: see `shared`.
     """
 
     def __init__(
@@ -41,9 +42,24 @@ class Batches:
         self.accumulate = 1 if feed.whole else max(1, min(accumulate, len(self.rows) // self.steps // 2))
         self.steps *= self.accumulate
         self.epoch = self.start = 0
+        self.rank, self.ranks = 0, 1
+
+    def shared(self, rank: int, ranks: int) -> Self:
+        """These batches, of which this process trains every `ranks`-th part; other ranks train the parts between them.
+
+        Raises Usage where a batch has not the same number of parts for each of them.
+        """
+        if self.accumulate % ranks:
+            raise Usage(f"{ranks} ranks: the batches are too small for so many parts. Use fewer ranks, or a larger --batch.")
+        self.rank, self.ranks = rank, ranks
+        return self
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps // self.ranks
+
+    def done(self, step: int) -> int:
+        """How many parts of the epoch are done after this one of this process's own, those of the other ranks too."""
+        return step - self.rank + self.ranks
 
     def order(self, epoch: int) -> list[np.ndarray]:
         """What the random draws of each row go by (`Batch.keys`), for each part of an epoch; see `rows_of`."""
@@ -78,18 +94,18 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         # Lightning may ask for an iterator ahead of its epoch, and for none after the last batch: who hands that out moves on.
         epoch, start = self.epoch, self.start
-        for step, keys in enumerate(self.order(epoch)):
-            if step >= start:
-                batch = self.collate(keys, epoch, step)
-                self.move_on(step)
-                yield batch
+        order = self.order(epoch)
+        for step in range(start + self.rank, self.steps, self.ranks):
+            batch = self.collate(order[step], epoch, step)
+            self.move_on(step)
+            yield batch
         if start == self.steps:  # nothing was left of this epoch
-            self.move_on(start - 1)
+            self.move_on(start - self.ranks + self.rank)
 
     def move_on(self, step: int) -> None:
         """The batch of this step is handed out: go on behind it."""
-        last = step + 1 == self.steps
-        self.epoch, self.start = (self.epoch + 1, 0) if last else (self.epoch, step + 1)
+        done = self.done(step)
+        self.epoch, self.start = (self.epoch + 1, 0) if done == self.steps else (self.epoch, done)
 
     def collate(self, keys: np.ndarray, epoch: int, step: int, x: Any = None) -> Batch:
         """One part of a batch: the rows of these keys, gathered where they are not given as `x`."""
@@ -102,7 +118,7 @@ class Batches:
             x = self.feed.collate(rows)
         many, more = divmod(len(self.rows), self.steps // self.accumulate)
         whole = many + (step // self.accumulate < more)
-        share, last = len(keys) * self.accumulate / whole, (step + 1) % self.accumulate == 0
+        share, last = len(keys) * self.accumulate / whole, self.done(step) % self.accumulate == 0
         return Batch(x, self.answers[there], index, epoch=epoch, step=step, share=share, last=last, keys=torch.from_numpy(keys))
 
 

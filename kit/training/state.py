@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from kit.models.base import StepOutput
 from kit.models.batch import Batch
 from kit.training.fold import Fold
 from kit.training.loaders import Batches
+from kit.training.ranks import group
 
 
 @dataclass
@@ -24,13 +26,13 @@ class Epoch:
     loss: list[torch.Tensor] = field(default_factory=list)
     count: list[torch.Tensor] = field(default_factory=list)  # rows of each step
 
-    def add(self, batch: Batch, output: StepOutput) -> None:
-        """Take over what one step returned; the loss as the sum over the batch's rows."""
+    def add(self, batch: Batch, output: StepOutput, parts: int = 1) -> None:
+        """Take over what one step returned; the loss, which Lightning has divided by `parts`, as the sum over its rows."""
         if "predicted" in output and "y" in output:
             self.predicted.append(output["predicted"])
             self.y.append(output["y"])
         self.count.append(torch.tensor([len(batch)]))
-        self.loss.append(output["loss"].detach().reshape(1) * (len(batch) / batch.share))
+        self.loss.append(output["loss"].detach().reshape(1) * (parts * len(batch) / batch.share))
 
     def state_dict(self) -> dict[str, torch.Tensor] | None:
         """All of it, a tensor each; None where the epoch has just begun."""
@@ -72,7 +74,24 @@ class FitState:
         whole = self.done / self.batches.steps
         return int(whole) if whole == int(whole) else float(f"{whole:.3g}")
 
+    def bring_home(self) -> None:
+        """Rank 0 has what all ranks' steps of this epoch returned, in the order of the parts; the others have nothing."""
+        if group.count() == 1:
+            return
+        device = self.outputs.loss[0].device if self.outputs.loss else torch.device("cpu")
+        found = group.gathered({name: [one.cpu() for one in some] for name, some in vars(self.outputs).items()})
+        self.outputs = Epoch()
+        for name in vars(self.outputs) if found else []:
+            some = in_turn([one[name] for one in found or []])
+            setattr(self.outputs, name, some if name == "count" else [one.to(device) for one in some])
+
     @property
     def validates_every(self) -> int:
         """Epochs between validations; 0: none."""
         return self.fold.config.val_every or int(self.fold.keeps_best)
+
+
+def in_turn(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
+    """The first of each list, then the second of each, and so on; what the first list has more was there before."""
+    before = len(lists[0]) - len(lists[-1])
+    return [*lists[0][:before], *chain.from_iterable(zip(lists[0][before:], *lists[1:], strict=True))]

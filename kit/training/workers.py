@@ -53,16 +53,17 @@ class WorkerBatches(Batches):
         epoch, deaths = self.epoch, 0
         order = self.order(epoch)
         while self.epoch == epoch:
-            loader = self._started(order[self.start :])
+            steps = range(self.start + self.rank, self.steps, self.ranks)
+            loader = self._started([order[step] for step in steps])
             try:
-                for step, images in enumerate(loader, start=self.start):
+                for step, images in zip(steps, loader, strict=True):
                     if isinstance(images, str):
                         raise BadData(images)
                     batch = self.collate(order[step], epoch, step, images)
                     self.move_on(step)
                     yield batch
                 if self.start == self.steps:  # nothing was left of this epoch
-                    self.move_on(self.start - 1)
+                    self.move_on(self.start - self.ranks + self.rank)
             except RuntimeError as fault:
                 if not str(fault).startswith(DEATHS):
                     raise

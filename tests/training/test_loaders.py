@@ -46,6 +46,30 @@ def equal(one: list[Batch], other: list[Batch]) -> bool:
     )
 
 
+@pytest.mark.parametrize("kind", [Batches, WorkerBatches])
+@pytest.mark.parametrize(("ranks", "parts"), [(2, 2), (2, 4), (3, 3)])
+def test_ranks_have_the_parts_of_one_process_in_turn_and_step_at_the_same_ones(
+    ranks: int, parts: int, kind: type[Batches]
+) -> None:
+    whole = feed(41, 13, kind=kind, accumulate=parts)
+    shares = [feed(41, 13, kind=kind, accumulate=parts).shared(rank, ranks) for rank in range(ranks)]
+    for share in shares:
+        share.start = parts  # on from the second batch
+    for epoch in range(2):
+        expected = list(whole)[0 if epoch else parts :]
+        passed = [list(share) for share in shares]
+        assert rows_of([one for together in zip(*passed, strict=True) for one in together]) == rows_of(expected)
+        steps = [sum(batch.last for batch in one) for one in passed]
+        assert steps == [len(expected) // parts] * ranks
+        assert [(share.epoch, share.start) for share in shares] == [(epoch + 1, 0)] * ranks
+        assert [len(share) for share in shares] == [whole.steps // ranks] * ranks
+
+
+def test_a_batch_that_is_too_small_for_the_ranks_is_refused() -> None:
+    with pytest.raises(Usage, match="4 ranks: the batches are too small"):
+        feed(40, 4, accumulate=4).shared(0, 4)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 8, 16, 64])
 def test_an_epoch_visits_each_row_once_in_even_batches_of_two_at_least(batch: int) -> None:
     for n in range(1, 41):

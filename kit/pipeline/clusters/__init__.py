@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kit.errors import Usage, did_you_mean
+from kit.training.ranks import group
 
 if TYPE_CHECKING:
     from kit.config import Config
@@ -30,10 +31,12 @@ class Cluster(Protocol):
 
 
 def refuse_missing(on: str) -> None:
-    """Raise Usage where `--on` names no kind of cluster, or one whose package is not installed."""
+    """Raise Usage where `--on` names no kind of cluster, or one whose package is not installed, and for several ranks."""
     kind, _, address = on.partition("://")
     if not on:
         return
+    if group.count() > 1:
+        raise Usage(f"--on {on}: torchrun's ranks train the folds already. Leave --on out, or run it without torchrun.")
     if kind not in PACKAGES or (address and kind != "ray") or on.endswith("://"):
         raise Usage(f"--on {on!r}: ray, ray://HOST:PORT or slurm is expected.{did_you_mean(kind, PACKAGES)}")
     if find_spec(PACKAGES[kind]) is None:
@@ -41,12 +44,30 @@ def refuse_missing(on: str) -> None:
 
 
 @contextlib.contextmanager
+def ranks_led() -> Iterator[None]:
+    """Where torchrun started this process as one of several: of these only rank 0 enters the block. The others train with it,
+    and end (SystemExit) with its exit code."""
+    if not group.started():
+        yield
+        return
+    from kit.pipeline.clusters import ranks
+
+    with ranks.led():
+        yield
+
+
+@contextlib.contextmanager
 def joined(on: str, folder: Path, stop: Stop, quiet: bool) -> Iterator[Cluster | None]:
-    """The cluster that `--on` names for the run in `folder`, until the block ends; None for this machine.
+    """The cluster that `--on` names for the run in `folder`, until the block ends; the ranks where there are several; None
+    for this process.
 
     Raises Unreachable where it is not there.
     """
-    if not on:
+    if group.count() > 1:
+        from kit.pipeline.clusters.ranks import Ranks
+
+        yield Ranks()
+    elif not on:
         yield None
     elif on == "slurm":
         from kit.pipeline.clusters.slurm_queue import SlurmQueue

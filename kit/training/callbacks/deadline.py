@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 
 from kit.models.base import FoldModule
 from kit.models.batch import Batch
+from kit.training.ranks import group
 from kit.training.state import FitState
 
 
@@ -20,14 +21,15 @@ class Deadline(pl.Callback):
         self.state = state
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
-        if self.state.until < math.inf and batch.step % self.state.batches.accumulate == 0:
-            pl_module.move_to(self.position(batch))
+        if self.state.until < math.inf and batch.step % self.state.batches.accumulate < group.count():
+            pl_module.move_to(group.agreed(self.position(batch))[0])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        if batch.last and time.monotonic() >= self.state.until:
-            trainer.should_stop = True
+        if batch.last and self.state.until < math.inf:
+            over = group.agreed(time.monotonic() >= self.state.until)[0]
+            trainer.should_stop = trainer.should_stop or bool(over)
 
     def position(self, batch: Batch) -> float:
         """How far the schedule is: by the steps, or by the time where that is short (Li, Yumer & Ramanan 2020)."""

@@ -38,8 +38,9 @@ class History(pl.Callback):
         self, trainer: pl.Trainer, pl_module: FoldModule, outputs: StepOutput, batch: Batch, batch_idx: int
     ) -> None:
         state = self.state
-        state.outputs.add(batch, outputs)
-        state.epoch, state.done = batch.epoch, batch.epoch * state.batches.steps + batch.step + pl_module.part
+        state.outputs.add(batch, outputs, trainer.accumulate_grad_batches)
+        before = batch.epoch * state.batches.steps + state.batches.done(batch.step) - 1
+        state.epoch, state.done = batch.epoch, before + pl_module.part
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
         # Not at the end of the last batch: callbacks come before the module there, so its average would lack a step.
@@ -73,8 +74,9 @@ class FiniteLoss(pl.Callback):
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: StepOutput, batch: Batch, batch_idx: int
     ) -> None:
-        last = batch.step + 1 == self.state.batches.steps
-        if last or batch.step % FINITE_EVERY == FINITE_EVERY - 1:
+        done = self.state.batches.done(batch.step)
+        last = done == self.state.batches.steps
+        if last or done % FINITE_EVERY == 0:
             self.arriving.append((Arriving(outputs["loss"].detach().reshape(1)), batch))
         while self.arriving and (last or self.arriving[0][0].ready):
             loss, of = self.arriving.popleft()
@@ -121,7 +123,7 @@ class Report(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.progress.batch(len(batch), batch.epoch, self.state.fold.config.epochs)
+        self.progress.batch(len(batch) * self.state.batches.ranks, batch.epoch, self.state.fold.config.epochs)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         row, metric = self.state.history[-1], self.state.fold.metric.name

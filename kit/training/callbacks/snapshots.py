@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from kit.models.base import FoldModule
 from kit.models.batch import Batch
 from kit.training import checkpoints
+from kit.training.ranks import group
 from kit.training.signals import Stop
 from kit.training.state import Epoch, FitState
 
@@ -34,10 +35,8 @@ class Snapshots(pl.Callback):
         if not module.resumable:
             return False
         state, fold = self.state, self.state.fold
-        found, broken = checkpoints.newest_sound(fold.folder)
-        for line in broken:
-            self.say(line)
-        if found is None or found["identity"] != fold.identity:
+        found = group.from_leader(self.newest() if group.number() == 0 else None)
+        if found is None:
             return False
         module.load_state_dict(found["module"])
         state.batches.epoch, state.batches.start = found["epoch"], found["step"] * state.batches.accumulate
@@ -51,23 +50,35 @@ class Snapshots(pl.Callback):
         self.say(f"{fold.name}: goes on at epoch {found['epoch'] + 1}, step {found['step'] + 1}")
         return True
 
+    def newest(self) -> dict[str, Any] | None:
+        """The newest sound snapshot of this very fold, if there is one."""
+        found, broken = checkpoints.newest_sound(self.state.fold.folder)
+        for line in broken:
+            self.say(line)
+        return found if found is not None and found["identity"] == self.state.fold.identity else None
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
         found, self.waiting = self.waiting, None
         if found is not None:
             trainer.optimizers[0].load_state_dict(found["optimizer"])
             trainer.lr_scheduler_configs[0].scheduler.load_state_dict(found["schedule"])
             trainer.precision_plugin.load_state_dict(found["precision"])
-            self.state.outputs = Epoch.restored(found["seen"], pl_module.device)
+            if group.number() == 0:  # whose snapshot has what all ranks did
+                self.state.outputs = Epoch.restored(found["seen"], pl_module.device)
         self.stop.install()
         self.stop.patient = pl_module.resumable  # else there is nothing to save, and a step may take minutes
         self.saved = time.monotonic()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
-        if batch.step % self.state.batches.accumulate:  # gradients that were added up are not saved
+        if batch.step % self.state.batches.accumulate >= group.count():  # gradients that were added up are not saved
             return
-        if self.stop.signum or time.monotonic() - self.saved >= self.pause:
+        late = group.number() == 0 and time.monotonic() - self.saved >= self.pause
+        signum, due = group.agreed(self.stop.signum, late)
+        if signum or due:
+            self.state.bring_home()
             self.write(trainer, pl_module, batch.epoch, batch.step)
-        if self.stop.signum:
+        if signum:
+            self.stop.signum = int(signum)
             raise self.stop.error()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
@@ -81,7 +92,12 @@ class Snapshots(pl.Callback):
         return max(self.state.fold.config.snapshot, 20 * self.cost)
 
     def write(self, trainer: pl.Trainer, module: FoldModule, epoch: int, step: int, done: float = 0.0) -> None:
-        """Write all that the rest of the fit depends on; it begins with this batch. `done`: the steps of a fit that is over."""
+        """Write all that the rest of the fit depends on; it begins with this batch. `done`: the steps of a fit that is over.
+
+        Of several ranks only the first writes.
+        """
+        if group.number():
+            return
         before, state = time.monotonic(), self.state
         content = {
             "identity": state.fold.identity,

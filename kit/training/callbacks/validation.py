@@ -11,23 +11,29 @@ import torch
 from kit.labels.tracking import tracked
 from kit.models import prediction
 from kit.models.base import FoldModule
+from kit.training.ranks import group
 from kit.training.signals import Stop
 from kit.training.state import FitState
 
 
 class Validation(pl.Callback):
-    """Validates where it is due (`--val-every`, `--checkpoint best`, `--early-stop`), and adds that to the epoch's history."""
+    """Validates where it is due (`--val-every`, `--checkpoint best`, `--early-stop`), and adds that to the epoch's history.
+
+    Of several ranks the first does; the others wait.
+    """
 
     def __init__(self, state: FitState, stop: Stop):
         self.state, self.stop = state, stop
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
         state, every = self.state, self.state.validates_every
-        if every and (state.epoch + 1) % every == 0 and len(state.fold.valid):
+        if every and (state.epoch + 1) % every == 0 and len(state.fold.valid) and group.number() == 0:
             state.history[-1] |= self.validate(pl_module)
         patience = state.fold.config.early_stop
-        if patience and state.best is not None and (state.epoch + 1 - state.best["since"]) // every >= patience:
-            trainer.should_stop = True
+        if patience:
+            since = state.epoch + 1 if state.best is None else state.best["since"]
+            over = group.agreed((state.epoch + 1 - since) // every >= patience)[0]
+            trainer.should_stop = trainer.should_stop or bool(over)
 
     def validate(self, module: FoldModule) -> dict[str, float]:
         """Validation metrics now; keeps the weights where `--checkpoint best` asks for the best."""
