@@ -24,6 +24,7 @@ from kit.models import families
 from kit.parts import NONE
 from kit.pipeline.clusters.ranks import Ranks
 from kit.storage.run_folder import read_json
+from kit.training.ranks.group import own_gpu
 from kit.training.state import in_turn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -198,6 +199,11 @@ def test_a_fit_that_is_one_step_is_refused(config: Config, kind: str) -> None:
     family = families.of(config.model, kind, False, NONE)
     with pytest.raises(Usage, match="which ranks cannot share"):
         Ranks().choose(config, replace(family, probing=config.strategy == "probe"))
+
+
+@pytest.mark.parametrize(("visible", "own"), [(None, "1"), ("4,GPU-7a", "GPU-7a"), ("4", ""), ("", "")])
+def test_each_rank_has_a_gpu_of_its_own(visible: str | None, own: str) -> None:
+    assert own_gpu({"LOCAL_RANK": "1"} | ({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})) == own
 
 
 def test_what_each_rank_returned_stands_in_the_order_of_the_parts() -> None:

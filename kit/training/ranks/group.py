@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,9 +58,7 @@ def join() -> None:
     Raises Unreachable where they do not come, Usage for a second run of the same processes.
     """
     global _group
-    seen, local = os.environ.get("CUDA_VISIBLE_DEVICES"), int(os.environ.get("LOCAL_RANK", "0"))
-    own = [str(local)] if seen is None else [name for name in seen.split(",") if name][local : local + 1]
-    os.environ["CUDA_VISIBLE_DEVICES"] = "".join(own)  # before CUDA is first used
+    os.environ["CUDA_VISIBLE_DEVICES"] = own_gpu(os.environ)  # before CUDA is first used
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings are pages of addresses
     import torch
     from torch import distributed
@@ -74,6 +72,12 @@ def join() -> None:
     except (RuntimeError, ValueError) as fault:
         raise Unreachable(f"the ranks cannot meet: {str(fault).splitlines()[0][:200]}") from fault
     _group = Group(number, count, distributed.PrefixStore("kit", store))
+
+
+def own_gpu(environment: Mapping[str, str]) -> str:
+    """The name of a rank's GPU, of those that are visible; "" where they are fewer than the ranks of this machine."""
+    local, seen = int(environment.get("LOCAL_RANK", "0")), environment.get("CUDA_VISIBLE_DEVICES")
+    return str(local) if seen is None else "".join([name for name in seen.split(",") if name][local : local + 1])
 
 
 def number() -> int:
