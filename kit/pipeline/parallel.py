@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.config import Config
 from kit.errors import Usage
 from kit.pipeline.processes.children import Children, Task
-from kit.storage.run_folder import Run
 from kit.training.deadline import Budget
 
 if TYPE_CHECKING:
@@ -74,24 +71,3 @@ def _seconds(budget: Budget, left: int, count: int, refit: int) -> float:
     """The time of the next of so many folds that are left, `count` at a time, before the refit; 0: any."""
     rounds = math.ceil(left / count) + refit
     return max(budget.left / rounds, 0.01) if math.isfinite(budget.left) else 0.0
-
-
-def work_on(folder: Path, folds: list[int], seconds: float, quiet: bool) -> None:
-    """Train these folds of a run that another process has prepared, and holds."""
-    began = time.monotonic()  # before seconds of imports
-    budget = Budget(seconds, began)
-    from kit import competition as competitions
-    from kit.models import devices
-    from kit.pipeline import crossval
-    from kit.pipeline.plan import family_of
-    from kit.pipeline.preparation import Session, prepare
-    from kit.training.signals import stoppable
-
-    run = Run(folder)
-    record = run.record
-    config, root = Config.of(record.config), Path(record.root)
-    adapter = competitions.load(record.competition).shaped(config, root)
-    with stoppable() as stop:
-        here = devices.choose(config, family_of(adapter, config))
-        session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=folds, beside=True)
-        crossval.train(prepare(run, adapter, here, root, session))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,6 +79,7 @@ def joined(on: str, folder: Path, stop: Stop, quiet: bool) -> Iterator[Cluster |
         finally:
             queue.close()
     else:
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else a call after the connection is lost begins another one
         from kit.pipeline.clusters import ray_cluster
 
         with ray_cluster.joined(on, stop, quiet) as cluster:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kit.config import Config
-    from kit.models.families import Family
+import torch
+
+from kit.config import Config
+from kit.models import devices
+from kit.models.families import Family
+from kit.storage import environment
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,6 @@ class Kind:
 
 def kind_here(config: Config, family: Family, cores: int) -> Kind:
     """What this machine computes with."""
-    import torch
-
-    from kit.models import devices
-    from kit.storage import environment
-
     torch.set_num_threads(cores)
     here = devices.choose(config, family)
     versions = [f"{name} {environment.version(name)}" for name in environment.PACKAGES]

@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
+import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
 import kit
 from kit.config import Config
 from kit.console import say
@@ -39,8 +43,6 @@ def joined(on: str, stop: Stop, quiet: bool) -> Iterator[RayCluster]:
 
     Raises Unreachable where the cluster is not there, or refuses.
     """
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # else a call after the connection is lost begins another one
-    import ray
 
     mine = not ray.is_initialized()
     if mine:
@@ -59,9 +61,6 @@ def joined(on: str, stop: Stop, quiet: bool) -> Iterator[RayCluster]:
 
 def connect(on: str) -> None:
     """Join the cluster: at the address in `on`, else in RAY_ADDRESS, else the one that runs on this machine."""
-    import ray
-    import torch
-
     address = on if "://" in on else os.environ.get("RAY_ADDRESS") or "auto"
     reach(on, address)
     environment = {
@@ -145,8 +144,6 @@ class RayCluster:
 
     def divide(self, config: Config, family: Family) -> None:
         """Find what a fold takes: as many cores as it would have threads here, or a GPU and its share of the cores."""
-        import torch
-
         nodes = [node["Resources"] for node in self.nodes() if node["Resources"].get("CPU", 0) >= 1]
         with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
         self.gpus = int(config.devices != "cpu" and not family.one_step and bool(with_gpu))
@@ -159,8 +156,6 @@ class RayCluster:
 
     def nodes(self) -> list[dict[str, Any]]:
         """The nodes that are up, once one of them has a core. Raises KitError where none comes."""
-        import ray
-
         if not any(node["Resources"].get("CPU", 0) >= 1 for node in self.up()):
             self.say("no node of the cluster has a core for tasks yet; waiting for one")
             wish = ray.remote(num_cpus=1)(lambda: None).remote()  # a cluster that grows on demand must be asked
@@ -171,8 +166,6 @@ class RayCluster:
 
     def up(self) -> list[dict[str, Any]]:
         """The nodes that are up; those of the last time where the head does not answer, for which Ray would wait a minute."""
-        import ray
-
         with contextlib.suppress(Unreachable):
             reach(self.on, self.address)
             self.known = [node for node in ray.nodes() if node["Alive"]]
@@ -180,9 +173,6 @@ class RayCluster:
 
     def ask(self, config: Config, family: Family) -> dict[str, Kind]:
         """What kind each node that has room for a fold is, by the node's id; those that do not say so in time are left out."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         task = ray.remote(max_retries=0, num_cpus=0, num_gpus=0.01 * self.gpus)(machine.kind_here)
         wanted = {"CPU": self.cores, "GPU": self.gpus}
         asked = {}
@@ -207,8 +197,6 @@ class RayCluster:
 
     def wait(self, tasks: list[Any], count: int, seconds: float = math.inf) -> list[Any]:
         """The tasks that are done, once `count` are, or after so many seconds. Raises Stopped when a signal came."""
-        import ray
-
         until = time.monotonic() + seconds
         while True:
             done, _ = ray.wait(tasks, num_returns=min(count, len(tasks)), timeout=POLL)
@@ -260,8 +248,6 @@ class RayCluster:
 
 def refuse_measuring(on: str, config: Config, family: Family) -> None:
     """Raise Usage where a knob is left to be measured before the folds, on a device that this machine does not have."""
-    import torch
-
     if config.devices == "gpu" and not torch.cuda.is_available():
         open_ones = [name for name in ("lr", "batch") if getattr(config, name) == 0 and name in family.heeds]
         if open_ones or config.time_budget:

@@ -6,6 +6,9 @@ import math
 import time
 from typing import Any
 
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
 from kit.errors import DiskError, KitError, Stopped
 from kit.pipeline import crossval
 from kit.pipeline.clusters import parcel, ray_task
@@ -26,7 +29,6 @@ def train(work: Work, cluster: RayCluster) -> None:
     left = [name for name in work.asked if not crossval.finished(work.run.fold(name))]
     if not left:
         return
-    import ray
 
     try:
         with patient(work.stop):
@@ -41,9 +43,6 @@ class Dispatch:
     """Orders on their way: which folds wait, which are under way in which task, and how often each was lost."""
 
     def __init__(self, work: Work, cluster: RayCluster):
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         self.work, self.cluster = work, cluster
         packed = parcel.pack(work, ray.cloudpickle.dumps)
         try:
@@ -97,8 +96,6 @@ class Dispatch:
 
     def begin(self) -> None:
         """Hand over what waits, as many at a time as `--jobs` allows."""
-        import ray
-
         most = self.work.config.jobs or math.inf
         while self.waiting and len(self.running) < most:
             name = self.waiting.pop(0)
@@ -128,8 +125,6 @@ class Dispatch:
 
         `seconds`: the longest time to wait for all that folds have sent until now.
         """
-        import ray
-
         if seconds or not self.mails:
             self.mails.append(self.mailbox.drain.remote())
         while self.mails and ray.wait(self.mails[:1], timeout=seconds)[0]:
@@ -153,8 +148,6 @@ class Dispatch:
 
     def end(self, task: Any, name: int | str) -> None:
         """Keep the files of a fold that is done; begin one again whose node was lost. Raises what went wrong in it."""
-        import ray
-
         self.fetch(HOME)
         try:
             outcome: Outcome = ray.get(task)
@@ -187,8 +180,6 @@ class Dispatch:
 
     def lost(self, name: int | str, fault: BaseException) -> None:
         """Put a fold that came to no end back in line. Raises KitError where that happens again and again."""
-        import ray
-
         self.losses[name] = self.losses.get(name, 0) + 1
         memory = isinstance(fault, ray.exceptions.OutOfMemoryError)
         why = "the node has too little memory for it" if memory else f"its node or process was lost ({type(fault).__name__})"
@@ -221,8 +212,6 @@ class Dispatch:
 
     def stop(self) -> None:
         """End what still runs, with its state saved and sent home."""
-        import ray
-
         if self.running and not self.cluster.gone:
             for task in self.running:
                 ray.cancel(task)

@@ -7,8 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import submitit
+from filelock import FileLock, Timeout
+
+from kit import competition as competitions
+from kit.config import Config
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Unreachable, Usage
+from kit.models import threads
+from kit.pipeline import crossval
+from kit.pipeline.clusters import machine
 from kit.pipeline.clusters.machine import Kind
+from kit.pipeline.plan import family_of
+from kit.pipeline.preparation import Session, prepare
+from kit.storage.run_folder import Run
+from kit.training.deadline import Budget
+from kit.training.signals import stoppable
 
 HELD = 60.0  # seconds for a job of before, which was cancelled, to save its state and end
 KINDS = {kind.code: kind for kind in (Usage, BadData, Unreachable, DiskError)}
@@ -35,24 +48,10 @@ class FoldJob:
 
     def checkpoint(self) -> Any:
         """What is queued in its place when its time is over or another job takes the machine: itself."""
-        import submitit
-
         return submitit.helpers.DelayedSubmission(self)
 
     def train(self, began: float) -> None:
         """As `kit run` does it, in a run that another process has prepared and holds; no two processes train one fold."""
-        from filelock import FileLock, Timeout
-
-        from kit import competition as competitions
-        from kit.config import Config
-        from kit.models import threads
-        from kit.pipeline import crossval
-        from kit.pipeline.clusters import machine
-        from kit.pipeline.plan import family_of
-        from kit.pipeline.preparation import Session, prepare
-        from kit.storage.run_folder import Run
-        from kit.training.deadline import Budget
-        from kit.training.signals import stoppable
 
         run = Run(Path(self.folder))
         record, name = run.record, "refit" if self.fold is None else f"fold{self.fold}"

@@ -12,6 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import submitit
+import torch
+from submitit.core.utils import FailedJobError, UncompletedJobError
+
 from kit.config import Config
 from kit.console import say
 from kit.errors import KitError, Stopped, Unreachable
@@ -46,8 +50,6 @@ class SlurmQueue:
 
     def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
         """The Config resolved by a short first job: a login node has no GPU, and often another CPU."""
-        import torch
-
         self.cancel_old()
         self.cores, self.gpus = torch.get_num_threads(), int(config.devices == "gpu" and not family.one_step)
         if not self.quiet:
@@ -111,8 +113,6 @@ class SlurmQueue:
 
     def submit(self, calls: Sequence[tuple[Any, ...]], most: int) -> list[Any]:
         """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses."""
-        import submitit
-
         logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns where Slurm keeps no accounts
         try:
             executor = submitit.AutoExecutor(folder=self.folder, cluster=CLUSTER, slurm_max_num_timeout=AGAIN)
@@ -130,8 +130,6 @@ class SlurmQueue:
 
     def result(self, job: Any) -> Any:
         """What a job has returned. Raises KitError, with the file that says more, where it has failed."""
-        from submitit.core.utils import FailedJobError, UncompletedJobError
-
         try:
             return job.result()
         except (FailedJobError, UncompletedJobError) as fault:
