@@ -361,6 +361,6 @@ def test_it_stops_between_whole_batches_only(tiny: Path, tmp_path: Path, monkeyp
     reviews(tmp_path / "reviews.csv")
     knobs = {**KNOBS, "text": "review", "target": "sentiment", "weights": str(tiny), "epochs": 1, "snapshot": 0}
     saved: list[int] = []
-    monkeypatch.setattr(Snapshots, "write", lambda self, trainer, module, batch: saved.append(batch.step))
+    monkeypatch.setattr(Snapshots, "write", lambda self, trainer, module, epoch, step, done=0.0: saved.append(step))
     kit.run("csv", tmp_path / "reviews.csv", out=tmp_path / "run", accumulate=4, **knobs)
     assert saved and all(step % 4 == 0 for step in saved)
