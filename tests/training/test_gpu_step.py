@@ -112,7 +112,6 @@ def test_a_step_reads_nothing_sends_little_and_asks_for_few_kernels(
 ) -> None:
     found = counted(config, pretended)
     assert found.sent.total() == sent, found.sent
-    print(found.kernels.total(), found.kernels.most_common(40))
     assert found.kernels.total() <= kernels, found.kernels.most_common(20)
 
 
