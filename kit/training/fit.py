@@ -162,9 +162,7 @@ def make_trainer(
             precision=devices.LIGHTNING[config.precision],  # type: ignore[arg-type]
             max_epochs=config.epochs - state.batches.epoch,
             callbacks=following,
-            plugins=[
-                LightningEnvironment()
-            ],  # one device: Slurm's tasks, its `srun` and its requeueing signals are not Lightning's
+            plugins=[LightningEnvironment()],  # Slurm's tasks, its `srun` and its requeueing signals are not Lightning's
             profiler="simple" if config.profile else None,
             logger=logger or False,
             enable_checkpointing=False,

@@ -20,10 +20,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from kit.resources import CoreTime
 
 COMES = "as-it-comes"
 FIT = """
@@ -50,12 +51,6 @@ def beside(count: int) -> Iterator[None]:
         for one in others:
             one.kill()
             one.wait()
-
-
-def machine() -> tuple[float, float]:
-    """CPU seconds that all processes have used, and the clock."""
-    fields = [int(one) for one in Path("/proc/stat").read_text().split("\n")[0].split()[1:]]
-    return (sum(fields[:3]) + sum(fields[5:8])) / os.sysconf("SC_CLK_TCK"), time.monotonic()
 
 
 def fit(name: str, data: str, spin: str, threads: int, knobs: dict[str, str], most: float) -> tuple[float, int]:
@@ -96,11 +91,12 @@ def main() -> None:
         for way in ways:
             count, spin, wanted = way
             with beside(count):
-                cpu, began = machine()
+                before = CoreTime.now()
                 seconds, used = fit(known.name, known.data, spin, wanted, knobs, known.most)
-                now, ended = machine()
+                after = CoreTime.now()
             taken[way].append(seconds)
-            cores = (now - cpu) / (ended - began)
+            known_times = before is not None and after is not None
+            cores = (after.everybody - before.everybody) / (after.clock - before.clock) if known_times else math.nan
             print(f"{count} busy, spin {spin}, {used} threads: {seconds:.1f} s, {cores:.1f} cores at work", flush=True)
     for (count, spin, wanted), values in taken.items():
         shown, middle = " ".join(f"{one:.1f}" for one in values), statistics.median(values)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -67,14 +68,20 @@ def same(run: Path, other: Path) -> bool:
     return all((run / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
+def in_mid_fold(cluster: Nodes, digits: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> BaseProcess:
+    """A run on the cluster, of whose first fold a snapshot has come home."""
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    process = warm("run", "digits", "--data", digits, "--out", out, "--on", "ray", *flags(LONG))
+    until(lambda: bool(snapshots(out)) or not process.is_alive(), 100)
+    return process
+
+
 @pytest.mark.slow
 def test_a_node_dies_in_mid_fold_and_the_bytes_are_those_of_a_run_alone(
     cluster: Nodes, digits: Path, alone: kit.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     out = tmp_path / "run"
-    process = warm("run", "digits", "--data", digits, "--out", out, "--on", "ray", *flags(LONG))
-    until(lambda: bool(snapshots(out)) or not process.is_alive(), 100)
+    process = in_mid_fold(cluster, digits, out, monkeypatch)
     cluster.kill(cluster.processes[-1])
     assert snapshots(out)  # it was in mid-fold
     cluster.join()
@@ -91,10 +98,8 @@ def test_a_node_dies_in_mid_fold_and_the_bytes_are_those_of_a_run_alone(
 def test_a_signal_brings_the_state_home_and_the_same_run_goes_on_without_the_cluster(
     cluster: Nodes, digits: Path, alone: kit.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     out = tmp_path / "run"
-    process = warm("run", "digits", "--data", digits, "--out", out, "--on", "ray", *flags(LONG))
-    until(lambda: bool(snapshots(out)) or not process.is_alive(), 100)
+    process = in_mid_fold(cluster, digits, out, monkeypatch)
     known = snapshots(out)
     os.kill(process.pid or 0, signal.SIGTERM)
     process.join(60)

@@ -308,24 +308,20 @@ def pixel_statistics(images: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndar
     rows = rows[:: max(1, len(rows) // 4096)] if streamed else rows
     each = max(1, (1 << 24) // int(np.prod(images.shape[1:])))  # rows of about 16 MB
     sums = [_sums(images, rows[start : start + each]) for start in range(0, len(rows), each)]
-    first, second = np.sum([_numbers(one) for one in sums], axis=0)
+    first, second = np.sum(sums, axis=0)
     count = len(rows) * images.shape[1] * images.shape[2]
     mean = first / (255 * count)
     return mean, np.sqrt(np.maximum(second / (255**2 * count) - mean**2, 1e-6))
 
 
-def _sums(images: Any, rows: np.ndarray) -> Any:
+def _sums(images: Any, rows: np.ndarray) -> np.ndarray:
     """The sums of pixels and of their squares, int64 [2, c]."""
     if isinstance(images, torch.Tensor):
         some = images[torch.from_numpy(rows).to(images.device)].int()
-        return torch.stack([part.sum(dim=(0, 1, 2), dtype=torch.int64) for part in (some, some * some)])
+        return torch.stack([part.sum(dim=(0, 1, 2), dtype=torch.int64) for part in (some, some * some)]).cpu().numpy()
     flat = images[rows].reshape(-1, images.shape[-1])
     count = np.stack([np.bincount(channel, minlength=256) for channel in flat.T], axis=1)  # 7 times as fast as squares
     return np.stack([np.arange(256) ** power @ count for power in (1, 2)])
-
-
-def _numbers(sums: Any) -> np.ndarray:
-    return sums.cpu().numpy() if isinstance(sums, torch.Tensor) else sums
 
 
 def channels_last(x: torch.Tensor) -> torch.Tensor:

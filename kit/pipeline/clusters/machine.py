@@ -24,7 +24,7 @@ class Kind:
 
 
 def kind_here(config: Config, family: Family, cores: int) -> Kind:
-    """What this machine computes with."""
+    """What this machine computes with, in so many threads, which torch is told here."""
     torch.set_num_threads(cores)
     here = devices.choose(config, family)
     versions = [f"{name} {environment.version(name)}" for name in environment.PACKAGES]

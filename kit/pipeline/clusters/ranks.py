@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from kit.models.families import Family
     from kit.pipeline.preparation import Work
 
-COPIED = (
-    "run.json",
-    "folds.csv",
-)  # what another process finds of a run, in a folder of its own: it writes nothing to the run's
+COPIED = ("run.json", "folds.csv")  # what another rank finds of a run, in a folder of its own: it writes nothing to the run's
 
 
 class Ranks:

@@ -43,7 +43,6 @@ def joined(on: str, stop: Stop, quiet: bool) -> Iterator[RayCluster]:
 
     Raises Unreachable where the cluster is not there, or refuses.
     """
-
     mine = not ray.is_initialized()
     if mine:
         connect(on)

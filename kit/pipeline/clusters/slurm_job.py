@@ -52,7 +52,6 @@ class FoldJob:
 
     def train(self, began: float) -> None:
         """As `kit run` does it, in a run that another process has prepared and holds; no two processes train one fold."""
-
         run = Run(Path(self.folder))
         record, name = run.record, "refit" if self.fold is None else f"fold{self.fold}"
         config, root = Config.of(record.config), Path(record.root)
