@@ -118,18 +118,23 @@ def run(
     only_fold: list[int] | None = None,
     fresh: bool = False,
     quiet: bool = False,
+    rewrite: bool = False,
     **knobs: Any,
 ) -> Run:
     """Everything `kit run` does, or what is left of it: read, folds, train, score, predict, submission.
 
     `name`: a competition; `data`: its folder; `out`: the run's folder (else `runs/NAME/RUN_NAME`); `knobs`: see Config.
+    `fresh`: start again; `rewrite`: make the scores and the submission of a complete run anew from its folds' predictions.
     Raises a KitError that says what is wrong and how to mend it.
     """
     from kit.pipeline.run import run as run_all
 
     return Run(
-        run_all(name, data, preset, run_name=run_name, out=out, only_fold=only_fold, fresh=fresh, quiet=quiet, knobs=knobs).path
-    )
+        run_all(
+            name, data, preset, run_name=run_name, out=out, only_fold=only_fold,
+            fresh=fresh, rewrite=rewrite, quiet=quiet, knobs=knobs,
+        ).path
+    )  # fmt: skip
 
 
 def study(

@@ -1,13 +1,20 @@
-"""Progress on stderr: on a terminal a bar with fold, epoch, speed and time left, elsewhere plain lines."""
+"""Console: results on stdout, progress on stderr (a bar on a terminal, else plain lines). All that is printed passes here.
+
+Names of files and cells of tables reach the terminal: what could steer it (escape sequences, marks that turn the direction of
+writing) is shown as text, so that no name can rewrite the screen.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
 from typing import Any
 
 LINE_EVERY = 5.0  # seconds between plain lines
 BAR = "{desc}  {bar:24}  {percentage:3.0f}%  {rate_fmt}  {remaining} left{postfix}"
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 REFRESH = 0.2  # seconds between refreshes of the bar: each costs as much as a small step
 
 
@@ -60,14 +67,14 @@ class Progress:
             left = max(self.total - self.done, 0) / max(speed, 1e-9)
             self.say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
 
-    def say(self, text: str) -> None:
-        """Print a line on stderr without breaking the bar."""
+    def say(self, text: str, lines: bool = False) -> None:
+        """Print a line on stderr (`lines`: or several) without breaking the bar."""
         if self.quiet:
             return
         if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
+            self.bar.write(printable(text, lines), file=sys.stderr)
         else:
-            say(text)
+            say(text, lines)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -97,15 +104,34 @@ class Waiting:
         while (now := time.monotonic()) < until:
             if turning:
                 sign = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * 10) % 10]
-                print(f"\r{sign} {text}  {clock(now - self.began)}\033[K", end="", file=sys.stderr, flush=True)
+                line = f"{sign} {printable(text, lines=False)}  {clock(now - self.began)}"
+                print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
             time.sleep(min(0.1, until - now))
         if turning:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def say(text: str) -> None:
-    """Print a line on stderr. Only results go to stdout."""
-    print(text, file=sys.stderr, flush=True)
+def printable(text: str, lines: bool = True) -> str:
+    """Text as a terminal may get it: what would steer it is written as `\\x1b`; without `lines` a line break is too."""
+    shown = STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return shown if lines else shown.replace("\n", "\\n")
+
+
+def output(text: object = "", lines: bool = True) -> None:
+    """Print a result on stdout; without `lines` as a single line."""
+    print(printable(str(text), lines), flush=True)
+
+
+def say(text: str, lines: bool = False) -> None:
+    """Print a line on stderr (`lines`: or several), where all goes that is not a result."""
+    print(printable(text, lines), file=sys.stderr, flush=True)
+
+
+def fail(text: str) -> None:
+    """Print an error on stderr, in one line or a few."""
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    red, plain = ("\033[31m", "\033[0m") if coloured else ("", "")
+    print(f"{red}kit: {plain}{printable(text)}", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:
@@ -117,7 +143,7 @@ def clock(seconds: float) -> str:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Aligned columns: text to the left, numbers to the right."""
-    lines = [header, *rows]
+    lines = [[printable(cell, lines=False) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     right = [all(_numeric(row[i]) for row in rows if row[i]) for i in range(len(header))]
     text = []

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
+NETWORK = ("socket", "requests", "urllib3", "http")  # modules whose errors are of the network; many of them are OSErrors
 LONG = 200  # characters of a cell or a name that are shown
 
 
@@ -46,6 +48,28 @@ class Stopped(KitError):
     def __init__(self, message: str, signum: int = 0):
         super().__init__(message)
         self.code = 128 + signum if signum else 75
+
+
+def explained(fault: Exception) -> tuple[str, int]:
+    """The message and the exit code of any error: one that no place of the kit foresaw too."""
+    if isinstance(fault, KitError):
+        return str(fault), fault.code
+    if isinstance(fault, MemoryError):
+        advice = "Close other programs, or use a machine with more; in training --batch, --size and --limit need less."
+        return f"the memory of this machine is full. {advice}", KitError.code
+    if isinstance(fault, ConnectionError | TimeoutError) or type(fault).__module__.partition(".")[0] in NETWORK:
+        return f"the connection failed ({fault}). Try again.", Unreachable.code
+    if isinstance(fault, OSError):
+        where = fault.filename if fault.filename is not None else "a file"
+        said = f"cannot be read or written ({fault.strerror or fault}). What was written before is intact."
+        return f"{where}: {said}", DiskError.code
+    return f"this is an error in the kit: {type(fault).__name__}: {fault}\nPlease report it. --debug shows the traceback.", 1
+
+
+def unreadable(path: Path, fault: OSError) -> DiskError:
+    """The error for a file that is there and cannot be read."""
+    advice = "\nMay this user read it? See `ls -l`." if isinstance(fault, PermissionError) else ""
+    return DiskError(f"{path}: cannot be read ({fault.strerror or fault}).{advice}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

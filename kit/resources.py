@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPIN = {"GOMP_SPINCOUNT": "1000"}  # turns of a waiting thread's loop before it sleeps; libgomp's own are 300,000
+CGROUP = Path("/sys/fs/cgroup")
 SAMPLE = 0.3  # seconds that a look at the cores takes at least: the system counts in hundredths
 CROWDED = 0.5  # cores that others keep busy, beyond those that are left free
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")  # whoever sets one of these has decided for himself
@@ -26,6 +27,26 @@ def wait_briefly() -> None:
     """
     if not any(name in os.environ for name in WAITING):
         os.environ.update(SPIN)
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that may still be taken: of the machine, of the container, of the process; None where nothing tells."""
+    free = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) << 10)
+    with contextlib.suppress(OSError, ValueError, StopIteration):  # a container without a limit says "max": no number
+        most, used = (int((CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        lines = (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+        files_kept = int(next(line for line in lines if line.startswith("inactive_file")).split()[1])
+        free.append(most - used + files_kept)  # files that are only kept in memory until something else needs it
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        free += [] if limit == resource.RLIM_INFINITY else [limit - pages * resource.getpagesize()]
+    return max(0, min(free)) if free else None
 
 
 @contextlib.contextmanager

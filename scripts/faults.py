@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faults_files import dying_disk, flipped, killed_commands, unreadable
 from faults_images import little_shared_memory, many, mutated
 
 from kit.training import checkpoints
@@ -105,9 +106,9 @@ def tests(folder: Path, seconds: float) -> str:
     return answer.stdout.strip().splitlines()[-1]
 
 
-FAULTS: dict[str, Callable[[Path, float], str]] = {
-    one.__name__: one for one in (killed, signalled, damaged, mutated, little_shared_memory, many, tests)
-}
+OF_RUNS = (killed, signalled, damaged, killed_commands, dying_disk, unreadable, flipped)
+OTHERS = (mutated, little_shared_memory, many, tests)
+FAULTS: dict[str, Callable[[Path, float], str]] = {one.__name__: one for one in (*OF_RUNS, *OTHERS)}
 RUNS = ("killed", "signalled", "damaged")
 
 
@@ -119,7 +120,7 @@ def main() -> None:
         seconds = undisturbed(folder) if any(fault in RUNS for fault in chosen) else 0.0
         for fault in chosen:
             about = (FAULTS[fault].__doc__ or "").strip()
-            print(f"{fault:10} {about}\n{'':10} → {FAULTS[fault](folder, seconds)}", flush=True)
+            print(f"{fault:16} {about}\n{'':16} → {FAULTS[fault](folder, seconds)}", flush=True)
 
 
 if __name__ == "__main__":

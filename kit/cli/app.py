@@ -16,7 +16,8 @@ import kit
 from kit import resources
 from kit.cli import arguments as local_arguments, kaggle_arguments, knob_flags
 from kit.cli.knob_flags import Shown
-from kit.errors import KitError, Usage, did_you_mean
+from kit.console import fail
+from kit.errors import Usage, did_you_mean, explained
 from kit.training.ranks import group
 
 LOCAL = (
@@ -43,21 +44,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments = parse(argv)
         return _call(arguments)
-    except KitError as fault:
-        return _fail(str(fault), fault.code, argv)
     except KeyboardInterrupt:
         return _fail("interrupted. The same command continues from the last saved state.", 130, argv)
     except BrokenPipeError:  # `kit list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        return _fail("out of memory. Use a smaller --batch or --size, or --limit for a trial run.", 1, argv)
     except Exception as fault:
-        return _fail(
-            f"this is an error in the kit: {type(fault).__name__}: {fault}\nPlease report it. --debug shows the traceback.",
-            1,
-            argv,
-        )
+        return _fail(*explained(fault), argv)
 
 
 def _call(arguments: argparse.Namespace) -> int:
@@ -73,8 +66,7 @@ def _call(arguments: argparse.Namespace) -> int:
 def _fail(message: str, code: int, argv: list[str]) -> int:
     if "--debug" in argv:
         traceback.print_exc()
-    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
-    print(f"{red}kit: {plain}{message}", file=sys.stderr)
+    fail(message)
     return code
 
 

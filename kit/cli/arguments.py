@@ -68,6 +68,9 @@ def _add_run(add_command: Adder, knobs: Shown) -> None:
     run.add_argument("--out", help="folder of the run (default: runs/NAME/RUN)")
     run.add_argument("--only-fold", metavar="N,N", help="train only these folds; the first fold is 0")
     run.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
+    run.add_argument(
+        "--rewrite", action="store_true", help="make scores and submission of a complete run anew from its folds' predictions"
+    )
     run.add_argument("--preset", default="fast", help="preset of the adapter: fast (default) or best")
     knob_flags.add(run, knobs)
 

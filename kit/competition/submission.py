@@ -40,17 +40,19 @@ def build(sample: Sample | pd.DataFrame, predictions: pd.DataFrame, labels: Labe
 
 
 def write(path: Path, sample: Sample | pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> None:
-    """Write answers as the sample's file has them, checked as a file.
+    """Write answers as the sample's file has them, checked as a file. Raises what `checked` does, and writes nothing then."""
+    files.write(path, checked(sample, submission, labels))
 
-    Raises BadData with its faults and writes nothing otherwise.
-    """
+
+def checked(sample: Sample | pd.DataFrame, submission: pd.DataFrame, labels: Labels) -> bytes:
+    """Answers as the sample's file has them, after a check as a file. Raises BadData with its faults."""
     asked = Sample.of(sample)
     wrong = _answer_faults(asked, submission)
     text = b"" if wrong else asked.text(submission).encode()
     wrong = wrong or faults(text, asked, labels)
     if wrong:
         raise BadData(f"the submission would be wrong: {'; '.join(wrong[:3])}. Nothing was written.")
-    files.write(path, text)
+    return text
 
 
 def _answer_faults(sample: Sample, answers: pd.DataFrame) -> list[str]:

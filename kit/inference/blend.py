@@ -228,8 +228,7 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     numbers = [int(k) for k in np.unique(judge.fold)]
     target.note(**inherited, folds=numbers, members=each, blend=about, notes=notes)
     answer = submission.build(judge.tables.sample, test, judge.labels)
-    target.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-    submission.write(target.submission, judge.tables.sample, answer, judge.labels)
+    run_lifecycle.complete(target, submission.checked(judge.tables.sample, answer, judge.labels))
 
 
 def the_judge(whole: LoadedRun, ids: pd.Index) -> Judge:

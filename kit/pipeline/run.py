@@ -19,7 +19,8 @@ from kit.pipeline import clusters
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.storage import ledger, run_locks
 from kit.storage.run_folder import Run
-from kit.storage.run_lifecycle import note_end, note_pause, refuse_other, start
+from kit.storage.run_lifecycle import note_end, note_pause, refuse_other, start, unseal
+from kit.storage.runs import manifest
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable
 
@@ -35,10 +36,14 @@ def run(
     out: str | Path | None,
     only_fold: list[int] | None,
     fresh: bool,
+    rewrite: bool,
     quiet: bool,
     knobs: Mapping[str, Any],
 ) -> Run:
-    """See `kit.run`. A complete run of the same configuration and data is returned as it is."""
+    """See `kit.run`. A complete run of the same configuration and data is returned as it is.
+
+    Raises BadData where files of a complete run were changed.
+    """
     began = time.monotonic()
     with clusters.ranks_led():
         plan = planned(name, data, preset, knobs)
@@ -47,7 +52,10 @@ def run(
         with target.locked(parts), contextlib.ExitStack() as turn:
             turn.enter_context(run_locks.turn(target.path, say))
             refuse_other(target, plan.known, fresh)
+            if rewrite:
+                unseal(target)
             if target.complete:
+                manifest.verify(target.path, submission=True)
                 if not quiet:
                     say(f"{target.path} is complete; nothing to do (--fresh starts over)")
                 return target
@@ -74,7 +82,7 @@ def announce(target: Run, plan: Plan) -> None:
         words = [f"{key}={configs.shown(key, value)}" for key, value in values.items()]
         line, wide = f"  {origin}: " + " ".join(words), shutil.get_terminal_size((128, 24)).columns
         if words:
-            say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False))
+            say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False), lines=True)
     for line in plan.notes:
         say(f"  {line}")
     for key in by_hand:
@@ -114,7 +122,7 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
             finally:
                 work.progress.close()
                 if work.timings.seconds:
-                    say(work.timings.table())
+                    say(work.timings.table(), lines=True)
     except BaseException as fault:
         note_end(target, "stopped" if isinstance(fault, Stopped | KeyboardInterrupt) else "failed", str(fault))
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
-from kit.storage import predictions
+from kit.storage import predictions, run_lifecycle
 from kit.storage.run_folder import read_json, write_json
 
 
@@ -46,8 +45,7 @@ def finish(work: Work) -> dict[str, Any]:
     if family_of(work.adapter, work.config).words:
         ngram_words.write(run, work.x, work.tables.labels.columns)
     notes = run.record.notes + ([unscored] if unscored else [])
-    run.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"), notes=notes)
-    submission.write(run.submission, work.tables.sample, answer, work.tables.labels)
+    run_lifecycle.complete(run, submission.checked(work.tables.sample, answer, work.tables.labels), notes=notes)
     return scores
 
 

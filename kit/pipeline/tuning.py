@@ -168,7 +168,7 @@ def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any]) -> Trial:
         except KitError as fault:
             if not number or isinstance(fault, Stopped | DiskError):
                 raise
-            work.progress.say(f"trial {number} failed: {fault}")
+            work.progress.say(f"trial {number} failed: {fault}", lines=True)
             score = None
         write_json(path, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began})
     known = read_json(path)

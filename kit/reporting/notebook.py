@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.console import say, table as table_of
+from kit.console import output, say, table as table_of
 from kit.inference.loaded_run import load_run
 from kit.reporting import canvas, contact_sheet, figures, summary
 from kit.reporting.figures import Line
@@ -38,7 +38,7 @@ def harmless(show: Callable[..., None]) -> Callable[..., None]:
 @harmless
 def table(run: Run) -> None:
     """Folds and scores. Not where the run's files are: an attached run lies in a folder that is gone with the session."""
-    print(summary.summary(run, places=False))
+    output(summary.summary(run, places=False))
 
 
 @harmless
@@ -76,7 +76,7 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
         return
     texts = ["" if not isinstance(text, str) else " ".join(text.split())[:EXCERPT] for text in shown]
     cells = [[row_id, *map(_short, row.values()), text] for row_id, row, text in zip(ids, rows, texts, strict=True)]
-    print(table_of([facts.id, *decoded, "row"], cells))
+    output(table_of([facts.id, *decoded, "row"], cells))
 
 
 def _caption(answers: dict[str, Any]) -> str:
@@ -95,9 +95,9 @@ def inline(path: Path) -> None:
     try:
         from IPython import display, get_ipython
     except ImportError:
-        print(path)
+        output(path)
         return
     if get_ipython() is None:
-        print(path)
+        output(path)
     else:
         display.display(display.Image(filename=str(path)))

@@ -1,27 +1,20 @@
 """Files: found whether plain, zipped or unpacked; written whole or not at all."""
 
-import bz2
 import errno
-import gzip
 import hashlib
-import io
-import lzma
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from kit.errors import BadData, DiskError
+from kit.storage.archives import unpacking
 
 TEMPORARY = ".tmp-"  # how the names of files begin that are being written
 HASH_WHOLE_BELOW = 512 << 20  # bytes; a rerun must say within two seconds that it is complete
-
-
-PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 
 
 def find(root: Path, name: str) -> Path | None:
@@ -30,7 +23,7 @@ def find(root: Path, name: str) -> Path | None:
     It is itself, packed (.zip, .gz, .bz2, .xz), in a folder of its name (as some mounts have it), or in the only zip of `root`
     that has it.
     """
-    packed = [root / f"{name}{suffix}" for suffix in (".zip", *PACKED)]
+    packed = [root / f"{name}{suffix}" for suffix in (".zip", *unpacking.STREAMS)]
     for candidate in (root / name, *packed, root / name / name, root / Path(name).stem / name):
         if candidate.is_file():
             return candidate
@@ -53,43 +46,16 @@ def members(path: Path, changed: int) -> frozenset[str]:
 def read(root: Path, name: str) -> bytes:
     """The bytes of `name` below `root`, unpacked if need be.
 
-    Raises BadData if it is missing, empty or a broken archive, DiskError if it cannot be read.
+    Raises BadData if it is missing, empty or a broken archive, swells beyond reason or does not fit the memory, DiskError if
+    it cannot be read.
     """
     path = find(root, name)
     if path is None:
         raise BadData(f"{root / name}: no such file (nor {name}.zip).\nIs {root} the competition's folder? See --data.")
-    try:
-        data = path.read_bytes()
-    except OSError as fault:
-        raise DiskError(f"{path}: cannot be read ({fault.strerror or fault}).") from fault
-    if path.suffix == ".zip":
-        data = _unzip(data, path, name)
-    elif path.suffix in PACKED:
-        try:
-            data = PACKED[path.suffix](data)
-        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as fault:
-            raise BadData(f"{path}: cannot be unpacked ({fault}). Download it again.") from fault
+    data = unpacking.content(path, name)
     if not data or data.isspace():
         raise BadData(f"{path}: the file is empty. Download it again.")
     return data
-
-
-def _unzip(data: bytes, path: Path, name: str) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            wanted = [m for m in archive.namelist() if Path(m).name == Path(name).name and not m.startswith("__MACOSX")]
-            if not wanted:
-                raise BadData(f"{path}: holds no {name}, only {archive.namelist()[:3]}.")
-            return archive.read(wanted[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as fault:
-        raise BadData(f"{path}: not a readable zip ({fault}). Download it again.") from fault
-    except RuntimeError as fault:
-        raise encrypted(path) from fault
-
-
-def encrypted(path: Path) -> BadData:
-    """The error for an archive that wants a password."""
-    return BadData(f"{path}: is encrypted. Unpack it beside, with its password.")
 
 
 def fingerprint(root: Path, paths: list[Path], by_time: bool = False) -> str:
@@ -146,12 +112,12 @@ def write(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> N
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        _sync_folder(path.parent)
     except OSError as fault:
         raise disk_error(path, fault) from fault
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-    _sync_folder(path.parent)
 
 
 def disk_error(path: Path, fault: OSError) -> DiskError:

@@ -109,8 +109,14 @@ def read_by(folder: Path, name: str, column: str = "id") -> pd.DataFrame:
 
 
 def read_folds(folder: Path) -> pd.Series:
-    """The fold of every training row of a run, by id, from its folder."""
-    return read_by(folder, "folds.csv")["fold"].astype(int)
+    """The fold of every training row of a run, by id, from its folder. Raises BadData for a file that says something else."""
+    table = read_by(folder, "folds.csv")
+    need_columns(table, ["fold"], str(folder / "folds.csv"))
+    try:
+        return table["fold"].astype(int)
+    except ValueError as fault:
+        path = folder / "folds.csv"
+        raise BadData(f"{path}: not the folds that were written ({fault}). Start again with --fresh.") from fault
 
 
 def check_ids(ids: list[str], where: str) -> None:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.errors import BadData, Usage
+from kit.errors import BadData, Usage, unreadable
 from kit.storage import files, frames
 from kit.storage.tables import number_text, typed_table
 
@@ -58,6 +58,8 @@ def _load_arrays(path: Path) -> pd.DataFrame:
             values, about = stored["values"], json.loads(stored["about"].tobytes())
         index = pd.Index(about["ids"], name=about["index"], dtype=object)
         return pd.DataFrame(values.astype(np.float32, copy=False), index=index, columns=about["columns"])
+    except PermissionError as fault:
+        raise unreadable(path, fault) from fault
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as fault:
         raise _damaged(path, fault) from fault
 
@@ -109,6 +111,8 @@ def read_csv(path: Path) -> pd.DataFrame:
             frame = frames.read_csv(data, str(path))
         frame = frames.index_by(frame, str(frame.columns[0]), str(path))
         return type(frame)(frame.to_numpy(np.float32), index=frame.index, columns=frame.columns)  # one block: see `average`
+    except PermissionError as fault:
+        raise unreadable(path, fault) from fault
     except (OSError, ValueError) as fault:
         raise _damaged(path, fault) from fault
 

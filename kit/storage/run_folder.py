@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import BadData, Usage, listed
+from kit.errors import BadData, Usage, listed, unreadable
 from kit.storage import files, plain_json, run_locks
 from kit.storage.run_record import RunRecord
+from kit.storage.runs import manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,7 @@ class Run:
         with run_locks.held(self.path, "record", patience=run_locks.CHANGING):
             record = self.record if self.exists or begin is None else begin
             write_json(self.path / "run.json", change(record).json())
+            manifest.renew(self.path, "run.json")
 
     def note(self, **values: Any) -> None:
         """Set fields of `run.json`. Raises TypeError for a field that a RunRecord does not have."""
@@ -78,9 +80,10 @@ class Run:
         return self.exists and self.record.status == "complete" and self.submission.exists()
 
     def finished(self) -> Run:
-        """This run. Raises Usage where it is not complete."""
+        """This run. Raises Usage where it is not complete, BadData where its files are not as they were written."""
         if not self.complete:
             raise Usage(f"{self.path}: this run is not complete. Run it again; it goes on where it stopped.")
+        manifest.verify(self.path)
         return self
 
     @property
@@ -123,10 +126,14 @@ class Run:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file; raises BadData where it is none."""
+    """A JSON file; raises BadData where it is none, DiskError where it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
+    except FileNotFoundError as fault:
+        raise BadData(f"{path}: no such file.") from fault
+    except OSError as fault:
+        raise unreadable(path, fault) from fault
+    except ValueError as fault:
         raise BadData(f"{path}: cannot be read as JSON ({fault}).") from fault
 
 
@@ -145,8 +152,10 @@ def default_name(preset: str, flags: dict[str, Any]) -> str:
 
 
 def load(path: str | Path) -> Run:
-    """An existing run. Raises Usage where the folder is none, or holds only trials."""
+    """An existing run. Raises Usage where the folder is none, or holds only trials, BadData where files of it were changed."""
     run = Run(Path(path))
+    if run.exists:
+        manifest.verify(run.path)
     if run.record.is_tuning:
         raise Usage(
             f"{path}: no run but the trials of `kit tune`, listed in {run.path / 'trials.csv'}. Train the best by `kit run`."

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kit import config as configs
 from kit.errors import KitError, Usage
-from kit.storage import environment, run_locks
+from kit.storage import environment, files, run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_record import RunRecord
+from kit.storage.runs import manifest
 
-OF_EVERY_RUN = ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv")
+OF_EVERY_RUN = ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "manifest.json")
 OF_SOME_RUNS = (
     "words.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png", "trials.csv",
 )  # fmt: skip
@@ -53,7 +55,7 @@ def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> 
 
 def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], preset: str, root: Path) -> None:
     """Note in `run.json` that this process works on the run now."""
-    target.submission.unlink(missing_ok=True)
+    unseal(target)
     about = {"preset": preset, "origins": dict(origins), "root": str(root.resolve()), **known}
     session = environment.session()
 
@@ -61,6 +63,19 @@ def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], pre
         return record.changed(status="running", reason="", sessions=[*record.sessions, session], **about)
 
     target.change(begun, begin=RunRecord(**known))
+
+
+def unseal(target: Run) -> None:
+    """Make a complete run one that is to be finished again: without the submission and the list of its files."""
+    target.submission.unlink(missing_ok=True)
+    (target.path / manifest.FILE).unlink(missing_ok=True)
+
+
+def complete(target: Run, submission: bytes, **noted: Any) -> None:
+    """Note that a run is complete, list its files in the manifest, and last of all write the submission."""
+    target.note(status="complete", finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **noted)
+    manifest.write(target.path, submission)
+    files.write(target.submission, submission)
 
 
 def note_end(target: Run, status: str, reason: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from kit.errors import BadData
+from kit.errors import BadData, unreadable
 from kit.models import registry
 from kit.models.base import FoldModule
 from kit.storage import files
@@ -62,11 +62,16 @@ def save_model(path: Path, module: FoldModule) -> str:
 
 
 def load_model(path: Path, checksum: str | None = None) -> FoldModule:
-    """The module of a fold, in eval mode on the CPU. Raises BadData where the file is missing or not as it was written."""
+    """The module of a fold, in eval mode on the CPU.
+
+    Raises BadData where the file is missing or not as it was written, DiskError where it cannot be read.
+    """
     try:
         data = path.read_bytes()
+    except FileNotFoundError as fault:
+        raise BadData(f"{path}: no such file. Was the run copied whole?") from fault
     except OSError as fault:
-        raise BadData(f"{path}: cannot be read ({fault.strerror}). Was the run copied whole?") from fault
+        raise unreadable(path, fault) from fault
     if checksum and hashlib.sha256(data).hexdigest() != checksum:
         raise BadData(f"{path}: broken (its checksum differs). Delete its folder and run again: only it is trained anew.")
     state = _unpack(path, data)

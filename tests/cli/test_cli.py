@@ -178,7 +178,7 @@ def test_rows_without_a_label_are_named_and_left_out(digits: Path, tmp_path: Pat
     lines[3] = "," + lines[3].split(",", 1)[1]
     data = changed(digits, tmp_path / "data", "train.csv", lambda t: "\n".join(lines) + "\n")
     run = kit.run("digits", data, out=tmp_path / "run", quiet=True, **SMALL)
-    assert run.info["notes"] == ["train.csv: 1 rows have no answer and are left out (ids '3')"]
+    assert "train.csv: 1 rows have no answer and are left out (ids '3')" in run.info["notes"]
     assert "3" not in run.oof.index and len(run.oof) == 300
 
 
@@ -206,6 +206,27 @@ def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[s
     (tmp_path / "file").write_text("in the way")
     code, error = failing(capsys, "run", "digits", "--data", digits, "--out", tmp_path / "file" / "run", "--quiet")
     assert (code, "cannot be written" in error) == (74, True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "runs/x"), 74, "runs/x: cannot be read or written (Permission denied)"),
+        (OSError(5, "Input/output error"), 74, "Input/output error"),
+        (ConnectionResetError("reset"), 69, "the connection failed (reset)"),
+        (MemoryError(), 1, "the memory of this machine is full"),
+        (ZeroDivisionError("by zero"), 1, "this is an error in the kit: ZeroDivisionError: by zero"),
+    ],
+)
+def test_any_error_has_its_code_and_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: Exception, code: int, said: str
+) -> None:
+    def fail(path: Path) -> list[str]:
+        raise fault
+
+    monkeypatch.setattr(kit, "load", fail)
+    found, error = failing(capsys, "report", "runs/digits/fast")
+    assert (found, said in error) == (code, True)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Errors and files: found in every form, written whole or not at all, and every failure says where and how to mend it."""
 
+import errno
 import io
 import random
 import subprocess
@@ -128,6 +129,23 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(fault: BaseExc
     with pytest.raises(DiskError if isinstance(fault, OSError) else type(fault)):
         files.write(tmp_path / "a.csv", writer)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old"}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_disk_that_cannot_flush_is_code_74(failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's own flush leaves the old file; its folder's comes after the new name."""
+    calls = []
+
+    def fsync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == failing:
+            raise OSError(errno.EIO, "Input/output error")
+
+    files.write(tmp_path / "a.csv", "old")
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(DiskError, match=r"a\.csv: cannot be written \(Input/output error\)"):
+        files.write(tmp_path / "a.csv", "new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old" if failing == 1 else "new"}
 
 
 FULL = """

@@ -8,6 +8,7 @@ from pathlib import Path
 from kit import competition as competitions
 from kit.cli import knob_flags
 from kit.competition import Adapter
+from kit.console import output
 from kit.errors import BadData
 from kit.pipeline import adapter_check
 from kit.pipeline.plan import resolved
@@ -21,17 +22,17 @@ def main(arguments: argparse.Namespace) -> int:
     adapter = adapter.shaped(config)
     results = list(adapter_check.adapter(adapter))
     for name, fault in results:
-        print(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}")
+        output(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}", lines=False)
     failed = sum(bool(fault) for _, fault in results)
-    print(f"{len(results) - failed} of {len(results)} checks passed\n")
+    output(f"{len(results) - failed} of {len(results)} checks passed\n")
     try:
         root = adapter.competition.find(arguments.data) if not _lays_out(adapter, arguments) else None
     except BadData as fault:
-        print(f"The data was not audited: {fault}")
+        output(f"The data was not audited: {fault}")
         return 65 if failed else 0
     folder = Path("runs") / adapter.name / "check"
     for line, warns in data_audit.audit(adapter.shaped(config, root), root, folder, config) if root else []:
-        print(f"{'!' if warns else '·'} {line}")
+        output(f"{'!' if warns else '·'} {line}", lines=False)
     return 65 if failed else 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kit import resources
 from kit.config import Config
+from kit.console import output
 from kit.storage import environment
 
 LITTLE = 2 << 30  # bytes of free disk
@@ -22,7 +23,7 @@ LITTLE = 2 << 30  # bytes of free disk
 def main(arguments: argparse.Namespace) -> int:
     found = list(examine())
     marks = {"ok": "✓", "note": "·", "bad": "✗"}
-    print(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))
+    output(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))
     return 1 if any(state == "bad" for state, _ in found) else 0
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import kit
+from kit.console import output
 from kit.inference import export
 from kit.storage import plain_json, predictions
 
@@ -15,11 +16,11 @@ def main(arguments: argparse.Namespace) -> int:
     run = kit.load(arguments.run)
     if arguments.format == "csv":
         paths = list(map(str, predictions.export_csv(run.path, Path(arguments.out or run.path / "export"))))
-        print(json.dumps({"predictions": paths}) if arguments.json else "\n".join(paths))
+        output(json.dumps({"predictions": paths}) if arguments.json else "\n".join(paths))
         return 0
     done = export.export(run, arguments.format, arguments.data, arguments.out)
     if arguments.json:
-        print(
+        output(
             json.dumps(
                 plain_json.finite(
                     {"model": str(done.path), "card": str(done.card), "difference": done.difference, "rows": done.rows}
@@ -28,8 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
             )
         )
         return 0
-    print(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
-    print(f"largest difference from the models of the run on {done.rows} test rows  {done.difference:.1e}")
+    output(f"{done.path}  ({done.path.stat().st_size / 1e6:.1f} MB)\n{done.card}")
+    output(f"largest difference from the models of the run on {done.rows} test rows  {done.difference:.1e}")
     if done.stored:
-        print(f"largest difference from the predictions in test.csv  {done.stored}")
+        output(f"largest difference from the predictions in test.csv  {done.stored}")
     return 0

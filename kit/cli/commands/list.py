@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from kit import competition as competitions
-from kit.console import table
+from kit.console import fail, output, table
 from kit.errors import Usage
 
 
@@ -17,13 +16,13 @@ def main(arguments: argparse.Namespace) -> int:
         try:
             facts = competitions.load(name).competition
         except Usage as fault:
-            print(f"kit: {fault}", file=sys.stderr)
+            fail(str(fault))
             continue
         place = next((str(p) for p in facts.places() if facts.is_at(p)), "built in" if facts.embedded else "—")
         rows.append([name, facts.slug, facts.inputs.kind, facts.labels.describe(), facts.metric.name, place])
     header = ["name", "slug", "inputs", "labels", "metric", "data"]
     if arguments.json:
-        print(json.dumps([dict(zip(header, row, strict=True)) for row in rows]))
+        output(json.dumps([dict(zip(header, row, strict=True)) for row in rows]))
     else:
-        print(table(header, rows))
+        output(table(header, rows))
     return 0

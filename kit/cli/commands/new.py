@@ -9,14 +9,15 @@ from pathlib import Path
 from kit.cli import knob_flags
 from kit.competition import scaffold
 from kit.config import Config
+from kit.console import output
 
 
 def main(arguments: argparse.Namespace) -> int:
     config = Config().changed(**knob_flags.given(arguments))
     path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target, arguments.task, config)
     if arguments.json:
-        print(json.dumps({"adapter": str(path), "lines": lines}))
+        output(json.dumps({"adapter": str(path), "lines": lines}))
         return 0
-    print("\n".join([str(path), *lines]))
-    print(f"\nRead the file, then run: kit check {arguments.name} --data {arguments.folder}")
+    output("\n".join([str(path), *lines]))
+    output(f"\nRead the file, then run: kit check {arguments.name} --data {arguments.folder}")
     return 0

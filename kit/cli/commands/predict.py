@@ -7,7 +7,7 @@ import json
 
 import kit
 from kit.config import time_limit
-from kit.console import table
+from kit.console import output, table
 from kit.pipeline.prediction import predict_texts
 from kit.storage import plain_json
 from kit.storage.run_folder import Run
@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
         return _texts(kit.load(arguments.run), arguments)
     limit = time_limit(arguments.time_budget)
     answers, path = kit.predict(arguments.run, arguments.data, views=arguments.views, out=arguments.out, time_budget=limit)
-    print(
+    output(
         json.dumps(plain_json.finite({"submission": str(path), "rows": len(answers)}), allow_nan=False)
         if arguments.json
         else f"{path}  ({len(answers):,} rows, checked)"
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _texts(run: Run, arguments: argparse.Namespace) -> int:
     answers = predict_texts(run, arguments.text)
     if arguments.json:
-        print(
+        output(
             json.dumps(
                 plain_json.finite(
                     [{"text": text, **row} for text, row in zip(arguments.text, answers.to_dict("records"), strict=True)]
@@ -40,5 +40,5 @@ def _texts(run: Run, arguments: argparse.Namespace) -> int:
         return 0
     shown = [text if len(text) <= 60 else text[:59] + "…" for text in arguments.text]
     rows = [[*(f"{value:.4f}" for value in row), text] for row, text in zip(answers.to_numpy(), shown, strict=True)]
-    print(table([*answers.columns, "text"], rows))
+    output(table([*answers.columns, "text"], rows))
     return 0

@@ -6,10 +6,11 @@ import argparse
 import json
 
 import kit
+from kit.console import output
 from kit.reporting.report import page
 
 
 def main(arguments: argparse.Namespace) -> int:
     path = page.write(kit.load(arguments.run), arguments.data)
-    print(json.dumps({"report": str(path)}) if arguments.json else path)
+    output(json.dumps({"report": str(path)}) if arguments.json else path)
     return 0

@@ -7,6 +7,7 @@ import json
 
 import kit
 from kit.cli import knob_flags
+from kit.console import output
 from kit.errors import Usage
 from kit.reporting.summary import summary
 from kit.storage import plain_json
@@ -18,7 +19,7 @@ def main(arguments: argparse.Namespace) -> int:
     only = _numbers(arguments.only_fold)
     run = kit.run(
         arguments.name, arguments.data, arguments.preset, run_name=arguments.run_name, out=arguments.out, only_fold=only,
-        fresh=arguments.fresh, quiet=arguments.quiet, **knobs,
+        fresh=arguments.fresh, rewrite=arguments.rewrite, quiet=arguments.quiet, **knobs,
     )  # fmt: skip
     show(run, arguments.json)
     return 0
@@ -35,7 +36,7 @@ def show(run: Run, as_json: bool) -> None:
     """Print what a run has reached, for people or as JSON."""
     if as_json:
         scores = run.scores if run.complete else None
-        print(
+        output(
             json.dumps(
                 plain_json.finite(
                     {"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores}
@@ -44,4 +45,4 @@ def show(run: Run, as_json: bool) -> None:
             )
         )
         return
-    print(summary(run))
+    output(summary(run))

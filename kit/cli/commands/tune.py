@@ -8,6 +8,7 @@ import shlex
 
 from kit.cli import knob_flags
 from kit.config import flag
+from kit.console import output
 from kit.pipeline import tuning
 from kit.pipeline.plan import planned
 from kit.storage import plain_json
@@ -23,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     if arguments.json:
         gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
-        print(
+        output(
             json.dumps(
                 plain_json.finite({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}),
                 allow_nan=False,
@@ -33,5 +34,5 @@ def main(arguments: argparse.Namespace) -> int:
     given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
     given |= {flag(name): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    print(tuning.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
+    output(tuning.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
     return 0

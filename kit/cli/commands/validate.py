@@ -7,13 +7,17 @@ import json
 
 import kit
 from kit.cli import knob_flags
+from kit.console import output, printable
 
 
 def main(arguments: argparse.Namespace) -> int:
     knobs = knob_flags.given(arguments)
     faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
     if arguments.json:
-        print(json.dumps(faults))
+        output(json.dumps(faults))
     else:
-        print("\n".join(f"{arguments.file}: {fault}" for fault in faults) or f"{arguments.file}: no errors")
+        output(
+            "\n".join(printable(f"{arguments.file}: {fault}", lines=False) for fault in faults)
+            or f"{arguments.file}: no errors"
+        )
     return 65 if faults else 0

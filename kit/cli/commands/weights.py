@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from kit.console import table
+from kit.console import output, table
 from kit.storage import weights
 
 NONE = """\
@@ -16,14 +16,14 @@ no pretrained weights here: no installed package bundles them, and none are on K
 def main(arguments: argparse.Namespace) -> int:
     found = weights.here()
     if arguments.json:
-        print(json.dumps([one.json() for one in found]))
+        output(json.dumps([one.json() for one in found]))
     elif not found:
-        print(NONE)
+        output(NONE)
     else:
         rows = [
             [one.name, one.kind, one.architecture or "—", weights.megabytes(one.size), _licence(one)] for one in found
         ]  # fmt: skip
-        print(table(["--weights", "from", "architecture", "size", "licence"], rows))
+        output(table(["--weights", "from", "architecture", "size", "licence"], rows))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from kit.console import output
 from kit.kaggle.download import download
 
 
@@ -13,7 +14,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.name, arguments.out, arguments.unpack, seconds=arguments.timeout, quiet=arguments.quiet,
     )  # fmt: skip
     if arguments.json:
-        print(json.dumps([str(path) for path in paths]))
+        output(json.dumps([str(path) for path in paths]))
     else:
-        print("\n".join(f"{path}  {path.stat().st_size:,} bytes" for path in paths))
+        output("\n".join(f"{path}  {path.stat().st_size:,} bytes" for path in paths))
     return 0

@@ -10,6 +10,7 @@ from kit import competition as competitions
 from kit.cli import knob_flags
 from kit.cli.kaggle_commands.submit import show
 from kit.config import time_limit
+from kit.console import output
 from kit.errors import Usage, did_you_mean
 from kit.kaggle import kernel, push, rehearsal
 from kit.storage import run_folder
@@ -32,12 +33,12 @@ def _build(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     size = built.code.stat().st_size
     if arguments.json:
-        print(json.dumps({"folder": str(built.folder), "code": str(built.code), "dataset": str(built.dataset or "")}))
+        output(json.dumps({"folder": str(built.folder), "code": str(built.code), "dataset": str(built.dataset or "")}))
         return 0
-    print(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
+    output(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
     if built.dataset:
-        print(f"{built.dataset}  the dataset of the kernel, which `kit kernel push` uploads")
-    print(f"Next, run: kit kernel rehearse {arguments.name}")
+        output(f"{built.dataset}  the dataset of the kernel, which `kit kernel push` uploads")
+    output(f"Next, run: kit kernel rehearse {arguments.name}")
     return 0
 
 
@@ -51,11 +52,11 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         arguments.name, arguments.data, layouts, rerun=arguments.hidden, python=arguments.python, folder=folder,
     )  # fmt: skip
     if arguments.json:
-        print(json.dumps([vars(one) for one in done]))
+        output(json.dumps([vars(one) for one in done]))
     else:
-        print("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
+        output("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
         bad = sum(bool(one.faults) for one in done)
-        print(
+        output(
             f"{bad} of {len(done)} rehearsals failed. Do not push this kernel."
             if bad
             else f"All rehearsals passed. The kernel can be pushed: {folder}"
@@ -67,7 +68,7 @@ def _push(arguments: argparse.Namespace) -> int:
     pushed = push.push(arguments.name, _folder(arguments), arguments.timeout, arguments.quiet)
     if arguments.wait or arguments.submit:
         return _status(arguments)
-    print(json.dumps(pushed) if arguments.json else f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
+    output(json.dumps(pushed) if arguments.json else f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
     return 0
 
 
@@ -77,11 +78,11 @@ def _status(arguments: argparse.Namespace) -> int:
         seconds=arguments.timeout, quiet=arguments.quiet,
     )  # fmt: skip
     if arguments.json:
-        print(json.dumps(state))
+        output(json.dumps(state))
         return 0
-    print(f"{state['id']} version {state['version']}  {'COMPLETE' if 'output' in state else state['status']}")
+    output(f"{state['id']} version {state['version']}  {'COMPLETE' if 'output' in state else state['status']}")
     if "output" in state:
-        print(f"output  {state['output']}  (submission.csv checked)")
+        output(f"output  {state['output']}  (submission.csv checked)")
     if "ref" in state:
         show([state], False)
     return 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from kit.console import say, table
+from kit.console import output, say, table
 from kit.errors import Usage
 from kit.kaggle.api import adapter_name
 from kit.reporting import canvas, standings
@@ -30,11 +29,11 @@ def main(arguments: argparse.Namespace) -> int:
         cells = [ledger.cells(row) for row in own]
         found.append(facts | {"rows": [dict(zip(ledger.HEADER, one, strict=True)) for one in cells]})
         if not arguments.json:
-            print(f"{name} · {facts['metric']}\n{table(ledger.HEADER, cells)}\n{_advice(facts, len(ledger.both(own)))}\n")
+            output(f"{name} · {facts['metric']}\n{table(ledger.HEADER, cells)}\n{_advice(facts, len(ledger.both(own)))}\n")
     if arguments.json:
-        print(json.dumps(plain_json.finite(found), allow_nan=False))
+        output(json.dumps(plain_json.finite(found), allow_nan=False))
     elif not found:
-        print(f"{ledger.PLACE} is empty. `kit run` and `kit submit` add entries.", file=sys.stderr)
+        say(f"{ledger.PLACE} is empty. `kit run` and `kit submit` add entries.")
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kit.console import table
+from kit.console import output, table
 from kit.kaggle.submit import refresh, submit
 from kit.storage import plain_json
 
@@ -29,8 +29,8 @@ def main(arguments: argparse.Namespace) -> int:
 def show(submissions: list[dict[str, Any]], as_json: bool) -> None:
     """Print submissions as a table, or as JSON."""
     if as_json:
-        print(json.dumps(plain_json.finite(submissions), allow_nan=False))
+        output(json.dumps(plain_json.finite(submissions), allow_nan=False))
         return
     names = ("ref", "status", "public", "private", "message", "reason")
     rows = [[str(one.get(name) or "") for name in names] for one in submissions]
-    print(table(list(names), rows) if rows else "There are no submissions yet.")
+    output(table(list(names), rows) if rows else "There are no submissions yet.")

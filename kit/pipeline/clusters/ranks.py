@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.config import Config
+from kit.console import fail
 from kit.errors import KitError, Stopped, Usage
 from kit.pipeline.clusters import machine
 from kit.pipeline.plan import family_of
@@ -88,7 +88,7 @@ def follow() -> int:
     except (group.Lost, Stopped) as fault:  # rank 0 says why, or whoever ended
         return group.awaited_end() or fault.code
     except KitError as fault:
-        print(f"kit: rank {group.number()}: {fault}", file=sys.stderr, flush=True)
+        fail(f"rank {group.number()}: {fault}")
         return fault.code
     code = group.awaited_end()
     return 1 if code is None else code

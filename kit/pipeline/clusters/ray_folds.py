@@ -135,7 +135,7 @@ class Dispatch:
     def take(self, name: int | str, title: str, content: Any) -> None:
         """A snapshot of a fold, all files of a finished one, the id of its node, or (without a title) a line."""
         if not title:
-            self.work.progress.say(content)
+            self.work.progress.say(content, lines=True)
             return
         if title in (ALL, PLACE):
             (self.arrived if title == ALL else self.nodes)[name] = content

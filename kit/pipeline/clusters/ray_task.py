@@ -75,7 +75,7 @@ class Letters(Progress):
         super().__init__(quiet=quiet)
         self.send = send
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, lines: bool = False) -> None:
         if not self.quiet:
             self.send("", text)
 

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kit.config import Config
-from kit.errors import KitError
+from kit.console import fail
+from kit.errors import explained
 from kit.storage import files
 from kit.storage.run_folder import Run
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from kit.pipeline.preparation import Work
 
 POLL = 0.5  # seconds between looks at the children, should a signal have been missed
-HOME = "--jobs 1 --debug shows the traceback."
 
 
 def main() -> int:
@@ -216,7 +216,7 @@ def carry_out(work: Work, order: Order, alive: int) -> None:
         )  # fmt: skip
         pkgutil.resolve_name(order.call)(own, *order.arguments)
         if own.timings.seconds:
-            own.progress.say(own.timings.table())
+            own.progress.say(own.timings.table(), lines=True)
 
 
 def end_with(alive: int, told: Callable[[], bool], patience: Callable[[], float]) -> None:
@@ -254,12 +254,10 @@ def outcome(work: Callable[[], object]) -> int:
     """Do something; the exit code that says how it went. An error is said on standard error, in a few lines."""
     try:
         work()
-    except KitError as fault:
-        print(f"kit: {fault}", file=sys.stderr)
-        return fault.code
     except Exception as fault:
-        print(f"kit: this is an error in the kit: {type(fault).__name__}: {fault}\n{HOME}", file=sys.stderr)
-        return 1
+        message, code = explained(fault)
+        fail(message)
+        return code
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kit import labels as all_labels, metrics
-from kit.errors import Usage
+from kit.errors import BadData, Usage, unreadable
 from kit.labels import Labels
 from kit.labels.evaluation import ClassAnswers, Detection, NumberAnswers
 from kit.reporting.report import worst_rows
@@ -87,12 +87,22 @@ def truth(run: Run, labels: Labels, oof: pd.DataFrame) -> np.ndarray | None:
     table = frames.read_by(run.path, "truth.csv")
     if not oof.index.isin(table.index).all():
         return None
-    return labels.restored(table.loc[oof.index].replace("", "nan").to_numpy(np.float32))  # blank: an answer that is missing
+    cells = table.loc[oof.index].replace("", "nan")  # blank: an answer that is missing
+    try:
+        return labels.restored(cells.to_numpy(np.float32))
+    except ValueError as fault:
+        path = run.path / "truth.csv"
+        raise BadData(f"{path}: not the answers that were written ({fault}). Run again with --fresh.") from fault
 
 
 def _history(folder: Path) -> pd.DataFrame | None:
     path = folder / "history.csv"
-    return pd.read_csv(path) if path.exists() else None
+    try:
+        return pd.read_csv(path) if path.exists() else None
+    except OSError as fault:
+        raise unreadable(path, fault) from fault
+    except ValueError as fault:  # of pandas' parser and decoder too
+        raise BadData(f"{path}: not the history that was written ({fault}). Remove the file to go without.") from fault
 
 
 def numbers(found: Findings) -> NumberAnswers | None:

@@ -32,7 +32,7 @@ def write(run: Run, data: str | Path | None = None) -> Path:
     path, found = run.path / "report.html", findings.gather(run, data)
     files.write(path, page(found))
     if found.gone:
-        say(f"the worst rows are shown without what they hold: {found.gone}")
+        say(f"the worst rows are shown without what they hold: {found.gone}", lines=True)
     return path
 
 

@@ -17,11 +17,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from kit.errors import BadData, Usage
-from kit.storage import files
+from kit.storage.archives import unpacking
 
 ARCHIVES = (".zip", ".7z", ".tar", ".tar.gz", ".tgz")
-# Deflate reaches 1032:1 on zeros alone. The emptiest honest file met, a sample submission of zeros, is 300:1.
-BOMB_RATIO, BOMB_SIZE = 500, 1 << 20
 ENCRYPTED = 1  # the bit of a zip entry's flags
 Handle = Callable[[str, bytes], None]
 
@@ -70,7 +68,7 @@ class Store(ABC):
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if link or name.startswith(("/", "\\")) or ".." in parts or (parts and parts[0].endswith(":")):
             raise BadData(f"{self.path}: refused: its entry {name!r} {'is a link' if link else 'points outside'}.")
-        if size > BOMB_SIZE and size > BOMB_RATIO * max(packed, 1):
+        if unpacking.swells(size, packed):
             raise BadData(f"{self.path}: refused: its entry {name!r} swells from {packed:,} to {size:,} bytes.")
 
 
@@ -127,7 +125,7 @@ class Zip(Store):
         for one in infos:
             self.check(one.filename, one.file_size, one.compress_size, link=(one.external_attr >> 28) == 0o12)
             if one.flag_bits & ENCRYPTED:
-                raise files.encrypted(self.path)
+                raise unpacking.encrypted(self.path)
         return {one.filename: one for one in infos}
 
     def read(self, name: str) -> bytes:

@@ -11,8 +11,7 @@ import py7zr
 from py7zr.io import Py7zIO, WriterFactory
 
 from kit.errors import BadData
-from kit.storage import files
-from kit.storage.archives import Handle, Store
+from kit.storage.archives import Handle, Store, unpacking
 
 
 class SevenZip(Store):
@@ -25,14 +24,14 @@ class SevenZip(Store):
         try:
             with py7zr.SevenZipFile(self.path) as archive:
                 if archive.needs_password():
-                    raise files.encrypted(self.path)
+                    raise unpacking.encrypted(self.path)
                 entries = [
                     (f.filename, f.uncompressed, bool(f.is_symlink or f.is_junction), f.is_directory) for f in archive.files
                 ]
         except BadData:
             raise
         except py7zr.exceptions.PasswordRequired as fault:  # the names are encrypted, too
-            raise files.encrypted(self.path) from fault
+            raise unpacking.encrypted(self.path) from fault
         except Exception as fault:  # py7zr raises whatever the bytes happen to mean
             raise self.broken(fault) from fault
         packed = self.path.stat().st_size

@@ -46,7 +46,8 @@ class FirstEpoch(pl.Callback):
         self.progress.say(
             f"{state.fold.name}: so far it learns nothing: the training loss is {means[-1]:.4g} after epoch"
             f" {state.epoch + 1}; always answering the same would have {constant:.4g}.\n"
-            f"{advice}? --lr auto finds a rate; a smaller --batch and more --epochs give more steps."
+            f"{advice}? --lr auto finds a rate; a smaller --batch and more --epochs give more steps.",
+            lines=True,
         )
 
 

@@ -1,0 +1,49 @@
+"""The console: nothing that is printed can steer a terminal, and all that is printed passes one module."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from kit import console
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = "a\x1b[2K\rsubmission accepted\x9b1m\u202egpj.exe\x07\udcff\x00"
+
+
+def test_what_would_steer_a_terminal_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console.output(HOSTILE)
+    console.say(HOSTILE)
+    console.fail(HOSTILE)
+    console.Progress().say(HOSTILE)
+    console.output(console.table([HOSTILE, "b"], [[HOSTILE, "1"]]))
+    shown = "".join(capsys.readouterr())
+    assert not console.STEERING.search(shown)
+    assert shown.count(r"a\x1b[2K\rsubmission accepted\x9b1m\u202egpj.exe\x07\udcff\x00") == 6
+
+
+def test_a_name_with_a_line_break_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("left out: 1\nsubmission accepted.jpg")
+    assert console.table(["run"], [["fast\nbest"]]).count("\n") == 1
+    assert capsys.readouterr().err == "left out: 1\\nsubmission accepted.jpg\n"
+
+
+def test_letters_of_all_languages_stay_as_they_are() -> None:
+    text = "Größe 画像 ✓ 😀 עברית\tx\ny"
+    assert console.printable(text) == text
+
+
+def test_only_the_console_prints() -> None:
+    """But for the process of Kaggle's client, which talks to the kit by JSON on its stdout."""
+    elsewhere = [path for path in (ROOT / "kit").rglob("*.py") if path.name not in ("console.py", "client_process.py")]
+    assert len(elsewhere) > 200
+    assert [str(path) for path in elsewhere if prints(path)] == []
+    assert prints(ROOT / "kit" / "console.py")
+
+
+def prints(path: Path) -> list[int]:
+    """The lines of a module that print."""
+    calls = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
+    return [one.lineno for one in calls if ast.unparse(one.func) in ("print", "sys.stdout.write", "sys.stderr.write")]
