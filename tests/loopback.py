@@ -7,6 +7,7 @@ import contextlib
 import json
 import secrets
 import threading
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,10 +19,21 @@ TOKEN = "KGAT_planted0secret0token"
 KEY = "planted0secret0key"
 
 
+@dataclass
+class Answer:
+    """What to answer word by word."""
+
+    body: bytes
+    kind: str = "application/json"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 class Loopback:
     """What Kaggle holds, what it is told to do wrong, and what it was asked.
 
-    `faults`: for a method (or "GET", "PUT") what to answer instead, in turn: a status, (status, message), "hang", "cut".
+    `faults`: for a method (or "GET", "PUT") what to answer instead, in turn: a status, (status, message), "hang", "cut", or an
+    Answer word by word.
     """
 
     def __init__(self) -> None:
@@ -219,6 +231,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "hang":
             self.kaggle.release.wait(30)
             self.close_connection = True
+            return True
+        if isinstance(fault, Answer):
+            self.answer(fault.status, fault.body, {"Content-Type": fault.kind, **fault.headers})
             return True
         status, message = fault if isinstance(fault, tuple) else (fault, f"told to say {fault}")
         body = json.dumps({"code": status, "message": message}).encode()

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from kit import competition as competitions
-from kit.console import Waiting, say
+from kit.console import Waiting, clock, say
 from kit.errors import Unreachable, Usage, did_you_mean
 from kit.kaggle import client_process
 from kit.kaggle.credentials import HOW, SITE, refused, scrub, sources
@@ -76,15 +76,16 @@ class Kaggle:
         """What `kit.kaggle.client_process` answers; `seconds` more than usual may pass.
 
         Waits and asks again where Kaggle is busy (429) and, if it does no harm to ask twice (`again`), where it failed
-        (5xx) or could not be reached. Raises Refused for any other 4xx, else Unreachable.
+        (5xx) or could not be reached; within the seconds of one answer. Raises Refused for any other 4xx, else Unreachable.
         """
+        until = time.monotonic() + self.seconds + seconds
         for attempt in range(TRIES):
             answer = self._ask({"call": name, "arguments": arguments}, self.seconds + seconds)
             if "result" in answer:
                 return answer["result"]
             fault = answer["fault"]
             wait = _wait(fault, attempt, again)
-            if wait is None or attempt + 1 == TRIES:
+            if wait is None or attempt + 1 == TRIES or time.monotonic() + wait > until:
                 break
             if fault.get("status") == 429:
                 self.tell(f"Kaggle asks to come back later (429): waiting {wait:.0f} s")
@@ -152,6 +153,11 @@ class Kaggle:
         status, reason = fault.get("status"), scrub(fault["reason"])
         if fault["kind"] == "credentials" or status == 401:
             return Refused(refused(), 401)
+        if fault["kind"] == "strange":
+            return Unreachable(
+                f"Kaggle's answer is not what it should be: {reason}."
+                "\nDoes a proxy or a login page answer in its place? Try again, or from another network."
+            )
         if fault["kind"] == "network":
             return Unreachable(f"Kaggle cannot be reached ({reason}). Is there a network, and does it let {SITE} through?")
         if status == 403:
@@ -160,7 +166,9 @@ class Kaggle:
         if status == 404:
             return Refused(f"Kaggle does not know {self.slug!r} (404: {reason}).{self._meant()}", status)
         if status == 429:
-            return Refused(f"Kaggle is asked too often (429), also after {TRIES} tries. Try again in some minutes.", status)
+            later = fault.get("wait")
+            when = f"in {clock(later)} (hours:minutes:seconds)" if later and later >= 3600 else "in some minutes"
+            return Refused(f"Kaggle is asked too often (429). Try again {when}.", status)
         if status and status < 500:
             return Refused(f"Kaggle says no ({status}: {reason or 'no reason given'}).", status)
         if status:

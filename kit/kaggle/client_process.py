@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
 import zipfile
@@ -18,6 +19,20 @@ from typing import Any
 PAGE = 200  # files a page; Kaggle gives fewer where it likes
 SUBMISSIONS = 100  # the newest ones
 CALLS: dict[str, Callable[..., Any]] = {}  # what `kit.kaggle.api` may ask for
+
+
+# What Kaggle's answers hold, by name. The package takes whatever comes, and gives what is of another type as nothing.
+LISTS = {  # of objects with one of these fields
+    "files": ("name", "fileName"),
+    "submissions": ("ref",),
+    "competitions": ("ref",),
+    "datasetFiles": ("name",),
+}
+NUMBERS, TEXTS = ("totalBytes", "versionNumber", "numAllowedNow"), ("name", "fileName", "url", "token", "createUrl", "status")
+
+
+class Strange(Exception):
+    """An answer that is none of Kaggle's: a login page, a proxy's words, half of one."""
 
 
 def call(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +75,8 @@ def link(slug: str, name: str | None) -> dict[str, Any]:
             request.competition_name, request.file_name = slug, name
             response = service.download_data_file(request)
         with response:
+            if "text/html" in response.headers.get("Content-Type", "") and not str(name).endswith((".html", ".htm")):
+                raise Strange("an HTML page in the place of a file")
             length = response.headers.get("Content-Length")
             version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
             return {"url": response.url, "size": int(length) if length else None, "version": version}
@@ -215,17 +232,62 @@ def upload(folder: str, new: bool, notes: str) -> str:
     return answer.error or ("" if (answer.status or "ok").lower() == "ok" else answer.status)
 
 
+def look(response: Any) -> None:
+    """Raise Strange for an answer of the API that has not the form of Kaggle's, HTTPError for an error without its form."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        response.raise_for_status()
+        text = response.content[:1000].decode("utf-8", "replace").lstrip().lower()
+        raise Strange("an HTML page" if text.startswith("<") else "nothing" if not text else "no JSON object")
+    for name, needed in LISTS.items():
+        entries = body.get(name) or []
+        if not isinstance(entries, list) or not all(isinstance(one, dict) and {*needed} & {*one} for one in entries):
+            raise Strange(f"{name!r} is no list with {' or '.join(needed)} in each entry")
+    for one in [body, *(entry for name in LISTS for entry in body.get(name) or [])]:
+        for names, kind in ((NUMBERS, int), (TEXTS, str)):
+            wrong = [name for name in names if one.get(name) is not None and type(one[name]) is not kind]
+            if wrong:
+                raise Strange(f"{wrong[0]!r} is {str(one[wrong[0]])[:60]!r}")
+
+
+def watch() -> None:
+    """Look at each answer of the API before the package does. Downloads are left to whoever follows the link."""
+    import requests
+
+    send = requests.Session.send
+
+    def sent(self: Any, request: Any, **settings: Any) -> Any:
+        response = send(self, request, **settings)
+        if "/v1/" in request.url and request.method == "POST" and not settings.get("stream"):
+            look(response)
+        return response
+
+    requests.Session.send = sent  # type: ignore[method-assign]
+
+
 def fault(error: BaseException) -> dict[str, Any]:
     """An exception in plain values: Kaggle's status and reason where it answered, else the kind of failure."""
     if isinstance(error, SystemExit):
         return {"kind": "credentials", "reason": "no credentials"}
+    if isinstance(error, Strange):
+        return {"kind": "strange", "reason": str(error)}
     response = getattr(error, "response", None)
     if response is not None:
         return {"kind": "answer", "status": response.status_code, "reason": _reason(response), "wait": _wait(response)}
-    from requests.exceptions import ConnectionError, Timeout
+    from requests import exceptions
 
-    if isinstance(error, ConnectionError | Timeout):
-        return {"kind": "network", "reason": type(error).__name__}
+    if isinstance(error, exceptions.RequestException) and not isinstance(error, exceptions.JSONDecodeError):
+        kinds = {
+            exceptions.ProxyError: "the proxy did not let it through",
+            exceptions.SSLError: "the certificate is not trusted",
+            exceptions.Timeout: "no answer in time",
+            exceptions.ConnectionError: "no connection",
+        }
+        words = (said for kind, said in kinds.items() if isinstance(error, kind))
+        return {"kind": "network", "reason": next(words, type(error).__name__)}
     return {"kind": "other", "reason": f"{type(error).__name__}: {error}"}
 
 
@@ -238,10 +300,12 @@ def _reason(response: Any) -> str:
 
 
 def _wait(response: Any) -> float | None:
+    """Seconds that Kaggle asks to wait; None where it does not say so in seconds."""
     try:
-        return max(0.0, float(response.headers["Retry-After"]))
+        seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def serve() -> None:
@@ -252,6 +316,7 @@ def serve() -> None:
     os.dup2(silence, 2)
     for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # they make the client show its requests, headers and all
         os.environ.pop(name, None)
+    watch()
     for line in sys.stdin:
         request = json.loads(line)
         try:

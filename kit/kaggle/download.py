@@ -16,7 +16,7 @@ import requests
 from tqdm import tqdm
 
 from kit.console import say
-from kit.errors import BadData, DiskError, Unreachable
+from kit.errors import BadData, DiskError, Unreachable, quoted
 from kit.kaggle.api import SECONDS, Kaggle, slug_of
 from kit.kaggle.unpack import unpacked
 from kit.storage import archives, files
@@ -25,6 +25,7 @@ MANY = 100  # files; more are fetched as one archive
 CHUNK = 1 << 18
 CUTS = 5  # in a row, without a byte between them
 PAUSE = 0.2  # seconds after a cut, doubled at every one in a row
+LONGEST = 240  # bytes of a file's name; most disks hold 255, and a part of a file has a longer one
 SPARE = 64 << 20  # bytes to leave free
 
 
@@ -160,6 +161,8 @@ def _safe(name: str | None, url: str, slug: str) -> str:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if name.startswith(("/", "\\")) or ".." in parts or any(":" in part for part in parts):
         raise BadData(f"refused: Kaggle names a file {name!r}, which points outside the folder.")
+    if any(len(part.encode("utf-8", "replace")) > LONGEST for part in parts) or not name.isprintable() or not parts:
+        raise BadData(f"refused: Kaggle names a file {quoted(name)}, which no folder can hold.")
     return f"{name}.zip" if last == f"{parts[-1]}.zip" else name
 
 

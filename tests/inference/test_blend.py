@@ -182,6 +182,7 @@ def test_other_seeds_are_blended_and_what_may_leak_is_refused_with_the_differenc
         with pytest.raises(kit.Usage, match=words):
             blend([pair[0], other(knob, **{knob: value})], out=tmp_path / "b")
     shutil.copytree(pair[0].path, tmp_path / "moved")
+    (tmp_path / "moved" / "manifest.json").unlink()
     first, *rows = (tmp_path / "moved" / "folds.csv").read_text().splitlines()
     (tmp_path / "moved" / "folds.csv").write_text("\n".join([first, *rows[::-1]]) + "\n")
     assert not blend([pair[0], kit.load(tmp_path / "moved")], out=tmp_path / "turned").info["notes"]
@@ -208,6 +209,7 @@ def test_runs_of_other_competitions_and_data_are_refused(
 def test_runs_with_other_answers_are_refused_in_words(pair: list[kit.Run], tmp_path: Path) -> None:
     other = kit.load(shutil.copytree(pair[1].path, tmp_path / "other"))
     other.note(labels={"type": "OneOf", "column": "dear", "classes": ["0", "1"]})
+    (other.path / "manifest.json").unlink()
     spoil(other.path / "oof.csv", "Id,dear", "Id,0")
     with pytest.raises(kit.Usage, match=r"cannot be blended \(answers: 'dear' → '0'\)"):
         blend([pair[0], other], out=tmp_path / "b")

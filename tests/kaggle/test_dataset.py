@@ -79,6 +79,7 @@ def test_the_same_content_is_uploaded_once_and_another_is_a_new_version(there: L
     run = json.loads((small_run.path / "run.json").read_text())
     place = Path(shutil.copytree(small_run.path, "other/run"))
     (place / "run.json").write_text(json.dumps(run | {"commit": "0" * 40}))
+    (place / "manifest.json").unlink()
     kernel.build("digits", kit.load(place))
     there.dataset_states = ["READY", "BLOBS_RECEIVED", "READY"]  # the version before is seen for a while
     push.push("digits", quiet=True)

@@ -172,8 +172,7 @@ def test_an_earlier_kernel_s_dataset_does_not_stay(small_run: kit.Run) -> None:
 
 def test_a_blend_is_sent_back_to_its_runs(small_run: kit.Run) -> None:
     shutil.copytree(small_run.path, "blend")
-    info = json.loads(Path("blend/run.json").read_text())
-    Path("blend/run.json").write_text(json.dumps(info | {"members": [{"name": "one"}, {"name": "other"}]}))
+    kit.load("blend").note(members=[{"name": "one"}, {"name": "other"}])
     with pytest.raises(Usage, match=r"is a blend: .*'one', 'other'"):
         kernel.build("digits", kit.load("blend"))
 

@@ -22,6 +22,7 @@ def test_every_file_of_the_contract_is_there(small_run: kit.Run) -> None:
         "test.csv",
         "scores.json",
         "submission.csv",
+        "manifest.json",
         "fold0",
         "fold1",
         "fold2",
