@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.data.dealing import multilabel
 from kit.errors import BadData
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def make(
 ) -> Folds:
     """Deal rows to `k` folds of nearly equal size.
 
-    `strata` (ints): each stratum is spread evenly, however rare. `groups` (ints): the rows of one group share a fold.
+    `strata` (ints): each stratum is spread evenly, however rare; [n, c]: each of several labels that a row may have is (see
+    `kit.data.dealing.multilabel`). `groups` (ints): the rows of one group share a fold.
     `time` (sortable): fold i validates the i-th block after the first and trains on what is older; equal times stay
     together. Raises BadData where there are too few rows or groups.
     """
@@ -67,7 +69,11 @@ def make(
         groups = np.arange(len(ids)) if groups is None else np.asarray(groups)
         if len(np.unique(groups)) < 2:
             raise BadData("all training rows belong to one group: there is nothing to validate on.")
-        fold[order] = _deal(strata[order], groups[order], k, np.random.default_rng([seed, 1]))
+        rng = np.random.default_rng([seed, 1])
+        if strata.ndim == 2:
+            fold[order] = multilabel.deal(strata[order], _by_appearance(groups[order])[0], k, rng)
+        else:
+            fold[order] = _deal(strata[order], groups[order], k, rng)
     return Folds(fold, time is not None)
 
 

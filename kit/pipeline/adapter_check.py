@@ -89,7 +89,7 @@ def _groups(b: Bench, order: np.ndarray) -> np.ndarray | None:
 
 def _folds(b: Bench, order: np.ndarray) -> pd.Series:
     train = b.tables.train.iloc[order]
-    dealt = folds.make(train.index, 2, 0, b.tables.labels.strata(b.y[order]), _groups(b, order))
+    dealt = folds.make(train.index, 2, 0, b.tables.labels.dealt_by(b.y[order]), _groups(b, order))
     return pd.Series(dealt.fold, index=train.index)
 
 

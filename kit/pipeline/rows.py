@@ -107,7 +107,7 @@ def deal(
     """
     notes = []
     groups = folds.codes(tables.train[facts.group]) if facts.group else None
-    strata = None if config.split == "plain" else tables.labels.strata(y)
+    strata = None if config.split == "plain" else tables.labels.dealt_by(y)
     when = None
     if facts.time and config.split in ("auto", "time"):
         when = folds.times(tables.train, facts.time)
