@@ -35,6 +35,7 @@ class Tables:
     """A competition's files as read: frames indexed by id (text), the sample in its own order.
 
     `spellings`: how columns of the files write numbers; these frames hold numbers, and plain text in columns of answers.
+    `unused`: ids of training rows that are left out.
     """
 
     root: Path
@@ -45,6 +46,7 @@ class Tables:
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
     spellings: Spellings | None = None
+    unused: tuple[str, ...] = ()
 
     def encoded(self) -> np.ndarray:
         """The training rows' answers as numbers: int64 [n] or float32 [n, c], in memory that may be written.
@@ -96,6 +98,7 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
     lacking = list(missing.notes(facts.labels, train, blank, name))
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
     notes = [*notes, *asked.notes, *spellings.notes(), *spelled, *agreement, *lacking]
+    unused = tuple(train.index[blank])
     if blank.any():
         train = train[~blank]
     if not len(train):
@@ -113,6 +116,7 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
         notes=tuple(notes),
         solution=asked.solution,
         spellings=spellings,
+        unused=unused,
     )
 
 
@@ -211,4 +215,6 @@ def sound(tables: Tables, train_broken: Mapping[str, str], test_broken: Mapping[
     if len(test_broken) > SHOWN:
         notes.append(f"answered by the training rows' prior: {len(test_broken) - SHOWN} more, {len(test_broken)} in all")
     kept = ~tables.train.index.isin(list(train_broken))
-    return (tables if kept.all() else replace(tables, train=tables.train[kept])), notes
+    if kept.all():
+        return tables, notes
+    return replace(tables, train=tables.train[kept], unused=(*tables.unused, *tables.train.index[~kept])), notes

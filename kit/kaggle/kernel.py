@@ -159,6 +159,11 @@ def _knobs(
         except Usage as fault:
             raise Usage(f"{fault}\nWhat only Kaggle has is named by its path there: --weights /kaggle/input/….") from fault
         parts["weights"], chosen["weights"] = path, f"@weights/{path.name}" if path.is_file() else "@weights"
+    if config.folds_from:
+        place = Path(config.folds_from)
+        parts["folds"] = place / "folds.csv" if place.is_dir() else place
+        chosen["folds_from"] = f"@folds/{parts['folds'].name}"
+        del chosen["folds"]  # as many as the file has
     if config.from_run:
         parts["from"], chosen["from_run"] = run_folder.load(config.from_run).path, "@from"
     return chosen, parts

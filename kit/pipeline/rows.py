@@ -15,11 +15,13 @@ from kit import competition as competitions
 from kit.config import Config
 from kit.console import Progress
 from kit.data import duplicates, folds, ngrams, text_embeddings
+from kit.data.dealing import gaps
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Text
 from kit.models.images import picture_size
+from kit.pipeline.dealing import folds_file
 from kit.pipeline.plan import family_of
 from kit.storage import frames
 from kit.storage.run_folder import Run
@@ -108,16 +110,24 @@ def deal(
     notes = []
     groups = folds.codes(tables.train[facts.group]) if facts.group else None
     strata = None if config.split == "plain" else tables.labels.dealt_by(y)
-    when = None
-    if facts.time and config.split in ("auto", "time"):
-        when = folds.times(tables.train, facts.time)
-    elif config.split == "time":
-        raise Usage(f"--split time: {facts.slug} has no time column.")
+    when = times(facts, tables.train, config)
     same = facts.inputs.twins(look)
     doubled = len(same) - len(np.unique(same))
     if doubled and when is None:
         notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
         groups = same if groups is None else folds.joined(groups, same)
+    if config.folds_from:
+        by_time, some = config.split == "time", config.limit > 0
+        dealt = folds_file.dealt(
+            config.folds_from, tables.train.index, pd.Index(tables.unused), when, some=some, by_time=by_time
+        )
+        notes = [f"the folds are those of {config.folds_from}"]
+        if when is not None and not dealt.by_time:
+            notes.append("they do not follow each other in time: each is validated by what all others taught")
+        if groups is not None and not dealt.by_time and (parted := dealt.parted(groups)):
+            what = facts.group if facts.group and not doubled else "groups or repeated rows"
+            notes.append(f"{parted} {what} have rows in several of these folds: the score flatters")
+        return dealt, notes
     dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
     if when is not None and groups is not None and (parted := dealt.parted(groups)):
         notes.append(
@@ -125,6 +135,25 @@ def deal(
             "--split plain keeps each in one fold"
         )
     return dealt, notes
+
+
+def times(facts: competitions.Competition, table: pd.DataFrame, config: Config) -> np.ndarray | None:
+    """The times of a table's rows, where folds may be by time; else None. Raises Usage where they cannot be and are to be."""
+    if facts.time and config.split in ("auto", "time"):
+        return folds.times(table, facts.time)
+    if config.split == "time":
+        raise Usage(f"--split time: {facts.slug} has no time column.")
+    return None
+
+
+def purged(dealt: Folds, facts: competitions.Competition, tables: competitions.Tables, config: Config) -> Folds:
+    """The folds without what is too close before a validation block (`--gap`). Raises Usage where they are not by time."""
+    if not gaps.parsed(config.gap)[0]:
+        return dealt
+    when = times(facts, tables.train, config) if dealt.by_time else None
+    if when is None or facts.time is None:
+        raise Usage(f"--gap {config.gap}: the folds are not by time, so that nothing lies before them. Leave it out.")
+    return dealt.with_gap(when, gaps.ticks(config.gap, when, facts.time), config.gap)
 
 
 def folds_of(
@@ -136,8 +165,10 @@ def folds_of(
     """
     known, ids = run.record.dealt, tables.train.index
     if known is not None and known["key"] == _dealing(run, facts, ids, y, config):
-        return Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"]), known["notes"]
+        dealt = Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"])
+        return purged(dealt, facts, tables, config), known["notes"]
     dealt, notes = deal(facts, tables, y, look, config)
+    dealt = purged(dealt, facts, tables, config)
     keep_folds(run, ids, dealt)
     run.note(dealt={"key": _dealing(run, facts, ids, y, config), "by_time": dealt.by_time, "notes": notes})
     return dealt, notes
@@ -148,6 +179,8 @@ def _dealing(run: Run, facts: competitions.Competition, ids: pd.Index, y: np.nda
     path = run.path / "folds.csv"
     knobs = [config.folds, config.seed, config.split, config.limit, config.size]
     about = [run.record.data, facts.group, facts.time, type(facts.inputs).__name__, *knobs]
+    if config.folds_from:
+        about.append(hashlib.sha256(folds_file.path_of(config.folds_from).read_bytes()).hexdigest())
     digest = hashlib.sha256(json.dumps(about).encode())
     for part in (json.dumps(list(ids)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
         digest.update(hashlib.sha256(part).digest())
