@@ -134,6 +134,7 @@ PLACES = (
     "KIT_DATA",
     "KIT_MOUNT",
     "KIT_CACHE",
+    "KIT_EXTRA",
 )  # environment variables for folders; see `kit.competition`, `kit.storage.array_cache`
 
 

@@ -74,8 +74,15 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "config": config.json(),
         "data": files.fingerprint(root, adapter.competition.files(root)),
         "backbone": fingerprint(config.from_run),
+        "extra": extra_of(adapter.competition, root) if config.extra_weight else "",
     }
     return Plan(adapter, config, origins, preset, root, known, notes=replaced(adapter, preset, config, origins))
+
+
+def extra_of(facts: competitions.Competition, root: Path) -> str:
+    """The fingerprint of the tables of extra rows; empty where there are none."""
+    paths = facts.extra_files(root)
+    return files.fingerprint(paths[0].parent, paths) if paths else ""
 
 
 def with_folds_of(config: configs.Config, origins: dict[str, str]) -> tuple[configs.Config, dict[str, str]]:

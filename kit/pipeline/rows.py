@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from kit.errors import BadData, Usage, listed
 from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Text
 from kit.models.images import picture_size
-from kit.pipeline.dealing import folds_file
+from kit.pipeline.dealing import extra_rows, folds_file
 from kit.pipeline.plan import family_of
 from kit.storage import frames
 from kit.storage.run_folder import Run
@@ -35,19 +36,19 @@ def load(
 ) -> tuple[competitions.Tables, Loaded, Loaded, list[str]]:
     """The tables without training rows that cannot be used, the inputs of train and test, and what there is to say of them."""
     facts = adapter.competition
-    tables = facts.tables(root, config.limit)
+    tables = facts.tables(root, config.limit, extra=config.extra_weight > 0)
     if config.limit:
         tables = competitions.first(tables, config.limit)
     config = config.changed(size=size_of(run, adapter, config, root, tables))
     keep = Keep(config.cache_gb * 2**30, progress.say)
     inputs = facts.inputs.changed(**run.record.inputs) if run.record.inputs else facts.inputs
-    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size, keep)
+    train, test = inputs.load_both(root, tables.rows, tables.test.loc[tables.sample.index], config.size, keep)
     if train.learned:
         run.note(inputs=(run.record.inputs or {}) | train.learned)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
     notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
-        notes += copied(train.look, test.look)
+        notes += copied(train.look[: len(tables.train)], test.look)
     if config.vectors and "vectors" in family_of(adapter, config).heeds and isinstance(facts.inputs, Text):
         until = time.monotonic() + LEARNING * budget.left
         further = facts.inputs.further(root)
@@ -157,32 +158,45 @@ def purged(dealt: Folds, facts: competitions.Competition, tables: competitions.T
 
 
 def folds_of(
-    run: Run, facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
+    run: Run,
+    facts: competitions.Competition,
+    tables: competitions.Tables,
+    y: np.ndarray,
+    loaded: tuple[Loaded, Loaded],
+    config: Config,
 ) -> tuple[Folds, list[str]]:
     """The run's folds, and what there is to say of them: those of `folds.csv` where all that they depend on is as it was.
 
     Else they are dealt (to look for duplicates may take minutes) and kept. Raises Usage where `folds.csv` says otherwise.
+    `y`: of all rows; `loaded`: these, and the test's.
     """
-    known, ids = run.record.dealt, tables.train.index
-    if known is not None and known["key"] == _dealing(run, facts, ids, y, config):
+    known, ids, extra = run.record.dealt, tables.train.index, tables.extra
+    if known is not None and known["key"] == _dealing(run, facts, tables, y, config):
         dealt = Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"])
-        return purged(dealt, facts, tables, config), known["notes"]
-    dealt, notes = deal(facts, tables, y, look, config)
+        dealt = purged(dealt, facts, tables, config)
+        return dealt if extra is None else replace(dealt, extra=extra_rows.kept(run, extra.index)), known["notes"]
+    dealt, notes = deal(facts, tables, y[: len(ids)], extra_rows.own_part(loaded[0].look, len(ids)), config)
     dealt = purged(dealt, facts, tables, config)
+    if extra is not None:
+        dealt, said = extra_rows.dealt(dealt, facts, tables, config, extra_rows.twins(facts, *loaded, len(ids)))
+        notes += said
+        extra_rows.keep(run, extra.index, dealt)
     keep_folds(run, ids, dealt)
-    run.note(dealt={"key": _dealing(run, facts, ids, y, config), "by_time": dealt.by_time, "notes": notes})
+    run.note(dealt={"key": _dealing(run, facts, tables, y, config), "by_time": dealt.by_time, "notes": notes})
     return dealt, notes
 
 
-def _dealing(run: Run, facts: competitions.Competition, ids: pd.Index, y: np.ndarray, config: Config) -> str:
+def _dealing(run: Run, facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, config: Config) -> str:
     """A checksum of `folds.csv` and of what it was dealt by: data, ids and answers, facts and knobs."""
     path = run.path / "folds.csv"
     knobs = [config.folds, config.seed, config.split, config.limit, config.size]
     about = [run.record.data, facts.group, facts.time, type(facts.inputs).__name__, *knobs]
     if config.folds_from:
         about.append(hashlib.sha256(folds_file.path_of(config.folds_from).read_bytes()).hexdigest())
+    if tables.extra is not None:
+        about += [run.record.extra, extra_rows.checksum(run), config.gap]
     digest = hashlib.sha256(json.dumps(about).encode())
-    for part in (json.dumps(list(ids)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
+    for part in (json.dumps(list(tables.rows.index)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
 

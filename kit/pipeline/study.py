@@ -40,8 +40,8 @@ class StudyFold:
 
     @property
     def train_ids(self) -> pd.Index:
-        """The ids of the rows to train on."""
-        return self.work.tables.train.index[self.fit.train]
+        """The ids of the rows to train on; those of extra rows come last."""
+        return self.work.tables.rows.index[self.fit.train]
 
     @property
     def validation_ids(self) -> pd.Index:
