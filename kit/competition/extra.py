@@ -5,10 +5,8 @@ pandas is imported inside functions: see `kit.competition.tables`.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.competition.sources import Names, first_of
 from kit.errors import BadData, listed
 from kit.storage import frames
 
@@ -34,13 +32,3 @@ def below(train: pd.DataFrame, test: pd.DataFrame, extra: pd.DataFrame, needed: 
     absent = [column for column in train if column not in extra]
     own = extra.assign(**dict.fromkeys(absent, "")) if absent else extra
     return pd.concat([train, own[list(train.columns)]]).rename_axis(train.index.name)
-
-
-def place(root: Path, names: Names) -> Path:
-    """The folder of the extra tables: the data's, or `$KIT_EXTRA` where a kernel's dataset brings them."""
-    import os
-
-    from kit.storage import files
-
-    there = os.environ.get("KIT_EXTRA")
-    return Path(there) if there and "{" not in first_of(names) and files.find(root, first_of(names)) is None else root

@@ -98,7 +98,7 @@ class Competition:
 
     def _extra_rows(self, root: Path, limit: int) -> pd.DataFrame:
         """The extra rows (the first of them), read as the training table is."""
-        place = extra_rows.place(root, self.extra)
+        place = self.extra_place(root)
         if self.read_train:
             rows, _ = self.read_train(replace(self, train=self.extra, extra=""), place)
         else:
@@ -107,7 +107,12 @@ class Competition:
 
     def extra_files(self, root: Path) -> list[Path]:
         """The files of the extra rows' tables, where they are."""
-        return paths(extra_rows.place(root, self.extra), self.extra) if self.extra else []
+        return paths(self.extra_place(root), self.extra) if self.extra else []
+
+    def extra_place(self, root: Path) -> Path:
+        """The folder of the extra rows' tables: the data's, or `$KIT_EXTRA`, as a kernel's dataset brings them."""
+        there = os.environ.get("KIT_EXTRA")
+        return Path(there) if there and "{" not in first_of(self.extra) else root
 
     def written(self, config: Config) -> Competition:
         """This competition, with what a Config says of how its tables are written. Raises Usage for no single delimiter."""

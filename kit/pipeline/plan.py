@@ -82,7 +82,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
 def extra_of(facts: competitions.Competition, root: Path) -> str:
     """The fingerprint of the tables of extra rows; empty where there are none."""
     paths = facts.extra_files(root)
-    return files.fingerprint(paths[0].parent, paths) if paths else ""
+    return files.fingerprint(facts.extra_place(root), paths) if paths else ""
 
 
 def with_folds_of(config: configs.Config, origins: dict[str, str]) -> tuple[configs.Config, dict[str, str]]:
