@@ -11,6 +11,7 @@ from PIL import Image
 
 import kit
 from kit.cli import app
+from kit.kaggle import bundle, kernel
 from kit.labels import Numbers, OneOf
 from kit.models.weighting import shares, weighted
 from kit.storage import frames, predictions
@@ -211,7 +212,7 @@ def test_by_time_only_older_extra_rows_train_and_a_gap_holds_for_them() -> None:
 
 
 def test_a_run_with_extra_rows_resumes_and_trains_side_by_side_to_the_same_bytes(one_thread: None) -> None:
-    lay_out()
+    lay_out("text")
     first = run("first", jobs=1, extra_weight=0.5)
     run("half", only_fold=[1], extra_weight=0.5)
     assert same(first, run("half", extra_weight=0.5), (*MADE, "extra.csv"))
@@ -260,6 +261,34 @@ def test_a_missing_table_and_a_module_that_takes_no_weights_are_refused(capsys: 
     Path("data/more.csv").unlink()
     code, said = refused(capsys)
     assert (code, "more.csv: no such file" in said) == (65, True)
+
+
+def test_a_kernel_that_trains_brings_the_extra_rows_and_the_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = lay_out()
+    pd.DataFrame({"id": [f"train{i}" for i in range(ROWS)], "fold": np.arange(ROWS) % 2}).to_csv("team.csv", index=False)
+    made = run("made", folds_from="team.csv")
+    built = kernel.build("shop.py", made, "train")
+    assert built.settings["extra"] is True
+    there = bundle.find(built.settings["attached"], built.folder)
+    (data / "more.csv").unlink()  # Kaggle mounts the competition's own files
+    monkeypatch.setenv("KIT_EXTRA", str(there / "extra"))
+    again = run("again", folds_from=str(there / built.settings["knobs"]["folds_from"].removeprefix("@")))
+    assert same(made, again, (*MADE, "extra.csv"))
+    assert kernel.build("shop.py", knobs={"extra_weight": 0.0}).settings["extra"] is False
+
+
+def test_a_study_tells_which_extra_rows_a_fold_trains_and_its_batches_their_weights() -> None:
+    lay_out()
+    study = kit.study("shop.py", "data", out="study", quiet=True, extra_weight=0.5)
+    fold = next(iter(study))
+    assert len(fold.train_ids) == ROWS // 2 + EXTRA
+    assert list(fold.train_ids[-EXTRA:]) == [f"more{i}" for i in range(EXTRA)]
+    batches = list(fold.data.train_dataloader())
+    rows, weights = (torch.cat([getattr(batch, name) for batch in batches]) for name in ("rows", "weights"))
+    assert set(rows.tolist()) == {*fold.fit.train.tolist()}
+    torch.testing.assert_close(weights.mean(), torch.tensor(1.0))
+    assert set((weights / weights.max()).tolist()) == {1.0, 0.5}
+    assert all((weights[rows >= ROWS] == weights.min()).tolist())
 
 
 def test_check_audits_the_extra_rows(capsys: pytest.CaptureFixture[str]) -> None:
