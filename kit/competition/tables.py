@@ -121,6 +121,8 @@ def prepare(
         train = train[~blank]
     if not len(train):
         raise BadData(f"{name}: no training rows with an answer.")
+    if more is not None and not len(more):
+        raise BadData(f"{first_of(facts.extra)}: no extra rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
     notes += answers.strange(facts, labels, asked.sample.frame)

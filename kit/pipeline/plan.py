@@ -76,7 +76,10 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "backbone": fingerprint(config.from_run),
         "extra": extra_of(adapter.competition, root) if config.extra_weight else "",
     }
-    return Plan(adapter, config, origins, preset, root, known, notes=replaced(adapter, preset, config, origins))
+    notes = replaced(adapter, preset, config, origins)
+    if "extra_weight" in configs.by_hand(origins) and not adapter.competition.extra:
+        notes += (f"--extra-weight changes nothing: {adapter.competition.slug} has no extra rows",)
+    return Plan(adapter, config, origins, preset, root, known, notes=notes)
 
 
 def extra_of(facts: competitions.Competition, root: Path) -> str:

@@ -118,23 +118,27 @@ def deal(
         notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
         groups = same if groups is None else folds.joined(groups, same)
     if config.folds_from:
-        by_time, some = config.split == "time", config.limit > 0
-        dealt = folds_file.dealt(
-            config.folds_from, tables.train.index, pd.Index(tables.unused), when, some=some, by_time=by_time
-        )
-        notes = [f"the folds are those of {config.folds_from}"]
-        if when is not None and not dealt.by_time:
-            notes.append("they do not follow each other in time: each is validated by what all others taught")
-        if groups is not None and not dealt.by_time and (parted := dealt.parted(groups)):
-            what = facts.group if facts.group and not doubled else "groups or repeated rows"
-            notes.append(f"{parted} {what} have rows in several of these folds: the score flatters")
-        return dealt, notes
+        return from_file(tables, config, when, groups)
     dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
     if when is not None and groups is not None and (parted := dealt.parted(groups)):
         notes.append(
             f"folds are by time: older rows of {parted} {facts.group!r} train what validates on newer ones of theirs; "
             "--split plain keeps each in one fold"
         )
+    return dealt, notes
+
+
+def from_file(
+    tables: competitions.Tables, config: Config, when: np.ndarray | None, groups: np.ndarray | None
+) -> tuple[Folds, list[str]]:
+    """The folds that `--folds-from` names, and what there is to say of them."""
+    by_time, some = config.split == "time", config.limit > 0
+    dealt = folds_file.dealt(config.folds_from, tables.train.index, pd.Index(tables.unused), when, some=some, by_time=by_time)
+    notes = [f"the folds are those of {config.folds_from}"]
+    if when is not None and not dealt.by_time:
+        notes.append("they do not follow each other in time: each is validated by what all others taught")
+    if groups is not None and not dealt.by_time and (parted := dealt.parted(groups)):
+        notes.append(f"{parted} groups, or rows with their repetitions, are in several of these folds: the score flatters")
     return dealt, notes
 
 

@@ -38,7 +38,9 @@ def lay_out(facts: str = "") -> Path:
         table = pd.DataFrame(
             {"id": [f"{name}{i}" for i in range(count)], "n": rng.normal(size=count), "m": rng.normal(size=count)}
         )
-        table.assign(day=days, hour=range(count), sold=(table["n"] > 0).astype(int)).to_csv(data / f"{name}.csv", index=False)
+        table.assign(day=days, hour=range(count), pair=np.arange(count) // 2, sold=(table["n"] > 0).astype(int)).to_csv(
+            data / f"{name}.csv", index=False
+        )
     pd.DataFrame({"id": [f"test{i}" for i in range(9)], "sold": 0}).to_csv(data / "sample_submission.csv", index=False)
     return data
 
@@ -72,12 +74,13 @@ def test_folds_of_another_run_give_its_bytes_as_a_folder_as_a_file_and_in_any_or
 
 
 def test_a_run_with_folds_of_a_file_resumes_and_notices_another_file() -> None:
-    lay_out()
+    lay_out(', group="pair"')
     table = pd.DataFrame({"id": [f"train{i}" for i in range(ROWS)], "fold": np.arange(ROWS) % 2 + 1})
     table.to_csv("team.csv", index=False)
     kit.run("shop.py", "data", out="half", quiet=True, folds_from="team.csv", only_fold=[1])
     whole = run("half", folds_from="team.csv")
     assert whole.record.folds == [0, 1]  # counted from 0
+    assert any(note.startswith("30 groups, or rows with their repetitions, are in several") for note in whole.record.notes)
     assert same(whole, run("at_once", folds_from="team.csv"))
     kit.run("shop.py", "data", out="begun", quiet=True, folds_from="team.csv", only_fold=[0])
     table.assign(fold=table["fold"][::-1].to_numpy()).to_csv("team.csv", index=False)

@@ -240,7 +240,7 @@ FAULTS = {
     "no feature": (lambda table: table.drop(columns="n"), "no column 'n'"),
     "no answer column": (lambda table: table.drop(columns="sold"), "no column 'sold'"),
     "another class": (lambda table: table.assign(sold=7), "'7'"),
-    "no answers": (lambda table: table.assign(sold=""), "no extra row"),
+    "no answers": (lambda table: table.assign(sold=""), "more.csv: no extra rows with an answer"),
 }
 
 

@@ -93,7 +93,7 @@ def dealt(
             trains[number] &= ~np.isin(other, own[rest])
     trains &= ~same.leaks
     if not trains.any():
-        raise BadData(f"{competitions.first_of(facts.extra)}: no extra row may train: {notes[-1]}. Leave `extra` out.")
+        raise BadData(f"{competitions.first_of(facts.extra)}: all extra rows repeat test rows, so that none may train.")
     return replace(known, extra=trains), notes
 
 
