@@ -52,6 +52,8 @@ from kit.reporting import notebook
 assert Path(kit.__file__).is_relative_to(source), f"another kit is in the way: {kit.__file__}"
 data = competition.load(SETTINGS["name"]).competition.find()
 files = bundle.find(SETTINGS["attached"]) if SETTINGS["attached"] else None
+if SETTINGS.get("extra"):
+    os.environ["KIT_EXTRA"] = str(files / "extra")
 print(f"data in {data}, {kit.__version__} {SETTINGS['commit']}, rerun {bool(os.environ.get('KAGGLE_IS_COMPETITION_RERUN'))}")
 
 # %%

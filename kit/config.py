@@ -134,6 +134,7 @@ PLACES = (
     "KIT_DATA",
     "KIT_MOUNT",
     "KIT_CACHE",
+    "KIT_EXTRA",
 )  # environment variables for folders; see `kit.competition`, `kit.storage.array_cache`
 
 
@@ -202,6 +203,8 @@ def switch(about: Field[Any]) -> bool:
 
 def _parse(name: str, about: Field[Any], value: Any) -> Any:
     kind: type = type(about.default)
+    if kind is str and type(value) in (int, float):
+        return str(value)  # --gap 7
     if isinstance(value, str) and kind is not str:
         try:
             return (about.metadata["parse"] or kind)(value)

@@ -182,6 +182,15 @@ class FoldKnobs:
     split: str = knob(
         "auto", "how rows are assigned to folds; auto: by the facts of the competition", ("auto", "plain", "time")
     )
+    gap: str = knob(
+        "0",
+        "by time: training rows that are so close to the validation rows are left out; in the unit of the time column, or for"
+        " dates a duration such as 7d",
+    )
+    folds_from: str = knob("", "the folds of another run (its folder), or of a file with the columns id and fold")
+    extra_weight: float = knob(
+        1.0, "weight of the competition's extra rows, beside 1 for a training row; 0: they are left out", low=0
+    )
     seed: int = knob(0, "seed of the folds, the initial weights, the order of rows and the augmentation", low=0)
     final: str = knob(
         "folds",

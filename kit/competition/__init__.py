@@ -3,7 +3,7 @@
 from kit.competition.facts import Competition
 from kit.competition.loading import Adapter, folders, load, names
 from kit.competition.sample import Sample
-from kit.competition.sources import numbered
+from kit.competition.sources import first_of, numbered
 from kit.competition.tables import Asked, Tables, asked_of, first, matched, prepare, sound
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Tables",
     "asked_of",
     "first",
+    "first_of",
     "folders",
     "load",
     "matched",

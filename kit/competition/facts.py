@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.competition import consistency, sample as samples
+from kit.competition import consistency, extra as extra_rows, sample as samples
 from kit.competition.sample import Sample
 from kit.competition.sources import Names, first_of, paths, picture_pattern, read
 from kit.competition.tables import Asked, Tables, asked_of, prepare
@@ -37,7 +37,7 @@ class Competition:
     with a `*` stands for tables that follow each other; `train` with braces (`train/{label}.{number}.jpg`) is made of the
     names of pictures. `id_from`: ids are made of columns (`{Store}_{Date}`). `melted`: the mark between row and answer column
     in the ids of a table and sample of the long form (`ID_12_any`: "_"). `group`, `time`: training columns whose rows must
-    not straddle folds, or that order them.
+    not straddle folds, or that order them. `extra`: a table like `train`, whose rows train and are never validated.
     `embedded`: lays the files out in a folder, for a competition whose data ships with a library.
     Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
     to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.competition.synthetic`).
@@ -57,6 +57,7 @@ class Competition:
     sample: str = "sample_submission.csv"
     group: str | None = None
     time: str | None = None
+    extra: Names = ""
     embedded: Callable[[Path], None] | None = None
     read_train: Callable[[Competition, Path], tuple[pd.DataFrame, list[str]]] | None = None
     read_test: Callable[[Competition, Path], Asked] | None = None
@@ -81,18 +82,37 @@ class Competition:
             inputs = inputs.changed(exact=(*others, *re.findall("{(.*?)}", self.id_from)))
         object.__setattr__(self, "inputs", inputs)
 
-    def tables(self, root: Path, limit: int = 0) -> Tables:
-        """Read everything, or so many training rows; or raise BadData naming file, line and id."""
+    def tables(self, root: Path, limit: int = 0, extra: bool = False) -> Tables:
+        """Read everything, or so many training rows; or raise BadData naming file, line and id. `extra`: these rows too?"""
         asked = self.test_tables(root)
+        more = self._extra_rows(root, limit) if extra and self.extra else None
         questions = [f"? {question}" for question in self.questions]
         if limit and not self.read_train:
             with contextlib.suppress(BadData):  # the first rows may lack a class; a fault is raised below
                 train, notes = read(self, root, self.train, answered=True, limit=limit)
-                tables = prepare(self, root, train, asked, notes=[*notes, *questions])
+                tables = prepare(self, root, train, asked, notes=[*notes, *questions], extra=more)
                 if len(tables.train) >= limit:
                     return tables
         train, notes = self.read_train(self, root) if self.read_train else read(self, root, self.train, answered=True)
-        return prepare(self, root, train, asked, notes=[*notes, *questions])
+        return prepare(self, root, train, asked, notes=[*notes, *questions], extra=more)
+
+    def _extra_rows(self, root: Path, limit: int) -> pd.DataFrame:
+        """The extra rows (the first of them), read as the training table is."""
+        place = self.extra_place(root)
+        if self.read_train:
+            rows, _ = self.read_train(replace(self, train=self.extra, extra=""), place)
+        else:
+            rows, _ = read(self, place, self.extra, answered=True, limit=limit, prefix=extra_rows.PREFIX)
+        return rows.iloc[:limit] if limit else rows
+
+    def extra_files(self, root: Path) -> list[Path]:
+        """The files of the extra rows' tables, where they are."""
+        return paths(self.extra_place(root), self.extra) if self.extra else []
+
+    def extra_place(self, root: Path) -> Path:
+        """The folder of the extra rows' tables: the data's, or `$KIT_EXTRA`, as a kernel's dataset brings them."""
+        there = os.environ.get("KIT_EXTRA")
+        return Path(there) if there and "{" not in first_of(self.extra) else root
 
     def written(self, config: Config) -> Competition:
         """This competition, with what a Config says of how its tables are written. Raises Usage for no single delimiter."""

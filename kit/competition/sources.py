@@ -46,8 +46,11 @@ def parts(root: Path, name: str) -> list[str]:
     return sorted({one for one in bare if pattern.fullmatch(one)}, key=lambda one: (len(one), one))
 
 
-def read(facts: Competition, root: Path, names: Names, answered: bool, limit: int = 0) -> tuple[pd.DataFrame, list[str]]:
+def read(
+    facts: Competition, root: Path, names: Names, answered: bool, limit: int = 0, prefix: str = ""
+) -> tuple[pd.DataFrame, list[str]]:
     """The table of a source, indexed by id, and notes on it. `answered`: has it answers? `limit`: so many of a text's rows.
+    `prefix`: of the numbers that name the rows of a table without ids.
 
     Raises BadData naming file, line and id.
     """
@@ -63,7 +66,7 @@ def read(facts: Competition, root: Path, names: Names, answered: bool, limit: in
         table = pivoted(table, facts.id, facts.labels.train_columns, facts.melted, first)
     if facts.id_from:
         table = table.assign(**{facts.id: made_ids(table, facts.id_from, first)})
-    table = by_id(table, facts.id, first, notes)
+    table = by_id(table, facts.id, first, notes, prefix)
     return table.assign(**(facts.inputs.from_ids(table.index) or {})), notes
 
 
@@ -108,11 +111,11 @@ def joined(row_id: str, table: pd.DataFrame, first: str, other: TableFile, name:
     ]
 
 
-def by_id(table: pd.DataFrame, row_id: str, name: str, notes: list[str]) -> pd.DataFrame:
+def by_id(table: pd.DataFrame, row_id: str, name: str, notes: list[str], prefix: str = "") -> pd.DataFrame:
     """The table indexed by id; of rows that are the same to the last cell, one is kept (added to the notes)."""
     if row_id in table.columns and table[row_id].duplicated().any():
         table = _once(table, row_id, name, notes)
-    return numbered(table, row_id, name)
+    return numbered(table, row_id, name, prefix)
 
 
 def _once(table: pd.DataFrame, row_id: str, name: str, notes: list[str]) -> pd.DataFrame:
@@ -132,15 +135,18 @@ def _once(table: pd.DataFrame, row_id: str, name: str, notes: list[str]) -> pd.D
     return once
 
 
-def numbered(table: pd.DataFrame, id_column: str, name: str) -> pd.DataFrame:
-    """A table indexed by its id column, or by 1, 2, 3, … where it has none. Raises BadData where it has no rows."""
+def numbered(table: pd.DataFrame, id_column: str, name: str, prefix: str = "") -> pd.DataFrame:
+    """A table indexed by its id column, or by 1, 2, 3, … (after a `prefix`) where it has none.
+
+    Raises BadData where it has no rows.
+    """
     import pandas as pd
 
     if not len(table):
         raise BadData(f"{name}: a header and no rows. Download it again.")
     if id_column in table.columns:
         return frames.index_by(table, id_column, name)
-    ids = [str(i) for i in range(1, len(table) + 1)]
+    ids = [f"{prefix}{i}" for i in range(1, len(table) + 1)]
     return table.set_index(pd.Index(ids, dtype=object, name=id_column or "row"))
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit.competition import answers
+from kit.competition import answers, extra as extra_rows
 from kit.competition.sample import EXCERPT, Sample
 from kit.competition.sources import every, first_of
 from kit.errors import BadData, listed
@@ -35,6 +36,7 @@ class Tables:
     """A competition's files as read: frames indexed by id (text), the sample in its own order.
 
     `spellings`: how columns of the files write numbers; these frames hold numbers, and plain text in columns of answers.
+    `unused`: ids of training rows that are left out; `extra`: rows that train only, with the columns of `train`.
     """
 
     root: Path
@@ -45,17 +47,26 @@ class Tables:
     notes: tuple[str, ...] = ()
     solution: pd.DataFrame | None = None
     spellings: Spellings | None = None
+    unused: tuple[str, ...] = ()
+    extra: pd.DataFrame | None = None
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The training rows, and below them the extra ones."""
+        import pandas as pd
+
+        return self.train if self.extra is None else pd.concat([self.train, self.extra])
 
     def encoded(self) -> np.ndarray:
-        """The training rows' answers as numbers: int64 [n] or float32 [n, c], in memory that may be written.
+        """The answers of all `rows` as numbers: int64 [n] or float32 [n, c], in memory that may be written.
 
         Raises BadData for labels of an adapter that encode to anything else, and those of `Labels.encode`.
         """
-        y = np.array(self.labels.encode(self.train))
+        y = np.array(self.labels.encode(self.rows))
         good = (y.dtype == np.int64 and y.ndim == 1) or (y.dtype == np.float32 and y.ndim == 2)
-        if not good or len(y) != len(self.train):
+        if not good or len(y) != len(self.rows):
             raise BadData(
-                f"labels: `encode` gave {y.dtype} {list(y.shape)} for {len(self.train)} rows; int64 [rows] or float32"
+                f"labels: `encode` gave {y.dtype} {list(y.shape)} for {len(self.rows)} rows; int64 [rows] or float32"
                 " [rows, columns] is expected."
             )
         return y
@@ -82,24 +93,36 @@ class Asked:
         object.__setattr__(self, "sample", Sample.of(self.sample))
 
 
-def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, notes: list[str]) -> Tables:
-    """Tables from frames indexed by id: binds the labels and leaves out training rows that have none (noted).
+def prepare(
+    facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, notes: list[str], extra: pd.DataFrame | None = None
+) -> Tables:
+    """Tables from frames indexed by id: binds the labels and leaves out training and `extra` rows that have none (noted).
 
-    Raises BadData for a sample whose columns these labels do not fill.
+    Raises BadData for a sample whose columns these labels do not fill, and for extra rows as `kit.competition.extra` does.
     """
+    count = len(train)
     needed = [*facts.labels.train_columns, *filter(None, (facts.group, facts.time))]
     name = first_of(facts.train)
     frames.need_columns(train, needed, " with ".join(every(facts.train)))
+    if extra is not None:
+        train = extra_rows.below(train, asked.test, extra, needed, first_of(facts.extra))
     train, asked, spellings = _measured(facts, train, asked)
     train, asked, spelled = answers.spelled(facts, train, asked)
     blank = facts.labels.blank(train)
-    lacking = list(missing.notes(facts.labels, train, blank, name))
+    lacking = list(missing.notes(facts.labels, train.iloc[:count], blank[:count], name))
+    if extra is not None:
+        lacking += missing.notes(facts.labels, train.iloc[count:], blank[count:], first_of(facts.extra))
     train, agreement = facts.inputs.agree(train, asked.test, facts.labels.train_columns)
     notes = [*notes, *asked.notes, *spellings.notes(), *spelled, *agreement, *lacking]
+    more = None if extra is None else train.iloc[count:][~blank[count:]]
+    train, blank = train.iloc[:count] if extra is not None else train, blank[:count]
+    unused = tuple(train.index[blank])
     if blank.any():
         train = train[~blank]
     if not len(train):
         raise BadData(f"{name}: no training rows with an answer.")
+    if more is not None and not len(more):
+        raise BadData(f"{first_of(facts.extra)}: no extra rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
     notes += answers.strange(facts, labels, asked.sample.frame)
@@ -113,6 +136,8 @@ def prepare(facts: Competition, root: Path, train: pd.DataFrame, asked: Asked, n
         notes=tuple(notes),
         solution=asked.solution,
         spellings=spellings,
+        unused=unused,
+        extra=more,
     )
 
 
@@ -210,5 +235,9 @@ def sound(tables: Tables, train_broken: Mapping[str, str], test_broken: Mapping[
     notes += [f"answered by the training rows' prior: {fault}" for fault in list(test_broken.values())[:SHOWN]]
     if len(test_broken) > SHOWN:
         notes.append(f"answered by the training rows' prior: {len(test_broken) - SHOWN} more, {len(test_broken)} in all")
+    if not train_broken:
+        return tables, notes
     kept = ~tables.train.index.isin(list(train_broken))
-    return (tables if kept.all() else replace(tables, train=tables.train[kept])), notes
+    if tables.extra is not None:
+        tables = replace(tables, extra=tables.extra[~tables.extra.index.isin(list(train_broken))])
+    return replace(tables, train=tables.train[kept], unused=(*tables.unused, *tables.train.index[~kept])), notes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.errors import BadData
+from kit.data.dealing import gaps, multilabel
+from kit.errors import BadData, Usage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 ALWAYS_TRAIN = -1  # by time: the oldest block is trained on and never validated
 
 
+NONE = np.zeros((0, 0), bool)
+
+
 @dataclass(frozen=True)
 class Folds:
-    """`fold[i]` is the fold that row `i` validates. By time, a fold trains on older rows only."""
+    """`fold[i]` is the fold that row `i` validates. By time, a fold trains on older rows only.
+
+    `since[i]`: by time with a gap, the first fold that trains on row `i`. `extra` bool [folds + 1, m]: of the rows that come
+    after these and are never validated, which fold trains on which; the last row says which are trained on at all.
+    """
 
     fold: np.ndarray
     by_time: bool = False
+    since: np.ndarray | None = None
+    extra: np.ndarray = field(default_factory=lambda: NONE)
 
     @property
     def numbers(self) -> list[int]:
@@ -30,8 +40,35 @@ class Folds:
 
     def split(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Row positions (train, validation) of one fold."""
-        train = self.fold < number if self.by_time else self.fold != number
+        train = self.trains(number)
+        if self.extra.size:
+            train = np.concatenate([train, self.extra[number]])
         return np.flatnonzero(train), np.flatnonzero(self.fold == number)
+
+    def trains(self, number: int) -> np.ndarray:
+        """Which of the rows that have a fold [n] one fold trains on."""
+        if self.since is not None:
+            return self.since <= number
+        return self.fold < number if self.by_time else self.fold != number
+
+    def everything(self) -> np.ndarray:
+        """The positions of all rows that are trained on, as a refit does."""
+        own = np.ones(len(self.fold), bool)
+        return np.flatnonzero(np.concatenate([own, self.extra[-1]]) if self.extra.size else own)
+
+    def with_gap(self, time: np.ndarray, gap: float, asked: str) -> Folds:
+        """These folds by time, of which none trains on rows within `gap` of its block's beginning.
+
+        `asked`: what the user calls the gap. Raises Usage where that leaves a fold nothing to train on.
+        """
+        if not gap:
+            return self
+        known = self.fold != ALWAYS_TRAIN
+        purged = replace(self, since=gaps.since(time, time[known], self.fold[known], gap))
+        empty = [number for number in self.numbers if not purged.trains(number).any()]
+        if empty:
+            raise Usage(f"--gap {asked}: no training row is so much older than the validation rows of fold {empty[0]}.")
+        return purged
 
     def parted(self, groups: np.ndarray) -> int:
         """How many of these groups (ints, one a row) have rows in more than one block."""
@@ -48,7 +85,8 @@ def make(
 ) -> Folds:
     """Deal rows to `k` folds of nearly equal size.
 
-    `strata` (ints): each stratum is spread evenly, however rare. `groups` (ints): the rows of one group share a fold.
+    `strata` (ints): each stratum is spread evenly, however rare; [n, c]: each of several labels that a row may have is (see
+    `kit.data.dealing.multilabel`). `groups` (ints): the rows of one group share a fold.
     `time` (sortable): fold i validates the i-th block after the first and trains on what is older; equal times stay
     together. Raises BadData where there are too few rows or groups.
     """
@@ -67,7 +105,11 @@ def make(
         groups = np.arange(len(ids)) if groups is None else np.asarray(groups)
         if len(np.unique(groups)) < 2:
             raise BadData("all training rows belong to one group: there is nothing to validate on.")
-        fold[order] = _deal(strata[order], groups[order], k, np.random.default_rng([seed, 1]))
+        rng = np.random.default_rng([seed, 1])
+        if strata.ndim == 2:
+            fold[order] = multilabel.deal(strata[order], _by_appearance(groups[order])[0], k, rng)
+        else:
+            fold[order] = _deal(strata[order], groups[order], k, rng)
     return Folds(fold, time is not None)
 
 
@@ -93,13 +135,16 @@ def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def times(train: pd.DataFrame, column: str) -> np.ndarray:
-    """The time column as sortable values: numbers, or dates as pandas reads them. Raises BadData naming the row."""
+    """The time column as sortable values: numbers (float64), or dates as pandas reads them (int64, microseconds).
+
+    Raises BadData naming the row.
+    """
     import pandas as pd
 
     values = pd.to_numeric(train[column], errors="coerce")
     if values.isna().any():
         dates = pd.to_datetime(train[column], errors="coerce", format="mixed", utc=True)
-        values = dates if dates.isna().sum() < values.isna().sum() else values
+        values = dates.dt.as_unit("us") if dates.isna().sum() < values.isna().sum() else values
     if values.isna().any():
         row = train.index[values.isna()][0]
         raise BadData(f"training row {row!r}, column {column!r}: {train.at[row, column]!r} is neither a number nor a date.")

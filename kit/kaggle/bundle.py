@@ -21,7 +21,10 @@ OF_A_FOLD = ("model.ckpt", "fold.json", "history.csv")
 DEEPEST = 5  # folders between the mount and a dataset's files, in any layout so far
 
 
-def lay_out(parts: Mapping[str, Path], folder: Path) -> str:
+Parts = Mapping[str, Path | list[Path]]  # runs, folders of weights, files, by the name of their folder in a kernel
+
+
+def lay_out(parts: Parts, folder: Path) -> str:
     """Write runs and files (by the name they will have) into a flat folder with a manifest; returns its identity.
 
     Flat, because a dataset's sub-folders are left out of an upload unless it is told `--dir-mode`. The identity is the
@@ -47,8 +50,11 @@ def identity_of(text: str) -> str | None:
         return None
 
 
-def _sources(parts: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+def _sources(parts: Parts) -> Iterator[tuple[str, Path]]:
     for part, path in parts.items():
+        if isinstance(path, list):
+            yield from ((f"{part}/{file.name}", file) for file in path)
+            continue
         if path.is_file():
             yield f"{part}/{path.name}", path
             continue

@@ -103,9 +103,10 @@ def build(
         "name": adapter.name, "mode": mode, "preset": preset, "knobs": {}, "views": views, "time_budget": time_budget,
         "attached": "", "run": str(run.path) if run else "", "commit": environment.commit() or "unknown",
     }  # fmt: skip
-    parts = {"run": run.path} if run and mode == "infer" else {}
+    parts: bundle.Parts = {"run": run.path} if run and mode == "infer" else {}
     if mode == "train":
         settings["knobs"], parts = _knobs(adapter, run, preset, knobs or {})
+        settings["extra"] = "extra" in parts
     facts = _metadata(adapter, notebook)
     built = Built(out or folder_of(name))
     settings["attached"] = _attach(built, parts, facts, f"Kit {adapter.name} {run.path.name if run else 'weights'}")
@@ -116,7 +117,7 @@ def build(
     return built
 
 
-def _attach(built: Built, parts: Mapping[str, Path], facts: dict[str, Any], title: str) -> str:
+def _attach(built: Built, parts: bundle.Parts, facts: dict[str, Any], title: str) -> str:
     """Lay out the dataset of these parts and name it in the kernel's metadata; returns its identity, "" for no parts."""
     folder = built.folder / "dataset"
     if not parts:
@@ -142,7 +143,7 @@ def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
 
 def _knobs(
     adapter: competitions.Adapter, run: Run | None, preset: str, knobs: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Path]]:
+) -> tuple[dict[str, Any], dict[str, Path | list[Path]]]:
     """Every material knob of the training, and the files that go with it (their knobs then begin with @)."""
     before = configs.Config.of(run.record.config) if run else adapter.preset(preset)
     config = before.changed(**knobs)
@@ -152,16 +153,33 @@ def _knobs(
             "(`kit weights` lists them)."
         )
     chosen = {key: value for key, value in config.json().items() if key not in configs.IMMATERIAL}
-    parts: dict[str, Path] = {}
+    parts: dict[str, Path | list[Path]] = {}
+    if adapter.competition.extra and config.extra_weight:
+        parts["extra"] = _extra(adapter.competition, run)
     if config.weights and not config.weights.startswith("/kaggle/"):
         try:
             path = weights.find(config.weights)
         except Usage as fault:
             raise Usage(f"{fault}\nWhat only Kaggle has is named by its path there: --weights /kaggle/input/….") from fault
         parts["weights"], chosen["weights"] = path, f"@weights/{path.name}" if path.is_file() else "@weights"
+    if config.folds_from:
+        place = Path(config.folds_from)
+        parts["folds"] = file = place / "folds.csv" if place.is_dir() else place
+        chosen["folds_from"] = f"@folds/{file.name}"
+        del chosen["folds"]  # as many as the file has
     if config.from_run:
         parts["from"], chosen["from_run"] = run_folder.load(config.from_run).path, "@from"
     return chosen, parts
+
+
+def _extra(facts: competitions.Competition, run: Run | None) -> list[Path]:
+    """The tables of extra rows, which Kaggle does not mount. Raises Usage for rows that are made of names of pictures."""
+    if "{" in competitions.first_of(facts.extra):
+        raise Usage(
+            "the extra rows are pictures, which are not attached to a kernel: build it with --infer, or --extra-weight 0."
+        )
+    known = run.record.root if run and Path(run.record.root).is_dir() else None
+    return facts.extra_files(facts.find(known))
 
 
 def _metadata(adapter: competitions.Adapter, notebook: bool) -> dict[str, Any]:

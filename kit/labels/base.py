@@ -130,6 +130,10 @@ class Labels(Showing):
         """A stratum (int) per row, for folds."""
         return y
 
+    def dealt_by(self, y: np.ndarray) -> np.ndarray:
+        """What each fold is to hold its share of: `strata`; of rows that may have several labels, these, [n, c]."""
+        return self.strata(y)
+
     def chosen(self, config: Config) -> Self:
         """These labels with the knobs of a Config that their loss uses.
 

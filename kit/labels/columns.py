@@ -170,6 +170,9 @@ class Columns(Indicators):
     def strata(self, y: np.ndarray) -> np.ndarray:
         return y.argmax(axis=1) if self.exclusive else super().strata(y)
 
+    def dealt_by(self, y: np.ndarray) -> np.ndarray:
+        return self.strata(y) if self.exclusive else super().dealt_by(y)
+
     def tracked(self) -> dict[str, Any]:
         return tracked_classes(len(self.names)) if self.exclusive else super().tracked()
 

@@ -17,6 +17,7 @@ from kit.config import Config
 from kit.errors import Usage
 from kit.labels import Labels
 from kit.metrics import Metric
+from kit.models import weighting
 from kit.models.batch import Batch, Feed, taken
 from kit.models.optimizers import schedules
 from kit.parts import NONE, Parts
@@ -52,9 +53,16 @@ class FoldModule(pl.LightningModule):
     resumable: ClassVar[bool] = True  # can a fit be saved in the middle and go on to the same bits?
     one_step: ClassVar[bool] = False  # is a fit one step on all rows?
     one_pass: ClassVar[bool] = False  # do the rows go through the network once for all folds?
+    takes_weights: ClassVar[bool] = True  # does a training step heed `batch.weights` (`--extra-weight`)?
     views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
     shift: torch.Tensor
     scale: torch.Tensor
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A step of one's own heeds weights if the class states `takes_weights = True`."""
+        super().__init_subclass__(**options)
+        if "training_step" in vars(cls) and "takes_weights" not in vars(cls):
+            cls.takes_weights = False
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], **facts: Any):
         super().__init__()
@@ -143,8 +151,16 @@ class FoldModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         logits = self.logits(batch.x).float()
-        loss = self.labels.criterion(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
+        loss = self.mean_loss(logits, self.scaled(batch.y), batch.weights) * batch.share
         return self.stepped(batch, loss, self.answers(logits.detach()))
+
+    def mean_loss(self, logits: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        """The loss of the labels, as `--label-smoothing` has it, of logits and (scaled) answers; `weights`: of a Batch."""
+
+        def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.labels.criterion(logits, y, self.config.label_smoothing)
+
+        return weighting.weighted(loss, logits, y, weights)
 
     def gather(self, x: Any, rows: np.ndarray) -> Batch:
         """Some rows of `x` (as the inputs load them) as the batch that `predict_step` takes."""

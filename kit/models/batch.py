@@ -21,7 +21,8 @@ class Batch:
     are not known. `rows`: the rows' positions in their split, int64 [b], always in the host's memory.
     `epoch`, `step`: of the fit, from 0; a step is one part of a batch. `share`: the part's size over the mean part's;
     `last`: does the optimizer step after this part? `keys`: what the random draws of each row go by, int64 [b]: its position,
-    and another number for each further copy in an epoch (`--balance`); None: the positions.
+    and another number for each further copy in an epoch (`--balance`); None: the positions. `weights`: of the rows' losses,
+    float32 [b], in the host's memory, 1 on the mean of all rows to train on; None: all count alike.
     """
 
     x: Any
@@ -32,6 +33,7 @@ class Batch:
     share: float = 1.0
     last: bool = True
     keys: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions, config as configs, recipes
+from kit.data.dealing import gaps
+from kit.errors import Usage
 from kit.models import families
 from kit.models.families import Family
 from kit.pipeline import clusters
+from kit.pipeline.dealing import folds_file
 from kit.pipeline.initial_weights import fingerprint
 from kit.recipes import Recipe
 from kit.storage import files, run_folder
@@ -59,6 +62,8 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     """The Plan of a command. Raises Usage and BadData for what cannot be meant, before anything is read."""
     adapter = competitions.load(name)
     config, origins, preset = resolved(adapter, preset, knobs)
+    config, origins = with_folds_of(config, origins)
+    gaps.parsed(config.gap)
     loggers.names(config)  # one that is missing is said at once
     clusters.refuse_missing(config.on)
     root = adapter.competition.find(data)
@@ -69,8 +74,28 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "config": config.json(),
         "data": files.fingerprint(root, adapter.competition.files(root)),
         "backbone": fingerprint(config.from_run),
+        "extra": extra_of(adapter.competition, root) if config.extra_weight else "",
     }
-    return Plan(adapter, config, origins, preset, root, known, notes=replaced(adapter, preset, config, origins))
+    notes = replaced(adapter, preset, config, origins)
+    if "extra_weight" in configs.by_hand(origins) and not adapter.competition.extra:
+        notes += (f"--extra-weight changes nothing: {adapter.competition.slug} has no extra rows",)
+    return Plan(adapter, config, origins, preset, root, known, notes=notes)
+
+
+def extra_of(facts: competitions.Competition, root: Path) -> str:
+    """The fingerprint of the tables of extra rows; empty where there are none."""
+    paths = facts.extra_files(root)
+    return files.fingerprint(facts.extra_place(root), paths) if paths else ""
+
+
+def with_folds_of(config: configs.Config, origins: dict[str, str]) -> tuple[configs.Config, dict[str, str]]:
+    """The Config with as many folds as `--folds-from` has. Raises Usage where another number is asked for too."""
+    if not config.folds_from:
+        return config, origins
+    count = folds_file.count(config.folds_from)
+    if "folds" in configs.by_hand(origins) and config.folds != count:
+        raise Usage(f"--folds {config.folds}: {config.folds_from} has {count}. Leave --folds out.")
+    return config.changed(folds=max(count, 2)), origins | {"folds": "--folds-from"}
 
 
 def resolved(

@@ -70,7 +70,8 @@ class Session:
 class Work:
     """Everything the stages of one run share.
 
-    `x`, `test`: the training and test rows as the inputs load them; `asked`: the folds, and `refit`, to train;
+    `x`, `test`: the training rows, with extra ones behind them, and test rows as the inputs load them; `y`: the answers of `x`;
+    `asked`: the folds, and `refit`, to train;
     `read_seconds`: that imports and the files took; `weigh`: are there predictions without views and averages too, to tell
     whether those paid? `cluster`: what trains the folds; None: this machine.
     """
@@ -106,10 +107,10 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     tables, train, test, notes = rows.load(run, adapter, config, root, progress, session.budget)
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
-    dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, train.look, config)
+    dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, (train, test), config)
     if not session.beside:
         notes = [*tables.notes, *notes, *doubled]
-        keep(run, tables, y, dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
+        keep(run, tables, y[: len(tables.train)], dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
         for note in notes:
             progress.say(note)
     work = Work(
@@ -130,6 +131,7 @@ def keep(run: Run, tables: competitions.Tables, y: np.ndarray, dealt: Folds, not
         spellings=tables.spellings and tables.spellings.json(),
         notes=notes,
         prior=tables.labels.prior(y).tolist(),
+        extra_rows=None if tables.extra is None else len(tables.extra),
     )
 
 
@@ -137,6 +139,11 @@ def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
     """What there is to say of the weights that the fits begin with, before hours of reading. Raises where they are unusable."""
     facts = adapter.competition
     module = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+    if facts.extra and config.extra_weight not in (0, 1) and not module.takes_weights:
+        raise Usage(
+            f"--extra-weight {config.extra_weight:g}: {module.__name__} has a training_step of its own. Let that heed"
+            " `batch.weights` and state `takes_weights = True` in the class, or give 1 (or 0: no extra rows)."
+        )
     return module.remarks(config, facts.inputs.channels)
 
 
@@ -160,6 +167,8 @@ def settled(work: Work) -> Work:
         config, weigh = in_time(work)
         work = replace(work, config=config, weigh=weigh)
     known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), work.run.record.data, work.folds.fold.tolist()]
+    if work.folds.extra.size:
+        known.append([work.run.record.extra, work.folds.extra.tolist()])
     return replace(work, identity=hashlib.sha256(json.dumps(known).encode()).hexdigest())
 
 
@@ -178,7 +187,7 @@ def tuned(work: Work) -> Config:
     chosen = work.run.record.chosen or {}
     if "lr" not in chosen:
         preset = beginning(work.adapter, work.run.record.preset, work.config, configs.by_hand(work.run.record.origins))
-        config, said, curve = lr_finder.tuned(fold_of(work, 0, work.config), len(work.asked), preset)
+        config, said, curve = lr_finder.tuned(fold_of(work, work.folds.numbers[0], work.config), len(work.asked), preset)
         if curve is not None:
             canvas.write_svg(work.run.path / "lr.svg", figures.range_test(curve, config.lr))
             said[-1] += f" ({work.run.path / 'lr.svg'})"
@@ -197,11 +206,11 @@ def in_time(work: Work) -> tuple[Config, bool]:
     """
     config, found = work.config, work.run.record.in_time
     if found is None and config.time_budget:
-        fold = fold_of(work, 0, config.changed(views=1))
+        fold = fold_of(work, work.folds.numbers[0], config.changed(views=1))
         module = registry.make(fold.config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
         module.learn(fold.x, fold.train, fold.y)
         each, left = prediction.pace(module.eval(), fold.x, fold.config), work.budget.left
-        rows, test, models = len(work.y), len(work.test.rows), len(set(members.answering(work.run)) & set(work.asked))
+        rows, test, models = len(work.folds.fold), len(work.test.rows), len(set(members.answering(work.run)) & set(work.asked))
         models = min(models, 1) if module.one_pass else models
         share = PREDICTING * left / each  # rows of one view
         weigh = (rows + models * test) * config.views + 2 * rows <= share
@@ -241,10 +250,20 @@ def fold_of(work: Work, name: int | str, config: Config) -> Fold:
         identity=work.identity,
         mirror=facts.inputs.mirror,
         source=initial_weights.source(work.config.from_run, work.run, number),
+        weights=weights_of(work),
         parts=work.adapter.parts,
     )
 
 
+def weights_of(work: Work) -> np.ndarray | None:
+    """The weights of all rows' losses, float32 [n]; None where all count alike."""
+    if work.config.extra_weight == 1 or not work.folds.extra.size:
+        return None
+    weights = np.ones(len(work.y), np.float32)
+    weights[len(work.folds.fold) :] = work.config.extra_weight
+    return weights
+
+
 def rows_of(work: Work, name: int | str) -> tuple[np.ndarray, np.ndarray]:
     """The positions of the rows that a fold trains on and validates; all and none for the refit."""
-    return work.folds.split(name) if isinstance(name, int) else (np.arange(len(work.y)), np.array([], int))
+    return work.folds.split(name) if isinstance(name, int) else (work.folds.everything(), np.array([], int))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from kit import competition as competitions
 from kit.config import Config
 from kit.console import Progress
 from kit.data import duplicates, folds, ngrams, text_embeddings
+from kit.data.dealing import gaps
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import Keep, Loaded
 from kit.inputs.text import Text
 from kit.models.images import picture_size
+from kit.pipeline.dealing import extra_rows, folds_file
 from kit.pipeline.plan import family_of
 from kit.storage import frames
 from kit.storage.run_folder import Run
@@ -33,19 +36,19 @@ def load(
 ) -> tuple[competitions.Tables, Loaded, Loaded, list[str]]:
     """The tables without training rows that cannot be used, the inputs of train and test, and what there is to say of them."""
     facts = adapter.competition
-    tables = facts.tables(root, config.limit)
+    tables = facts.tables(root, config.limit, extra=config.extra_weight > 0)
     if config.limit:
         tables = competitions.first(tables, config.limit)
     config = config.changed(size=size_of(run, adapter, config, root, tables))
     keep = Keep(config.cache_gb * 2**30, progress.say)
     inputs = facts.inputs.changed(**run.record.inputs) if run.record.inputs else facts.inputs
-    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], config.size, keep)
+    train, test = inputs.load_both(root, tables.rows, tables.test.loc[tables.sample.index], config.size, keep)
     if train.learned:
         run.note(inputs=(run.record.inputs or {}) | train.learned)
     tables, notes = competitions.sound(tables, train.broken, test.broken)
     notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
-        notes += copied(train.look, test.look)
+        notes += copied(train.look[: len(tables.train)], test.look)
     if config.vectors and "vectors" in family_of(adapter, config).heeds and isinstance(facts.inputs, Text):
         until = time.monotonic() + LEARNING * budget.left
         further = facts.inputs.further(root)
@@ -107,17 +110,15 @@ def deal(
     """
     notes = []
     groups = folds.codes(tables.train[facts.group]) if facts.group else None
-    strata = None if config.split == "plain" else tables.labels.strata(y)
-    when = None
-    if facts.time and config.split in ("auto", "time"):
-        when = folds.times(tables.train, facts.time)
-    elif config.split == "time":
-        raise Usage(f"--split time: {facts.slug} has no time column.")
+    strata = None if config.split == "plain" else tables.labels.dealt_by(y)
+    when = times(facts, tables.train, config)
     same = facts.inputs.twins(look)
     doubled = len(same) - len(np.unique(same))
     if doubled and when is None:
         notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
         groups = same if groups is None else folds.joined(groups, same)
+    if config.folds_from:
+        return from_file(tables, config, when, groups)
     dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
     if when is not None and groups is not None and (parted := dealt.parted(groups)):
         notes.append(
@@ -127,29 +128,79 @@ def deal(
     return dealt, notes
 
 
+def from_file(
+    tables: competitions.Tables, config: Config, when: np.ndarray | None, groups: np.ndarray | None
+) -> tuple[Folds, list[str]]:
+    """The folds that `--folds-from` names, and what there is to say of them."""
+    by_time, some = config.split == "time", config.limit > 0
+    dealt = folds_file.dealt(config.folds_from, tables.train.index, pd.Index(tables.unused), when, some=some, by_time=by_time)
+    notes = [f"the folds are those of {config.folds_from}"]
+    if when is not None and not dealt.by_time:
+        notes.append("they do not follow each other in time: each is validated by what all others taught")
+    if groups is not None and not dealt.by_time and (parted := dealt.parted(groups)):
+        notes.append(f"{parted} groups, or rows with their repetitions, are in several of these folds: the score flatters")
+    return dealt, notes
+
+
+def times(facts: competitions.Competition, table: pd.DataFrame, config: Config) -> np.ndarray | None:
+    """The times of a table's rows, where folds may be by time; else None. Raises Usage where they cannot be and are to be."""
+    if facts.time and config.split in ("auto", "time"):
+        return folds.times(table, facts.time)
+    if config.split == "time":
+        raise Usage(f"--split time: {facts.slug} has no time column.")
+    return None
+
+
+def purged(dealt: Folds, facts: competitions.Competition, tables: competitions.Tables, config: Config) -> Folds:
+    """The folds without what is too close before a validation block (`--gap`). Raises Usage where they are not by time."""
+    if not gaps.parsed(config.gap)[0]:
+        return dealt
+    when = times(facts, tables.train, config) if dealt.by_time else None
+    if when is None or facts.time is None:
+        raise Usage(f"--gap {config.gap}: the folds are not by time, so that nothing lies before them. Leave it out.")
+    return dealt.with_gap(when, gaps.ticks(config.gap, when, facts.time), config.gap)
+
+
 def folds_of(
-    run: Run, facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
+    run: Run,
+    facts: competitions.Competition,
+    tables: competitions.Tables,
+    y: np.ndarray,
+    loaded: tuple[Loaded, Loaded],
+    config: Config,
 ) -> tuple[Folds, list[str]]:
     """The run's folds, and what there is to say of them: those of `folds.csv` where all that they depend on is as it was.
 
     Else they are dealt (to look for duplicates may take minutes) and kept. Raises Usage where `folds.csv` says otherwise.
+    `y`: of all rows; `loaded`: these, and the test's.
     """
-    known, ids = run.record.dealt, tables.train.index
-    if known is not None and known["key"] == _dealing(run, facts, ids, y, config):
-        return Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"]), known["notes"]
-    dealt, notes = deal(facts, tables, y, look, config)
+    known, ids, extra = run.record.dealt, tables.train.index, tables.extra
+    if known is not None and known["key"] == _dealing(run, facts, tables, y, config):
+        dealt = Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"])
+        dealt = purged(dealt, facts, tables, config)
+        return dealt if extra is None else replace(dealt, extra=extra_rows.kept(run, extra.index)), known["notes"]
+    dealt, notes = deal(facts, tables, y[: len(ids)], extra_rows.own_part(loaded[0].look, len(ids)), config)
+    dealt = purged(dealt, facts, tables, config)
+    if extra is not None:
+        dealt, said = extra_rows.dealt(dealt, facts, tables, config, extra_rows.twins(facts, *loaded, len(ids)))
+        notes += said
+        extra_rows.keep(run, extra.index, dealt)
     keep_folds(run, ids, dealt)
-    run.note(dealt={"key": _dealing(run, facts, ids, y, config), "by_time": dealt.by_time, "notes": notes})
+    run.note(dealt={"key": _dealing(run, facts, tables, y, config), "by_time": dealt.by_time, "notes": notes})
     return dealt, notes
 
 
-def _dealing(run: Run, facts: competitions.Competition, ids: pd.Index, y: np.ndarray, config: Config) -> str:
+def _dealing(run: Run, facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, config: Config) -> str:
     """A checksum of `folds.csv` and of what it was dealt by: data, ids and answers, facts and knobs."""
     path = run.path / "folds.csv"
     knobs = [config.folds, config.seed, config.split, config.limit, config.size]
     about = [run.record.data, facts.group, facts.time, type(facts.inputs).__name__, *knobs]
+    if config.folds_from:
+        about.append(hashlib.sha256(folds_file.path_of(config.folds_from).read_bytes()).hexdigest())
+    if tables.extra is not None:
+        about += [run.record.extra, extra_rows.checksum(run), config.gap]
     digest = hashlib.sha256(json.dumps(about).encode())
-    for part in (json.dumps(list(ids)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
+    for part in (json.dumps(list(tables.rows.index)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
 

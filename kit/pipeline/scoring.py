@@ -94,5 +94,5 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
         "extra": {name: defined(value) for name, value in extra.items()},
         **({"paid": gains} if gains else {}),
         "seconds": {"total": sum(seconds.values()), **seconds},
-        "rows": {"train": len(work.y), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
+        "rows": {"train": len(work.tables.train), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }

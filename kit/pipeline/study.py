@@ -26,7 +26,7 @@ from kit.training.deadline import Budget
 from kit.training.signals import Stop
 
 MODEL = "study"  # in the place of `--model`: no other run is taken for a study, or the other way round
-DEALT = ("folds", "limit", "seed")  # knobs that the rows of a study's folds depend on
+DEALT = ("folds", "limit", "seed", "gap", "folds_from", "extra_weight")  # knobs that the rows of a study's folds depend on
 
 
 class StudyFold:
@@ -40,8 +40,8 @@ class StudyFold:
 
     @property
     def train_ids(self) -> pd.Index:
-        """The ids of the rows to train on."""
-        return self.work.tables.train.index[self.fit.train]
+        """The ids of the rows to train on; those of extra rows come last."""
+        return self.work.tables.rows.index[self.fit.train]
 
     @property
     def validation_ids(self) -> pd.Index:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.competition import Adapter, Tables, sound
+from kit.competition import Adapter, Tables, first_of, sound
 from kit.config import Config
 from kit.errors import listed
 from kit.inputs import remarks
@@ -21,7 +21,7 @@ from kit.reporting import augmentation_preview, contact_sheet
 def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterator[tuple[str, bool]]:
     """Lines about the real data, each with whether it deserves attention; contact sheets into `folder`."""
     facts = subject.competition
-    tables = facts.tables(root)
+    tables = facts.tables(root, extra=True)
     labels = tables.labels
     yield f"{len(tables.train):,} training rows, {len(tables.sample):,} test rows in {root}", False
     for note in tables.notes:
@@ -33,16 +33,20 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         yield from _lookalikes(list(counts))
     inputs = facts.inputs
     size = picture_size.chosen(config, inputs, root, tables.train, subject.parts.models)
-    train, test = inputs.load_both(root, tables.train, tables.test.loc[tables.sample.index], size)
+    train, test = inputs.load_both(root, tables.rows, tables.test.loc[tables.sample.index], size)
     for note in [*train.notes, *test.notes]:
         yield note, True
     tables, notes = sound(tables, train.broken, test.broken)
     for note in (*notes, *train.notes, *test.notes):
         yield note, True
-    yield from remarks.remarks(train, test, (tables.train.index, tables.sample.index))
+    yield from remarks.remarks(train, test, (tables.rows.index, tables.sample.index))
     both = remarks.joined(train, test)
     if both is not None:
-        yield from _repeats(inputs.twins(both), remarks.unit(train), tables, labels.encode(tables.train))
+        group, ends = inputs.twins(both), (len(tables.train), len(tables.rows))
+        without = np.concatenate([group[: ends[0]], group[ends[1] :]])
+        yield from _repeats(without, remarks.unit(train), tables, labels.encode(tables.train))
+        if tables.extra is not None:
+            yield from _extra(group, ends, tables, first_of(facts.extra))
     if remarks.are_pictures(train):
         yield _previews(train.rows, tables, folder, config, inputs.mirror), False
 
@@ -74,6 +78,26 @@ def _repeats(group: np.ndarray, what: str, tables: Tables, y: np.ndarray) -> Ite
     if unlike:
         some = listed(tables.train.index[train == unlike[0]])
         yield f"{len(unlike)} groups of equal {what} have different answers: ids {some}", True
+
+
+def _extra(group: np.ndarray, ends: tuple[int, int], tables: Tables, name: str) -> Iterator[tuple[str, bool]]:
+    """Lines on extra rows, whose numbers in `group` are between the `ends`: how many there are, and whom they repeat."""
+    train, extra, test = np.split(group, ends)
+    yield f"{len(extra):,} extra rows with an answer in {name}: they train and never validate", False
+    again, leaks = np.isin(extra, train), np.isin(extra, test)
+    yield f"{again.sum():,} extra rows repeat training rows (each trains only where its twin trains)", bool(again.any())
+    yield f"{leaks.sum():,} extra rows repeat test rows (left out: they give the answers away)", bool(leaks.any())
+    answers = [
+        np.nan_to_num(tables.labels.encode(part), nan=-1).reshape(len(part), -1)
+        for part in (tables.train, tables.rows[ends[0] :])
+    ]
+    first = dict(zip(train[::-1].tolist(), answers[0][::-1].tolist(), strict=True))
+    unlike = [row for row in np.flatnonzero(again) if first[int(extra[row])] != answers[1][row].tolist()]
+    if unlike:
+        yield (
+            f"{len(unlike):,} of these have another answer than their twin: ids {listed(tables.rows.index[ends[0] :][unlike])}",
+            True,
+        )
 
 
 def _repeated(group: np.ndarray) -> np.ndarray:

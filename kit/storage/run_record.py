@@ -65,6 +65,7 @@ class RunRecord:
     reason: str = ""  # why it failed or stopped
     data: str = ""  # fingerprint of the competition's files
     backbone: str = ""  # fingerprint of the weights that the training began with
+    extra: str = ""  # fingerprint of the tables of extra rows, if any
     ranges: list[str] | None = None  # of a tuning: the values that were tried
     preset: str = ""
     origins: dict[str, str] = field(default_factory=dict)  # where each knob's value came from
@@ -80,6 +81,7 @@ class RunRecord:
     inputs: dict[str, Any] | None = None  # what the inputs learned from the training rows, see `kit.inputs.base.Loaded`
     spellings: dict[str, Any] | None = None  # how columns write numbers, see `kit.data.number_spelling.Spellings`
     notes: list[str] = field(default_factory=list)  # what was noticed about the data
+    extra_rows: int | None = None  # how many rows train only, beside those of the training table
     prior: list[float] = field(default_factory=list)  # the prediction for test rows that cannot be read
     chosen: dict[str, Any] | None = None  # knobs that were found when the run began (`--lr auto`)
     in_time: TimeFit | None = None

@@ -53,6 +53,7 @@ class FoldData(pl.LightningDataModule):
         )  # fmt: skip
         rows = fold.train[: overfitted(config, len(fold.train), feed.batch)]
         options: dict[str, Any] = {"seed": config.seed, "fold": fold.number, "accumulate": config.accumulate}
+        options["weights"] = fold.weights
         options["strata"] = self._strata(rows) if config.balance else None
         if feed.pictures is None:
             return Batches(feed, fold.y, rows, **options)

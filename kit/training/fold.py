@@ -21,6 +21,7 @@ class Fold:
 
     `number`: of the fold, -1 for the refit on all rows; `identity`: of the run, which a snapshot must share; `mirror`: may
     pictures be mirrored? `source`: the module whose backbone this fit begins with (`--from`); `parts`: of the adapter.
+    `weights`: of all rows' losses, float32 [n]; None: all count alike.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Fold:
     identity: str = ""
     mirror: bool = False
     source: Callable[[], Any] | None = None
+    weights: np.ndarray | None = None
     parts: Parts = NONE
 
     @property

@@ -10,7 +10,7 @@ import torch
 
 from kit.data.device_copy import sent
 from kit.errors import Usage
-from kit.models import resident
+from kit.models import resident, weighting
 from kit.models.batch import Batch, Feed
 
 POOL = 50  # batches' rows that are sorted by length together
@@ -24,17 +24,19 @@ class Batches:
     `accumulate` parts whose gradients are added; `steps` counts parts. Where the feed has lengths, so that little is filled
     up, a shuffled epoch is sorted by length POOL batches at a time, and the batches are shuffled once more.
     `strata`: of the `rows`, where an epoch is to hold each stratum equally often: rows of rare ones several times, of frequent
-    ones not all. Else it holds each row once. Several ranks share the parts: see `shared`.
+    ones not all. Else it holds each row once. `weights`: of all
+    rows' losses, float32 [n]. Several ranks share the parts: see `shared`.
     """
 
     def __init__(
         self, feed: Feed, y: np.ndarray, rows: np.ndarray, *, seed: int, fold: int, accumulate: int = 1,
-        strata: np.ndarray | None = None,
+        strata: np.ndarray | None = None, weights: np.ndarray | None = None,
     ):  # fmt: skip
         self.feed, self.seed, self.fold = feed, seed, fold
         self.strata = strata if len(rows) > 1 else None
         self.y = torch.from_numpy(y)
         self.answers = self.y if feed.resident is None else self.y.to(feed.resident.device)
+        self.weights = None if weights is None else weighting.shares(torch.from_numpy(weights), torch.from_numpy(rows))
         self.rows = rows if len(rows) > 1 or feed.whole else np.repeat(rows, 2)
         self.steps = -(-len(self.rows) // max(feed.batch, 1))
         if len(self.rows) // self.steps < 2:
@@ -119,7 +121,10 @@ class Batches:
         many, more = divmod(len(self.rows), self.steps // self.accumulate)
         whole = many + (step // self.accumulate < more)
         share, last = len(keys) * self.accumulate / whole, self.done(step) % self.accumulate == 0
-        return Batch(x, self.answers[there], index, epoch=epoch, step=step, share=share, last=last, keys=torch.from_numpy(keys))
+        return Batch(
+            x, self.answers[there], index, epoch=epoch, step=step, share=share, last=last, keys=torch.from_numpy(keys),
+            weights=None if self.weights is None else self.weights[index],
+        )  # fmt: skip
 
 
 def balanced(strata: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -41,6 +41,7 @@ class ImageModule(NetModule):
     finds that of an adapter's own; "": what the Config says.
     """
 
+    takes_weights = True
     architecture: ClassVar[str] = ""  # the network of a subclass whose own name is what `--model` says
     mean: torch.Tensor
     std: torch.Tensor
@@ -227,9 +228,10 @@ class ImageModule(NetModule):
             images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
         with self.faster or nullcontext():
             logits, scaled = self.logits(images), self.scaled(batch.y)
-        loss = self.labels.criterion(logits, scaled, c.label_smoothing)
+        loss = self.mean_loss(logits, scaled, batch.weights)
         if other is not None:
-            loss = share * loss + (1 - share) * self.labels.criterion(logits, scaled[other], c.label_smoothing)
+            weights = None if batch.weights is None else batch.weights[other.cpu()]
+            loss = share * loss + (1 - share) * self.mean_loss(logits, scaled[other], weights)
         return self.stepped(batch, loss * batch.share, self.answers(logits.detach()))
 
     def progress(self, epoch: int) -> float:

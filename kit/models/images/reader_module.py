@@ -13,6 +13,7 @@ from kit.data import augmentation
 from kit.errors import BadData, Usage
 from kit.labels import Labels, Reading
 from kit.labels.reading import vote
+from kit.models import weighting
 from kit.models.base import StepOutput
 from kit.models.batch import Batch
 from kit.models.graphs.base import Graph
@@ -29,6 +30,7 @@ class ReaderModule(ImageModule):
     Which convention the organisers followed, and the answer where nothing can be read, are learned from the training rows.
     """
 
+    takes_weights = True
     labels: Reading
     convention: torch.Tensor
     unread: torch.Tensor
@@ -62,7 +64,7 @@ class ReaderModule(ImageModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         logits = self.logits(self.augmented(self.cropped(batch.x), batch))
-        loss = self.labels.criterion(logits, batch.y) * batch.share
+        loss = weighting.weighted(self.labels.criterion, logits, batch.y, batch.weights) * batch.share
         return self.stepped(batch, loss, logits.detach().mean(dim=(1, 2))[:, None])
 
     @classmethod

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
+
+from kit.models.weighting import weighted
 
 PENALTIES = [10 ** (1 - k / 2) for k in range(13)]  # from the strongest, 10, to 1e-5; of the mean loss of a row
 USUAL = 0.1  # the penalty where there is no time to choose one
@@ -29,7 +31,7 @@ class Problem:
     """Features [n, views, d] and answers [n, …] to fit a head to by a criterion.
 
     Every view of a row counts as a row of its own. `intercept`: may the head have a bias? `until`: when all must be over
-    (`time.monotonic()`), after STEP iterations of each fit at the soonest.
+    (`time.monotonic()`), after STEP iterations of each fit at the soonest. `weights`: of the rows' losses, float32 [n].
     """
 
     x: torch.Tensor
@@ -38,15 +40,18 @@ class Problem:
     outputs: int
     intercept: bool
     until: float
+    weights: torch.Tensor | None = None
 
     def loss(self, head: Head) -> torch.Tensor:
         """The mean loss of a head over all rows and views."""
         answers = self.y.repeat_interleave(self.x.shape[1], dim=0)
-        return self.criterion(self.x.flatten(0, 1) @ head.weight + head.bias, answers)
+        weights = None if self.weights is None else self.weights.repeat_interleave(self.x.shape[1])
+        return weighted(self.criterion, self.x.flatten(0, 1) @ head.weight + head.bias, answers, weights)
 
     def of(self, rows: torch.Tensor) -> Problem:
         """The same of some rows."""
-        return Problem(self.x[rows], self.y[rows], self.criterion, self.outputs, self.intercept, self.until)
+        weights = None if self.weights is None else self.weights[rows.cpu()]
+        return replace(self, x=self.x[rows], y=self.y[rows], weights=weights)
 
     def blank(self) -> Head:
         """A head that says nothing."""

@@ -35,6 +35,7 @@ class Probe(FoldModule):
     resumable = False
     one_step = True
     one_pass = True
+    takes_weights = True
     kind: ClassVar[type[FoldModule]]
 
     def __init__(self, inner: NetModule):
@@ -78,9 +79,9 @@ class Probe(FoldModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Fit the head to the rows of the one batch."""
         assert batch.y is not None
-        self.fit_head(batch.rows.numpy(), batch.y)
+        self.fit_head(batch.rows.numpy(), batch.y, batch.weights)
 
-    def fit_head(self, rows: np.ndarray, y: torch.Tensor) -> None:
+    def fit_head(self, rows: np.ndarray, y: torch.Tensor, weights: torch.Tensor | None = None) -> None:
         """The head of the least loss on rows of the training data with their answers; its penalty is chosen inside them."""
         config, head = self.config, self.backbone.head
         self.inner.eval()
@@ -93,7 +94,7 @@ class Probe(FoldModule):
 
         problem = Problem(
             x=self.training_features(rows), y=self.scaled(y), criterion=criterion, outputs=head.out_features,
-            intercept=head.bias is not None, until=self.until,
+            intercept=head.bias is not None, until=self.until, weights=weights,
         )  # fmt: skip
         found, choice = head_fit.fitted(problem, self.inner_parts(y.cpu().numpy()))
         with torch.no_grad():
@@ -122,7 +123,7 @@ class Probe(FoldModule):
         assert batch.y is not None
         with torch.autocast(self.device.type, enabled=False):
             y, views = self.scaled(batch.y), [self.logits(x) for x in self.training_features(batch.rows.numpy()).unbind(1)]
-            losses = [self.labels.criterion(logits, y, self.config.label_smoothing) for logits in views]
+            losses = [self.mean_loss(logits, y, batch.weights) for logits in views]
             predicted = torch.stack([self.answers(logits.detach()) for logits in views]).mean(dim=0)
         return self.stepped(batch, torch.stack(losses).mean(), predicted)
 

@@ -17,6 +17,7 @@ from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
+from kit.models import weighting
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
@@ -37,6 +38,7 @@ class BoostingModule(FoldModule):
 
     resumable = False
     one_step = True
+    takes_weights = True
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
         super().__init__(config, labels, steps=steps)
@@ -66,48 +68,52 @@ class BoostingModule(FoldModule):
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None and self.cells is not None
         x, scaled = self.encoded(self.cells)[batch.rows], self.scaled(batch.y)
-        self.forest = Forest(self.grow(x.numpy(), scaled.numpy()))
+        weights = None if batch.weights is None else batch.weights.numpy()
+        self.forest = Forest(self.grow(x.numpy(), scaled.numpy(), weights))
         logits = torch.cat([self.forest(some) for some in x.split(FORWARD)]).float()
-        loss = self.labels.criterion(logits, scaled)
+        loss = weighting.weighted(self.labels.criterion, logits, scaled, batch.weights)
         return self.stepped(batch, loss, self.answers(logits))
 
-    def grow(self, x: np.ndarray, y: np.ndarray) -> dict[str, torch.Tensor]:
+    def grow(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> dict[str, torch.Tensor]:
         """The parts of a Forest fitted to rows float64 [n, features] and their (scaled) answers, a column by its own."""
         wanted = self.labels.certain(y) if not self.labels.continuous else y
         if self.labels.exclusive:
-            return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1]))
+            return joined(*self._classes(x, wanted.argmax(axis=1), wanted.shape[1], weights))
         baseline, trees, columns = np.zeros(wanted.shape[1]), [], wanted.shape[1]
         for column, answers in enumerate(wanted.T):
             known = ~np.isnan(answers)
             rows, answers = (x, answers) if known.all() else (x[known], answers[known])
+            some = weights if weights is None or known.all() else weights[known]
             one = (answers > 0.5).astype(int)
             if not len(rows):
                 continue  # nothing is known: the mean of the scaled numbers, or a half
             if self.labels.continuous:
-                fitted = self._grown("Regressor", rows, answers, columns - column)
+                fitted = self._grown("Regressor", rows, answers, columns - column, some)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]
             elif one.min() == one.max():
                 baseline[column] = NEVER if one[0] == 0 else -NEVER
             else:
-                fitted = self._grown("Classifier", rows, one, columns - column)
+                fitted = self._grown("Classifier", rows, one, columns - column, some)
                 baseline[column] = fitted._baseline_prediction.item()
                 trees += [(tree, column) for (tree,) in fitted._predictors]
         return joined(trees, baseline)
 
-    def _classes(self, x: np.ndarray, y: np.ndarray, outputs: int) -> tuple[list[tuple[Any, int]], np.ndarray]:
+    def _classes(
+        self, x: np.ndarray, y: np.ndarray, outputs: int, weights: np.ndarray | None
+    ) -> tuple[list[tuple[Any, int]], np.ndarray]:
         """Trees and baseline of one softmax; of two classes scikit-learn grows trees for the second only."""
         baseline = np.full(outputs, NEVER)
         present = np.unique(y)
         baseline[present] = 0.0
         if len(present) == 1:
             return [], baseline
-        fitted = self._grown("Classifier", x, y)
+        fitted = self._grown("Classifier", x, y, weights=weights)
         own = present[1:] if len(present) == 2 else present
         baseline[own] = fitted._baseline_prediction.ravel()
         return [(tree, int(own[i])) for round_ in fitted._predictors for i, tree in enumerate(round_)], baseline
 
-    def _grown(self, kind: str, x: np.ndarray, y: np.ndarray, share: int = 1) -> Any:
+    def _grown(self, kind: str, x: np.ndarray, y: np.ndarray, share: int = 1, weights: np.ndarray | None = None) -> Any:
         """A booster of all its rounds or, where time is short, as many as this part of it allows: one share of so many.
 
         It grows on and on (`warm_start`), each time by what half of the time left suffices for, and from one round on.
@@ -116,14 +122,14 @@ class BoostingModule(FoldModule):
         if kind == "Classifier" and np.unique(y, return_counts=True)[1].min() < 2:
             booster.set_params(early_stopping=False)  # it would keep back rows of every class, and one has a single row
         if self.until == math.inf:
-            return booster.fit(x, y)
+            return booster.fit(x, y, weights)
         end = (now := time.monotonic()) + (self.until - now) / share
         booster.set_params(warm_start=True)
         rounds, more, answering = 0, 1, 0.0
         while more:
             began = time.monotonic()
             rounds = min(rounds + more, trees)
-            booster.set_params(max_iter=rounds).fit(x, y)
+            booster.set_params(max_iter=rounds).fit(x, y, weights)
             growing = (time.monotonic() - began) / more
             if rounds == trees or booster.n_iter_ < rounds or _rests(booster):
                 break

@@ -160,10 +160,12 @@ class MLPModule(NetModule):
             self._kept = (cells, self.device, {name: part.to(self.device) for name, part in parts.items()})
         return self._kept[2]
 
+    takes_weights = True
+
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
         logits = self.logits({name: part[batch.rows] for name, part in self.encoded(batch.x).items()}).float()
-        loss = self.labels.criterion(logits, self.scaled(batch.y), self.config.label_smoothing) * batch.share
+        loss = self.mean_loss(logits, self.scaled(batch.y), batch.weights) * batch.share
         return self.stepped(batch, loss, self.answers(logits.detach()))
 
     def finish(self) -> None:

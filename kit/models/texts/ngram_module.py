@@ -45,6 +45,7 @@ class NgramModule(FoldModule):
 
     resumable = False  # a fit takes seconds
     one_step = True
+    takes_weights = True
     column: torch.Tensor
     length: torch.Tensor
     style: torch.Tensor
@@ -63,6 +64,7 @@ class NgramModule(FoldModule):
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
         self.best: list[torch.Tensor] | None = None  # the weights of the least loss, where time is short
+        self.row_weights: torch.Tensor | None = None  # of all rows, while it is fitted
         outputs = len(self.labels.columns)
         self.register_buffer("column", torch.zeros(columns, dtype=torch.int32))
         self.register_buffer("length", torch.ones(()))
@@ -105,12 +107,17 @@ class NgramModule(FoldModule):
     def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         return Feed(lambda rows: None, count, whole=True)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Spread the weights of the one batch over all rows, for the fits that choose the penalty."""
+        if batch.weights is not None:
+            self.row_weights = torch.ones(int(batch.rows.max()) + 1)
+            self.row_weights[batch.rows] = batch.weights
+
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None
-        c = self.config
         with torch.autocast(self.device.type, enabled=False):
             logits = self.design.logits(self.weight, self.direction, self.bias)[self.rows]
-            loss = self.labels.criterion(logits, self.scaled(batch.y), c.label_smoothing)
+            loss = self.mean_loss(logits, self.scaled(batch.y), batch.weights)
             loss = ngram_penalty.penalised(loss, self.weight, self.direction, self.inverse_penalty, len(self.rows))
             predicted = self.answers(logits.detach())
         if self.until < math.inf:
@@ -122,7 +129,8 @@ class NgramModule(FoldModule):
         half = time.monotonic() + CHOOSING * (self.until - time.monotonic())
 
         def loss(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            return self.labels.criterion(logits, self.scaled(self.known[rows]), self.config.label_smoothing)
+            weights = None if self.row_weights is None else self.row_weights[rows]
+            return self.mean_loss(logits, self.scaled(self.known[rows]), weights)
 
         energy = self.design.energy(self.rows)
         self.inverse_penalty = ngram_penalty.chosen(self.splits, loss, energy, half)
@@ -163,7 +171,7 @@ class NgramModule(FoldModule):
         if self.design.style.shape[1]:
             self.hparams["statistics"] = self.design.style.shape[1]
         del self.design, self.rows, self.losses
-        self.best = None
+        self.best = self.row_weights = None
 
     def adopt(self, source: FoldModule) -> None:
         """Raises Usage."""

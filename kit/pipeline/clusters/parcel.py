@@ -42,7 +42,8 @@ def pack(work: Work, dumps: Callable[..., bytes]) -> Parcel:
         )
     shared = {name: getattr(work, name) for name in SHARED}
     tables = work.tables
-    bare = replace(tables, train=tables.train[[]], test=tables.test[[]], solution=None, spellings=None)
+    extra = None if tables.extra is None else tables.extra[[]]
+    bare = replace(tables, train=tables.train[[]], extra=extra, test=tables.test[[]], solution=None, spellings=None)
     facts = work.adapter.competition  # without the functions that read files
     facts = replace(facts, read_train=None, read_test=None, invent=None, shape=None, embedded=None)
     test = replace(work.test, rows=_plain(work.test.rows), look=None)

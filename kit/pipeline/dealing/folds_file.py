@@ -1,0 +1,84 @@
+"""Folds file: the folds of another run, or of a table of ids and folds (`--folds-from`), checked against the training rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kit.data.folds import ALWAYS_TRAIN, Folds
+from kit.errors import BadData, Usage, listed
+from kit.storage import files, frames
+from kit.storage.tables import table_file
+
+COLUMN = "fold"
+
+
+def path_of(source: str) -> Path:
+    """The file that `--folds-from` means: itself, or the `folds.csv` of a run. Raises Usage where there is none."""
+    path = Path(source)
+    path = path / "folds.csv" if path.is_dir() else path
+    if not path.is_file():
+        raise Usage(f"--folds-from {source}: there is no {'folds.csv in it' if Path(source).is_dir() else 'such file'}.")
+    return path
+
+
+def read(source: str) -> pd.Series:
+    """The fold of each row, int64 by id (text). -1: the row is trained on by every fold (by time: by all) and never validated.
+
+    Folds that count from 1 are counted from 0. Raises BadData for ids that are blank or doubled, for a fold that is no whole
+    number, and for one fold only.
+    """
+    path = path_of(source)
+    table = table_file.read(files.read(path.parent, path.name), str(path)).frame
+    frames.need_columns(table, [COLUMN], str(path))
+    others = [str(name) for name in table.columns if name != COLUMN]
+    if not others:
+        raise BadData(f"{path}: no column of ids beside {COLUMN!r}.")
+    ids = "id" if "id" in others else others[0]
+    table = frames.index_by(table.astype(str), ids, str(path))
+    number = pd.to_numeric(table[COLUMN], errors="coerce")
+    wrong = ~((number >= ALWAYS_TRAIN) & (number == number.round()) & (number < 1e6)).to_numpy()
+    if wrong.any():
+        line = int(wrong.argmax())
+        raise BadData(f"{path}, line {line + 2}: the fold {table[COLUMN].iloc[line]!r} is no whole number from 0 (or -1).")
+    fold = number.astype(np.int64)
+    if fold.nunique() < 2:
+        raise BadData(f"{path}: all rows are in one fold, so that there is nothing to train on.")
+    known = sorted(fold.unique())
+    return fold - 1 if known[0] == 1 and known == list(range(1, len(known) + 1)) else fold
+
+
+def count(source: str) -> int:
+    """How many folds it holds: the last one's number, and one."""
+    return int(read(source).max()) + 1
+
+
+def dealt(source: str, ids: pd.Index, unused: pd.Index, when: np.ndarray | None, *, some: bool, by_time: bool) -> Folds:
+    """The folds of the training rows `ids`, as the file has them.
+
+    `unused`: ids that are left out of training, which the file may name; `some`: these are the first training rows only
+    (`--limit`). `when`: the times of the rows, where folds are by time: they are where the file's blocks follow each other in
+    time, and with `by_time` they must. Raises BadData for ids that are missing or unknown.
+    """
+    path, fold = path_of(source), read(source)
+    missing = ids[~ids.isin(fold.index)]
+    if len(missing):
+        raise BadData(f"{path}: {len(missing):,} training rows have no fold in it (ids {listed(missing, 3)}).")
+    unknown = fold.index[~fold.index.isin(ids.append(unused))]
+    if len(unknown) and not some:
+        raise BadData(f"{path}: {len(unknown):,} ids are of no training row ({listed(unknown, 3)}).")
+    own = fold.reindex(ids).to_numpy()
+    if len(np.unique(own)) < 2:
+        raise BadData(f"{path}: all of these training rows are in one fold, so that there is nothing to train on.")
+    ordered = when is not None and in_order(when, own)
+    if by_time and not ordered:
+        raise BadData(f"{path}: its folds do not follow each other in time. Use --split plain.")
+    return Folds(own, by_time=ordered)
+
+
+def in_order(when: np.ndarray, fold: np.ndarray) -> bool:
+    """Do the folds follow each other in time, after rows that are only trained on?"""
+    times = pd.Series(when).groupby(fold).agg(["min", "max"])
+    return ALWAYS_TRAIN in times.index and bool((times["max"].to_numpy()[:-1] < times["min"].to_numpy()[1:]).all())
