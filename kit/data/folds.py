@@ -18,10 +18,19 @@ ALWAYS_TRAIN = -1  # by time: the oldest block is trained on and never validated
 
 @dataclass(frozen=True)
 class Folds:
-    """`fold[i]` is the fold that row `i` validates. By time, a fold trains on older rows only."""
+    """`fold[i]` is the fold that row `i` validates. By time, a fold trains on older rows only.
+
+    `further`: the same rows dealt again, once for each further repeat.
+    """
 
     fold: np.ndarray
     by_time: bool = False
+    further: tuple[Folds, ...] = ()
+
+    @property
+    def repeats(self) -> tuple[Folds, ...]:
+        """These folds, and those of each further repeat."""
+        return (self, *self.further)
 
     @property
     def numbers(self) -> list[int]:

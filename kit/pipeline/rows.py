@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,11 @@ def deal(
     if doubled and when is None:
         notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
         groups = same if groups is None else folds.joined(groups, same)
-    dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
+    dealt, *further = (
+        folds.make(tables.train.index, config.folds, config.seed + repeat, strata, groups, when)
+        for repeat in range(config.repeats)
+    )
+    dealt = replace(dealt, further=tuple(further))
     if when is not None and groups is not None and (parted := dealt.parted(groups)):
         notes.append(
             f"folds are by time: older rows of {parted} {facts.group!r} train what validates on newer ones of theirs; "
@@ -136,7 +141,9 @@ def folds_of(
     """
     known, ids = run.record.dealt, tables.train.index
     if known is not None and known["key"] == _dealing(run, facts, ids, y, config):
-        return Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"]), known["notes"]
+        read = [frames.read_folds(run.path, repeat).reindex(ids).to_numpy() for repeat in range(config.repeats)]
+        dealt, *further = (Folds(fold, known["by_time"]) for fold in read)
+        return replace(dealt, further=tuple(further)), known["notes"]
     dealt, notes = deal(facts, tables, y, look, config)
     keep_folds(run, ids, dealt)
     run.note(dealt={"key": _dealing(run, facts, ids, y, config), "by_time": dealt.by_time, "notes": notes})
@@ -147,6 +154,7 @@ def _dealing(run: Run, facts: competitions.Competition, ids: pd.Index, y: np.nda
     """A checksum of `folds.csv` and of what it was dealt by: data, ids and answers, facts and knobs."""
     path = run.path / "folds.csv"
     knobs = [config.folds, config.seed, config.split, config.limit, config.size]
+    knobs += [config.repeats] if config.repeats > 1 else []  # as older runs have it
     about = [run.record.data, facts.group, facts.time, type(facts.inputs).__name__, *knobs]
     digest = hashlib.sha256(json.dumps(about).encode())
     for part in (json.dumps(list(ids)).encode(), y.tobytes(), path.read_bytes() if path.exists() else b""):
@@ -155,14 +163,18 @@ def _dealing(run: Run, facts: competitions.Competition, ids: pd.Index, y: np.nda
 
 
 def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
-    """Write folds.csv, or check that the run's own says the same."""
+    """Write folds.csv, or check that the run's own says the same; repeats that it does not have are added."""
     path = run.path / "folds.csv"
-    frame = pd.DataFrame({"fold": dealt.fold}, index=pd.Index(ids, name="id"))
+    named = {frames.fold_column(repeat): one.fold for repeat, one in enumerate(dealt.repeats)}
+    frame = pd.DataFrame(named, index=pd.Index(ids, name="id"))
     if not path.exists():
         frames.write_csv(path, frame)
         return
-    old = frames.read_folds(run.path)
-    same = old.reindex(frame.index) == frame["fold"]
+    old = frames.read_by(run.path, "folds.csv")
+    known = [name for name in frame if name in old]
+    same = (old[known].reindex(frame.index) == frame[known].astype(str)).all(axis=1)
+    if len(old) == len(frame) and same.all() and len(known) < len(named):
+        frames.write_csv(path, frame)
     if len(old) != len(frame) or not same.all():
         moved = frame.index[~same]
         raise Usage(

@@ -20,6 +20,7 @@ from kit.pipeline.clusters.ray_task import Order, Outcome
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.run import working
 from kit.storage import run_lifecycle
+from kit.storage.run_parts import RunPart
 from kit.training.deadline import Budget
 
 ray = pytest.importorskip("ray")
@@ -38,14 +39,14 @@ def there_and_here(plan: Plan, out: Path) -> tuple[Outcome, dict[str, bytes]]:
     run_lifecycle.start(kit.Run(out), plan.known, plan.origins, plan.preset, plan.root)
     with working(kit.Run(out), plan, None, True, Budget(0.0, 0.0)) as work:
         kind = machine.kind_here(work.config, family_of(work.adapter, work.config), 1)
-        order = Order(0, {"run.json": (out / "run.json").read_bytes()}, kind.name, cores=1, quiet=True)
+        order = Order(RunPart(0), {"run.json": (out / "run.json").read_bytes()}, kind.name, cores=1, quiet=True)
         mine, theirs = Pipe(duplex=False)
         process = WARM.Process(target=node, args=(parcel.pack(work, ray.cloudpickle.dumps), order, theirs))
         process.start()
         theirs.close()
         outcome: Outcome = mine.recv()
         process.join()
-        crossval.train_fold(work, 0, (0,))
+        crossval.train_fold(work, RunPart(0), (RunPart(0),))
         return outcome, {name: (out / "fold0" / name).read_bytes() for name in SENT}
 
 
