@@ -15,20 +15,23 @@ APART = ("seed", *configs.IMMATERIAL)  # knobs in which they may differ
 
 
 def of(runs: Sequence[Run], count: int) -> list[list[int]]:
-    """The positions of `count` members, those of one configuration together; the runs are the first of them."""
-    groups: dict[Any, list[int]] = {}
+    """The positions of `count` members, those of one configuration together; the runs are the first of them.
+
+    A run of a seed that its group has is a copy, or another machine's, and stands alone.
+    """
+    groups: dict[Any, dict[Any, int]] = {}
     for position in range(count):
-        groups.setdefault(_known(runs[position]) if position < len(runs) else position, []).append(position)
-    return list(groups.values())
+        known, seed = _known(runs[position]) if position < len(runs) else (position, 0)
+        groups.setdefault(known if seed not in groups.get(known, {}) else position, {})[seed] = position
+    return [list(group.values()) for group in groups.values()]
 
 
-def _known(run: Run) -> str | tuple[str, ...]:
-    """What runs that differ by seed alone have in common; a blend, or predictions made elsewhere, stands alone."""
+def _known(run: Run) -> tuple[Any, int]:
+    """What runs that differ by seed alone have in common, and the seed; a blend or a study stands alone."""
     record = run.record
-    if record.is_blend or record.study:
-        return str(run.path.resolve())
-    knobs = [f"{name}={value}" for name, value in record.config.items() if name not in APART]
-    return (record.backbone, *knobs)
+    knobs = tuple(f"{name}={value}" for name, value in record.config.items() if name not in APART)
+    known = run.path.resolve() if record.is_blend or record.study else (record.backbone, *knobs)
+    return known, record.config["seed"]
 
 
 def means(parts: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:

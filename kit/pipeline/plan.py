@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions, config as configs, recipes
+from kit import competition as competitions, config as configs, recipes, run_parts
 from kit.errors import Usage
 from kit.models import families
 from kit.models.families import Family
 from kit.pipeline import clusters
 from kit.pipeline.initial_weights import fingerprint
 from kit.recipes import Recipe
-from kit.storage import files, run_folder, run_parts
+from kit.storage import files, run_folder
 from kit.training import loggers
 
 DEFAULT = configs.Config()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kit import competition as competitions, config as configs, recipes
+from kit import competition as competitions, config as configs, recipes, run_parts
 from kit.config import Config
 from kit.console import Progress, clock
 from kit.data.folds import Folds
@@ -25,9 +25,8 @@ from kit.pipeline import initial_weights, rows
 from kit.pipeline.clusters import Cluster
 from kit.pipeline.plan import beginning, family_of
 from kit.reporting import canvas, figures
-from kit.storage import run_parts
+from kit.run_parts import RunPart
 from kit.storage.run_folder import Run
-from kit.storage.run_parts import RunPart
 from kit.storage.run_record import TimeFit
 from kit.training import lr_finder, trainer_options
 from kit.training.deadline import Budget

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from kit.storage import run_parts
-from kit.storage.run_parts import RunPart
+from kit import run_parts
+from kit.run_parts import RunPart
 
 
 class Session(TypedDict):

@@ -1,4 +1,4 @@
-"""Seeds and repeats: the mean of as many runs, to the last bit; resumed, predicted again; one where all agree. (Side by side: `test_parallel`.)"""
+"""Seeds and repeats: the mean of as many runs, to the last bit; resumed, predicted again; one model where all agree."""
 
 import shutil
 import time
@@ -24,8 +24,8 @@ from kit.pipeline.plan import planned
 from kit.pipeline.preparation import asked
 from kit.reporting.report import page
 from kit.reporting.summary import summary
+from kit.run_parts import RunPart, parts
 from kit.storage import frames, predictions
-from kit.storage.run_parts import RunPart, parts
 
 BY_TIME = """
 from dataclasses import replace
