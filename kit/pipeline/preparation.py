@@ -150,7 +150,9 @@ def one_seed(run: Run, adapter: competitions.Adapter, config: Config, count: int
     kind = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
     if config.seeds == 1 or kind.seeded(config, count):
         return []
-    run.note(chosen=(run.record.chosen or {}) | {"seeds": 1})
+    chosen = run.record.chosen or {}
+    if "seeds" not in chosen:
+        run.note(chosen=chosen | {"seeds": 1})
     return [f"--seeds {config.seeds}: the seed changes nothing that --model {config.model} learns here: one model a fold"]
 
 

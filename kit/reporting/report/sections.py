@@ -53,7 +53,8 @@ def scores(found: Findings) -> Section | None:
     whole = defined(found.scores.get("oof"))
     line = float(np.mean(folds)) if whole is None else whole
     metric = found.scores.get("metric", "score")
-    error = np.std(folds, ddof=1) / np.sqrt(len(folds))
+    repeats = found.scores.get("rounds", {}).get("repeats", 1)  # of the same rows, which tell no more together
+    error = np.std(folds, ddof=1) / np.sqrt(len(folds) / repeats)
     note = "A dot is a fold; the line is the score of all out-of-fold rows together."
     without = [name for name, part in found.parts.items() if "score" in part and name not in named]
     note += f" {metric} is not defined for fold {', '.join(without)}." if without else ""
