@@ -15,8 +15,8 @@ from kit.data import text_embeddings
 from kit.errors import Usage
 from kit.inference import shared_pass
 from kit.models.prediction import predict
-from kit.run_parts import RunPart
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from kit.labels import Labels
 from kit.metrics import defined
-from kit.run_parts import RunPart
 from kit.storage import predictions
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 
 Round = tuple[int, int]  # the repeat and the seed, each counted from 0
 

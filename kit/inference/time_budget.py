@@ -16,9 +16,9 @@ from kit.errors import KitError
 from kit.inference import members as run_members
 from kit.inference.loaded_run import LoadedRun
 from kit.models import prediction
-from kit.run_parts import RunPart
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import RunPart
 
 SPARE = 0.05  # of the limit, for decoding and writing
 MEASURING = 0.1  # of the limit at most, for scoring the views

@@ -26,9 +26,9 @@ from kit.metrics import defined
 from kit.models import devices, prediction
 from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
-from kit.run_parts import RunPart
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 from kit.training.fit import Fitted, fit
 from kit.training.fold import Fold

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import Usage
-from kit.run_parts import RunPart
 from kit.storage import frames, run_folder
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import RunPart
 
 
 def fingerprint(path: str) -> str:

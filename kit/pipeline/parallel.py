@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kit.config import Config
 from kit.errors import Usage
 from kit.pipeline.processes.children import Children, Task
-from kit.run_parts import RunPart
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit import competition as competitions, config as configs, recipes, run_parts
+from kit import competition as competitions, config as configs, recipes
 from kit.errors import Usage
 from kit.models import families
 from kit.models.families import Family
@@ -15,6 +15,7 @@ from kit.pipeline import clusters
 from kit.pipeline.initial_weights import fingerprint
 from kit.recipes import Recipe
 from kit.storage import files, run_folder
+from kit.storage.runs.parts import RunPart
 from kit.training import loggers
 
 DEFAULT = configs.Config()
@@ -54,7 +55,7 @@ class Plan:
         """The parts of a run that these folds are, as its folder names them; without any, all."""
         folds = [range(self.config.folds) if only is None else only] * self.config.repeats
         return [
-            str(part) for part in run_parts.parts(folds, self.config.seeds, "folds" if only is not None else self.config.final)
+            str(part) for part in RunPart.every(folds, self.config.seeds, "folds" if only is not None else self.config.final)
         ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kit import competition as competitions, config as configs, recipes, run_parts
+from kit import competition as competitions, config as configs, recipes
 from kit.config import Config
 from kit.console import Progress, clock
 from kit.data.folds import Folds
@@ -25,9 +25,9 @@ from kit.pipeline import initial_weights, rows
 from kit.pipeline.clusters import Cluster
 from kit.pipeline.plan import beginning, family_of
 from kit.reporting import canvas, figures
-from kit.run_parts import RunPart
 from kit.storage.run_folder import Run
 from kit.storage.run_record import TimeFit
+from kit.storage.runs.parts import RunPart
 from kit.training import lr_finder, trainer_options
 from kit.training.deadline import Budget
 from kit.training.fold import Fold
@@ -161,7 +161,7 @@ def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[Run
     unknown = [k for k in only or [] if all(k not in one.numbers for one in dealt.repeats)]
     if unknown:
         raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, dealt.numbers))}.")
-    every = run_parts.parts([one.numbers for one in dealt.repeats], config.seeds, config.final)
+    every = RunPart.every([one.numbers for one in dealt.repeats], config.seeds, config.final)
     return tuple(part for part in every if only is None or part.fold in only)
 
 

@@ -17,9 +17,9 @@ from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
-from kit.run_parts import RunPart
 from kit.storage import predictions, run_lifecycle
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.runs.parts import RunPart
 
 
 def finish(work: Work) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.prediction_checks import Predictions, checked_predictions, refuse_unbounded
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
-from kit.run_parts import RunPart
 from kit.storage import ledger, run_lifecycle, run_locks
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 from kit.training.datamodule import FoldData
 from kit.training.deadline import Budget
 from kit.training.signals import Stop

@@ -26,9 +26,9 @@ from kit.pipeline.preparation import fold_of
 from kit.pipeline.processes.children import Task
 from kit.pipeline.run import working
 from kit.pipeline.search_space import Range
-from kit.run_parts import RunPart
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 from kit.training.deadline import Budget
 from kit.training.fit import fit

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import BadData, Usage, listed, unreadable
-from kit.run_parts import RunPart
 from kit.storage import files, plain_json, run_locks
 from kit.storage.run_record import RunRecord
 from kit.storage.runs import manifest
+from kit.storage.runs.parts import RunPart
 
 if TYPE_CHECKING:
     import pandas as pd

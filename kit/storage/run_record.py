@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from kit import run_parts
-from kit.run_parts import RunPart
+from kit.storage.runs.parts import RunPart
 
 
 class Session(TypedDict):
@@ -120,7 +119,7 @@ class RunRecord:
     @property
     def parts(self) -> list[RunPart]:
         """The fits that the run is made of, as far as its folds are dealt."""
-        return run_parts.parts([self.folds, *(self.repeated or [])], self.settings.get("seeds", 1), self.config["final"])
+        return RunPart.every([self.folds, *(self.repeated or [])], self.settings.get("seeds", 1), self.config["final"])
 
     @property
     def name(self) -> str:

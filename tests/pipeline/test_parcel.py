@@ -19,8 +19,8 @@ from kit.pipeline.clusters.parcel import Parcel
 from kit.pipeline.clusters.ray_task import Order, Outcome
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.run import working
-from kit.run_parts import RunPart
 from kit.storage import run_lifecycle
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 
 ray = pytest.importorskip("ray")

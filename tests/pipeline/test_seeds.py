@@ -24,8 +24,8 @@ from kit.pipeline.plan import planned
 from kit.pipeline.preparation import asked
 from kit.reporting.report import page
 from kit.reporting.summary import summary
-from kit.run_parts import RunPart, parts
 from kit.storage import frames, predictions
+from kit.storage.runs.parts import RunPart
 
 BY_TIME = """
 from dataclasses import replace
@@ -52,13 +52,13 @@ def mean_of(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def test_a_part_is_its_folder_and_the_parts_of_old_runs_are_as_they_were() -> None:
-    every = parts([[0, 2], [0, 1]], seeds=2, final="both")
+    every = RunPart.every([[0, 2], [0, 1]], seeds=2, final="both")
     assert [str(one) for one in every] == [
         "fold0", "fold2", "fold0-repeat1", "fold1-repeat1", "fold0-seed1", "fold2-seed1", "fold0-repeat1-seed1",
         "fold1-repeat1-seed1", "refit", "refit-seed1",
     ]  # fmt: skip
     assert [RunPart.of(str(one)) for one in every] == every
-    assert [str(one) for one in parts([[0, 1]], 1, "refit")] == ["fold0", "fold1", "refit"]
+    assert [str(one) for one in RunPart.every([[0, 1]], 1, "refit")] == ["fold0", "fold1", "refit"]
 
 
 def test_one_fold_is_asked_for_in_every_repeat_and_seed(digits: Path) -> None:

@@ -17,9 +17,9 @@ from kit.console import fail
 from kit.errors import KitError, Stopped, Usage
 from kit.pipeline.clusters import machine
 from kit.pipeline.plan import family_of
-from kit.run_parts import RunPart
 from kit.storage import files
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 from kit.training.ranks import group
 from kit.training.signals import Stop, stoppable

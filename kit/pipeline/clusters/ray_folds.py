@@ -15,8 +15,8 @@ from kit.pipeline.clusters import parcel, ray_task
 from kit.pipeline.clusters.ray_cluster import BEAT, POLL, RayCluster, lost, patient
 from kit.pipeline.clusters.ray_task import ALL, LAST, PLACE, Mailbox, Order, Outcome
 from kit.pipeline.preparation import Work, rows_of
-from kit.run_parts import RunPart
 from kit.storage import files
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 
 TRIES = 3  # times that a fold may be lost with no snapshot in between

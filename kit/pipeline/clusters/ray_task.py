@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.console import Progress
 from kit.errors import KitError, Stopped
-from kit.run_parts import RunPart
+from kit.storage.runs.parts import RunPart
 
 if TYPE_CHECKING:
     from kit.pipeline.clusters.parcel import Parcel

@@ -19,8 +19,8 @@ from kit.pipeline.clusters import machine
 from kit.pipeline.clusters.machine import Kind
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Session, prepare
-from kit.run_parts import RunPart
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable
 

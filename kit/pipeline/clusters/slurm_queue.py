@@ -24,8 +24,8 @@ from kit.pipeline.clusters import machine
 from kit.pipeline.clusters.machine import Kind
 from kit.pipeline.clusters.slurm_job import FoldJob, fault_of
 from kit.pipeline.preparation import Work, rows_of
-from kit.run_parts import RunPart
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.runs.parts import RunPart
 from kit.training.signals import Stop
 
 CLUSTER = "slurm"  # of submitit's; "local": processes of this machine

@@ -29,6 +29,13 @@ class RunPart:
         numbers = {key: int(value) for key, value in found.groupdict().items() if value}
         return cls(numbers.pop("fold", None), **numbers)
 
+    @classmethod
+    def every(cls, folds: Sequence[Sequence[int]], seeds: int, final: str) -> list[RunPart]:
+        """All parts of a run: the folds of every repeat (`folds`: their numbers), of every seed; then a refit for every seed,
+        where `final` (a value of `--final`) asks for one."""
+        every = [cls(k, repeat, seed) for seed in range(seeds) for repeat, some in enumerate(folds) for k in some]
+        return every + ([cls(None, seed=seed) for seed in range(seeds)] if final != "folds" else [])
+
     def __str__(self) -> str:
         return ("refit" if self.fold is None else f"fold{self.fold}") + self._further("-{}{}")
 
@@ -49,10 +56,3 @@ class RunPart:
 
     def _further(self, form: str) -> str:
         return "".join(form.format(name, value) for name, value in (("repeat", self.repeat), ("seed", self.seed)) if value)
-
-
-def parts(folds: Sequence[Sequence[int]], seeds: int, final: str) -> list[RunPart]:
-    """All parts of a run: the folds of every repeat (`folds`: their numbers), of every seed; then a refit for every seed, where
-    `final` (a value of `--final`) asks for one."""
-    every = [RunPart(k, repeat, seed) for seed in range(seeds) for repeat, some in enumerate(folds) for k in some]
-    return every + ([RunPart(None, seed=seed) for seed in range(seeds)] if final != "folds" else [])
