@@ -127,6 +127,7 @@ KNOBS: dict[str, Field[Any]] = {knob.name: knob for knob in fields(Config) if kn
 Config.__init__ = _knowing(Config.__init__)  # type: ignore[method-assign, assignment]
 # These change how a result is computed, not what it is: a run may be resumed with other values.
 IMMATERIAL = frozenset({"jobs", "on", "workers", "snapshot", "cache_gb", "time_budget", "profile", "accumulate", "logger"})
+GROWING = ("seeds", "repeats")  # a run may go on with more of these: what is trained is part of it
 UNNAMED = frozenset({"on"})  # no part of a run's name either: what a cluster has begun goes on here, and the other way round
 AUTO = ("lr", "batch", "epochs", "size")  # 0 means that it is found when the run begins
 AUTO_IN_FOLDS = ("inverse_penalty",)  # 0 means that each training fold finds its own

@@ -192,6 +192,12 @@ class FoldKnobs:
         1.0, "weight of the competition's extra rows, beside 1 for a training row; 0: they are left out", low=0
     )
     seed: int = knob(0, "seed of the folds, the initial weights, the order of rows and the augmentation", low=0)
+    seeds: int = knob(
+        1, "number of models per fold, which differ by their seed alone; their predictions are averaged, none is chosen", low=1
+    )
+    repeats: int = knob(
+        1, "number of times that the rows are dealt to folds, with another seed each time; the predictions are averaged", low=1
+    )
     final: str = knob(
         "folds",
         "models that predict the test set: those of the folds, one trained on all rows (refit), or both",

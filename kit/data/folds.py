@@ -26,12 +26,19 @@ class Folds:
 
     `since[i]`: by time with a gap, the first fold that trains on row `i`. `extra` bool [folds + 1, m]: of the rows that come
     after these and are never validated, which fold trains on which; the last row says which are trained on at all.
+    `further`: the same rows dealt again, once for each further repeat.
     """
 
     fold: np.ndarray
     by_time: bool = False
     since: np.ndarray | None = None
     extra: np.ndarray = field(default_factory=lambda: NONE)
+    further: tuple[Folds, ...] = ()
+
+    @property
+    def repeats(self) -> tuple[Folds, ...]:
+        """These folds, and those of each further repeat."""
+        return (self, *self.further)
 
     @property
     def numbers(self) -> list[int]:

@@ -15,13 +15,14 @@ from kit import competition as competitions, config as configs
 from kit.competition import submission
 from kit.console import say
 from kit.errors import BadData, Usage, listed, quoted
-from kit.inference import blend_weights
+from kit.inference import blend_weights, seed_groups
 from kit.inference.loaded_run import LoadedRun, load_run
 from kit.labels import Labels
 from kit.labels.parsing import LARGEST
 from kit.metrics import defined, over_folds
 from kit.storage import files, frames, predictions, run_lifecycle
 from kit.storage.run_folder import Run, write_json
+from kit.storage.run_record import BlendGain
 
 MODEL = "blend"  # in the place of `--model`, so that no other run is taken for a blend or the other way round
 SLACK = 1e-3  # by which a probability from elsewhere may miss 0 and 1
@@ -72,7 +73,13 @@ def blend(
             return target
         run_lifecycle.start(target, known, {}, MODEL, whole.root)
         try:
-            _finish(target, first, the_judge(whole, members[0].oof.index), members, notes)
+            alike = [] if whole.labels.reads else sources  # readings are voted on, which no weights can do
+            groups = seed_groups.of(alike, len(members))
+            lines = seed_groups.notes(groups, [one.name for one in members])
+            for line in lines if not quiet else []:
+                say(line)
+            notes += lines
+            _finish(target, first, the_judge(whole, members[0].oof.index), members, groups, notes)
         except BaseException as fault:
             run_lifecycle.note_end(target, "failed", str(fault))
             raise
@@ -201,17 +208,20 @@ class Judge:
         }
 
 
-def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes: list[str]) -> None:
-    """Choose the weights and write every file of the run, the submission last."""
+def _finish(target: Run, first: Run, judge: Judge, members: list[Member], groups: list[list[int]], notes: list[str]) -> None:
+    """Choose the weights and write every file of the run, the submission last. `groups`: members of one configuration."""
     began = time.monotonic()
     sign = 1 if judge.facts.metric.higher_is_better else -1
     kind = by(judge.facts)
     parts = np.stack([scaled(one, one.oof, kind) for one in members])
-    chosen = blend_weights.choose(parts, lambda rows, predictions: sign * judge(rows, predictions), judge.fold)
-    oof, test = members[chosen.best].oof, members[chosen.best].test
-    if chosen.kept:
+    joined = seed_groups.means(parts, groups)
+    chosen = blend_weights.choose(joined, lambda rows, predictions: sign * judge(rows, predictions), judge.fold)
+    weights, best = seed_groups.shared(chosen.weights, groups, len(members)), groups[chosen.best]
+    kept = chosen.kept or len(best) > 1
+    oof, test = members[best[0]].oof, members[best[0]].test
+    if kept:
         oof = _frame(oof, chosen.nested)
-        test = _frame(test, combined(members, [one.test for one in members], chosen.weights, kind))
+        test = _frame(test, combined(members, [one.test for one in members], weights, kind))
     for name in ("folds.csv", "truth.csv"):
         files.write(target.path / name, (first.path / name).read_bytes())
     predictions.write_csv(target.path / "oof.csv", oof)
@@ -219,9 +229,11 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], notes:
     every = np.arange(len(oof))
     each = [
         {"name": one.name, "score": defined(judge(every, one.oof.to_numpy())), "weight": float(weight), "sums": list(one.sums)}
-        for one, weight in zip(members, chosen.weights, strict=True)
+        for one, weight in zip(members, weights, strict=True)
     ]
-    about = {"kept": chosen.kept, "by": kind, "gain": defined(chosen.gain), "noise": defined(chosen.noise)}
+    about: BlendGain = {"kept": kept, "by": kind, "gain": defined(chosen.gain), "noise": defined(chosen.noise)}
+    if not chosen.kept and len(best) > 1:
+        about |= {"seeds": len(best)}
     seconds = {"total": time.monotonic() - began, "train": 0.0, "predict": 0.0}
     write_json(target.path / "scores.json", {**judge.scores(oof, test), "seconds": seconds, "blend": about})
     inherited = {key: getattr(first.record, key) for key in ("labels", "prior", "device", "precision", "layout")}

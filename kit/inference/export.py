@@ -66,7 +66,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
     models = whole.models()
     config = Config.of(run.record.settings).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
-    graph = type(models[0]).graph(models, members.member_weights(run, len(models)))
+    graph = type(models[0]).graph(models, members.member_weights(run))
     folder = Path(out) if out else run.path / "export"
     path = folder / FORMATS[form]
     with _quiet():

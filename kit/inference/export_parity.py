@@ -52,7 +52,7 @@ def rows(whole: LoadedRun, config: Config) -> Rows:
 
 def compare(run: Run, graph: graphs.Graph, models: list[Any], tried: Rows, config: Config, got: list[np.ndarray]) -> Parity:
     """Compare what the exported model gave for these rows, an array for each of the graph's outputs."""
-    weights = members.member_weights(run, len(models))
+    weights = members.member_weights(run)
     if isinstance(graph, graphs.Ballot):
         return _readings(run, models, tried, config, weights, got)
     unit = models[0].scale.numpy()

@@ -16,6 +16,7 @@ from kit.errors import Usage
 from kit.inference import shared_pass
 from kit.models.prediction import predict
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 
 
@@ -37,33 +38,45 @@ def equip(run: Run, x: Any, config: Config) -> None:
         x.vectors = text_embeddings.load(run.path / text_embeddings.FILE)
 
 
-def answering(run: Run) -> list[int | str]:
-    """Whose models answer the test, by the run's `final`: the folds', the refit's, or both.
+def answering(run: Run) -> list[RunPart]:
+    """Whose models answer the test, by the run's `final`: the folds', the refits', or both.
 
-    All of them, or as many as a time budget had time for, the refit before any fold.
+    All of them, or as many as a time budget had time for, the refits before any fold.
     """
     record = run.record
-    parts: dict[str, list[int | str]] = {"folds": [*record.folds], "refit": ["refit"], "both": [*record.folds, "refit"]}
-    names = parts[record.config["final"]]
-    fewer = len(names) - (record.in_time or {}).get("answering", len(names))
-    first = names.index("refit") if "refit" in names else len(names)
-    return names[: first - fewer] + names[first:]
+    parts = [part for part in record.parts if part.fold is None or record.config["final"] != "refit"]
+    most = (record.in_time or {}).get("answering", len(parts))
+    chosen = sorted(parts, key=lambda part: part.fold is not None)[:most]
+    return [part for part in parts if part in chosen]
 
 
 def members(run: Run) -> list[Path]:
     """The folders whose models answer the test."""
-    return [run.fold(name) for name in answering(run)]
+    return [run.fold(part) for part in answering(run)]
 
 
-def combine(run: Run, parts: list[Any]) -> Any:
-    """One frame from the members' frames: folds weigh together as much as the refit, where there are both."""
-    return all_labels.from_json(run.record.labels).average(parts, member_weights(run, len(parts)))
+def combine(run: Run, frames: list[Any]) -> Any:
+    """One frame from the members' frames: folds weigh together as much as refits, where there are both.
+
+    First over the folds (and the refit) of each repeat and seed, then over these: the mean of runs that had one each, to the
+    last bit.
+    """
+    labels, parts, weights = all_labels.from_json(run.record.labels), answering(run), member_weights(run)
+    rounds: dict[tuple[int, int], list[tuple[Any, float]]] = {}
+    for part, frame, weight in zip(parts, frames, weights, strict=True):
+        rounds.setdefault((part.repeat, part.seed), []).append((frame, weight))
+    each = [labels.average([frame for frame, _ in one], [weight for _, weight in one]) for one in rounds.values()]
+    share = [sum(weight for _, weight in one) for one in rounds.values()]
+    return each[0] if len(each) == 1 else labels.average(each, None if len({*share}) == 1 else share)
 
 
-def member_weights(run: Run, count: int) -> list[float]:
+def member_weights(run: Run) -> list[float]:
     """The weight of each member's prediction."""
-    folds = count - 1
-    return [1.0 / max(folds, 1)] * folds + [1.0] if run.record.config["final"] == "both" else [1.0] * count
+    parts = answering(run)
+    if run.record.config["final"] != "both":
+        return [1.0] * len(parts)
+    folds = {seed: sum(part.fold is not None for part in parts if part.seed == seed) for seed in {part.seed for part in parts}}
+    return [1.0 if part.fold is None else 1.0 / folds[part.seed] for part in parts]
 
 
 def load(run: Run, views: int | None = None) -> list[Any]:

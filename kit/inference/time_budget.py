@@ -18,6 +18,7 @@ from kit.inference.loaded_run import LoadedRun
 from kit.models import prediction
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import RunPart
 
 SPARE = 0.05  # of the limit, for decoding and writing
 MEASURING = 0.1  # of the limit at most, for scoring the views
@@ -56,7 +57,7 @@ def ranked(run: Run) -> list[Path]:
 
     def key(folder: Path) -> tuple[bool, bool, float]:
         score = read_json(folder / "fold.json").get("score")
-        return folder.name != "refit", score is None, better * (score or 0.0)
+        return not _of_refit(folder), score is None, better * (score or 0.0)
 
     return sorted(run_members.members(run), key=key)
 
@@ -94,8 +95,13 @@ def predict(whole: LoadedRun, x: Any, ids: pd.Index, *, views: int, limit: float
         model = whole.model(folder, plan.views)
         parts[folder] = pd.DataFrame(prediction.predict(model, x, None, config), index=ids, columns=list(model.labels.columns))
         cost = (time.monotonic() - now) / plan.views
-    folds = sum(folder.name != "refit" for folder in parts)
-    return whole.labels.average(list(parts.values()), [1.0 if folder.name == "refit" else 1 / folds for folder in parts])
+    refits = sum(map(_of_refit, parts))
+    weights = [1 / refits if _of_refit(folder) else 1 / (len(parts) - refits) for folder in parts]
+    return whole.labels.average(list(parts.values()), weights)
+
+
+def _of_refit(folder: Path) -> bool:
+    return RunPart.of(folder.name).fold is None
 
 
 def scores_by_views(whole: LoadedRun, most: int, rows: int) -> dict[int, float]:

@@ -106,6 +106,11 @@ class FoldModule(pl.LightningModule):
         return []
 
     @classmethod
+    def seeded(cls, config: Config, rows: int) -> bool:
+        """Does the seed change what a fit on so many rows learns? Where not, one of several seeds is trained."""
+        return True
+
+    @classmethod
     def feed(cls, x: Any, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         """How the training rows of `x`, `count` of them, are to be handed to `training_step`."""
         return Feed(lambda rows: taken(x, rows), config.batch)

@@ -28,6 +28,7 @@ from kit.models.base import FoldModule
 from kit.pipeline.preparation import Work, fold_of
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 from kit.training.fit import Fitted, fit
 from kit.training.fold import Fold
@@ -35,7 +36,7 @@ from kit.training.fold import Fold
 SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 
-def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModule) -> float:
+def deadline(work: Work, left: Sequence[RunPart], fold: Fold, module: FoldModule) -> float:
     """When a fit must be over, so that it and those `left` have their share of the time.
 
     Before the first, a test picture is tried, and with a time budget a few predictions are timed.
@@ -49,7 +50,7 @@ def deadline(work: Work, left: Sequence[int | str], fold: Fold, module: FoldModu
         work.pace.saw(prediction.pace(module, fold.x, fold.config))
         module.train()
     late = work.asked if together(work, module) else left
-    fits, answers = len(left), sum(answering(work, name) for name in late)
+    fits, answers = len(left), sum(answering(work, part) for part in late)
     rows = fits * len(fold.valid) * (1 + ablation.passes(module) * work.weigh) + answers * len(work.test.rows)
     if module.one_pass:  # the training rows' is part of the first fit
         rows = len(work.test.rows) if len(left) == len(work.asked) else 0
@@ -83,42 +84,42 @@ def try_test(work: Work, fold: Fold, module: FoldModule) -> None:
         part.training = was
 
 
-def answering(work: Work, name: int | str) -> bool:
-    """Does this fold (or the refit) predict the test? Beside a refit that answers alone, only where there is time enough."""
-    return name in members.answering(work.run) or (work.config.final == "refit" and not work.config.time_budget)
+def answering(work: Work, part: RunPart) -> bool:
+    """Does this fold (or refit) predict the test? Beside a refit that answers alone, only where there is time enough."""
+    return part in members.answering(work.run) or (work.config.final == "refit" and not work.config.time_budget)
 
 
 def train(work: Work) -> None:
-    """Every fold that is asked for, then the refit."""
-    for position, name in enumerate(work.asked):
-        train_fold(work, name, work.asked[position:])
+    """Every fold that is asked for, then the refits."""
+    for position, part in enumerate(work.asked):
+        train_fold(work, part, work.asked[position:])
     answer_test(work)
 
 
 def answer_test(work: Work) -> None:
     """Predict the test by all models that have not yet, in one pass: see `together`."""
-    names = unanswered(work, work.asked)
-    if not names:
+    parts = unanswered(work, work.asked)
+    if not parts:
         return
     began, loaded = time.monotonic(), LoadedRun(work.run, work.tables.root, work.adapter.competition, work.tables.labels)
-    models = [loaded.model(work.run.fold(name)) for name in names]
+    models = [loaded.model(work.run.fold(part)) for part in parts]
 
     def predict(model: FoldModule, x: Any, rows: np.ndarray | None) -> np.ndarray:
         return prediction.predict(model, x, rows, work.config)
 
     found = shared_pass.each([partial(predict, one) for one in models], models[0], work.test.rows, None, work.config)
-    seconds = (time.monotonic() - began) / len(names)
-    for name, answers in zip(names, found, strict=True):
-        stats = read_json(work.run.fold(name) / "fold.json")
-        write_answers(work, work.run.fold(name), answers)
+    seconds = (time.monotonic() - began) / len(parts)
+    for part, answers in zip(parts, found, strict=True):
+        stats = read_json(work.run.fold(part) / "fold.json")
+        write_answers(work, work.run.fold(part), answers)
         stats["seconds"]["predict"] += seconds
-        seal(work.run.fold(name), stats)
+        seal(work.run.fold(part), stats)
 
 
-def unanswered(work: Work, names: Iterable[int | str]) -> list[int | str]:
-    """Those of these finished folds (and the refit) that are to predict the test, and have not."""
-    sealed = {name: read_json(work.run.fold(name) / "fold.json")["checksums"] for name in names}
-    return [name for name, files_of in sealed.items() if answering(work, name) and not {"test.npz", "test.csv"} & {*files_of}]
+def unanswered(work: Work, parts: Iterable[RunPart]) -> list[RunPart]:
+    """Those of these finished folds (and refits) that are to predict the test, and have not."""
+    sealed = {part: read_json(work.run.fold(part) / "fold.json")["checksums"] for part in parts}
+    return [part for part, files_of in sealed.items() if answering(work, part) and not {"test.npz", "test.csv"} & {*files_of}]
 
 
 def together(work: Work, module: FoldModule) -> bool:
@@ -127,26 +128,26 @@ def together(work: Work, module: FoldModule) -> bool:
     return shared_pass.worth_it(module, work.test.rows)
 
 
-def train_alone(work: Work, number: int) -> None:
-    """Train one fold as all that there is to do."""
-    train(replace(work, asked=(number,)))
+def train_alone(work: Work, part: str) -> None:
+    """Train one part of the run, by the name of its folder, as all that there is to do."""
+    train(replace(work, asked=(RunPart.of(part),)))
 
 
 def complete(work: Work) -> bool:
     """Is every part there that the run asks for?"""
-    parts: list[int | str] = [*work.folds.numbers, *(["refit"] if work.config.final != "folds" else [])]
-    return all(finished(work.run.fold(k)) for k in parts) and not unanswered(work, parts)
+    parts = work.run.record.parts
+    return all(finished(work.run.fold(part)) for part in parts) and not unanswered(work, parts)
 
 
-def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[str, Any]:
-    """Train one fold (or `refit`: all rows), predict its validation rows and the test; skip what is done and sound.
+def train_fold(work: Work, part: RunPart, left: Sequence[RunPart]) -> dict[str, Any]:
+    """Train one fold (or a refit: all rows), predict its validation rows and the test; skip what is done and sound.
 
     `left`: all that is still to train, this one first.
     """
-    folder = work.run.fold(name)
+    folder = work.run.fold(part)
     done = finished(folder)
-    config = work.config if done or isinstance(name, int) else refit_config(work)
-    fold = fold_of(work, name, config)
+    config = work.config if done or part.fold is not None else refit_config(work, part.seed)
+    fold = fold_of(work, part, config)
     if done:
         work.progress.fold(folder.name, skipped=work.config.epochs * len(fold.train))
         return done
@@ -160,7 +161,7 @@ def train_fold(work: Work, name: int | str, left: Sequence[int | str]) -> dict[s
         stats |= validate(work, fold, fitted)
     scored = stats.get("score") is not None
     fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if scored else None)
-    answers_now = answering(work, name) and not together(work, module)
+    answers_now = answering(work, part) and not together(work, module)
     if answers_now:
         write_answers(work, folder, prediction.predict(module, work.test.rows, None, config))
     checkpoints.save_model(folder / "model.ckpt", module.cpu())
@@ -240,9 +241,10 @@ def write_answers(work: Work, folder: Path, answers: np.ndarray) -> None:
     write_predictions(work, folder, "test", answers, work.tables.sample.index)
 
 
-def refit_config(work: Work) -> Config:
-    """The refit trains as long as the folds found best: their mean best epoch, or the whole schedule."""
-    stats = [read_json(work.run.fold(k) / "fold.json") for k in work.folds.numbers]
+def refit_config(work: Work, seed: int) -> Config:
+    """The refit trains as long as the folds of its seed found best: their mean best epoch, or the whole schedule."""
+    parts = [part for part in work.run.record.parts if part.fold is not None and part.seed == seed]
+    stats = [read_json(work.run.fold(part) / "fold.json") for part in parts]
     best = [one["best_epoch"] for one in stats if "best_epoch" in one]
     long = round(float(np.mean(best))) if best else work.config.epochs
     return work.config.changed(epochs=long, checkpoint="end", early_stop=0)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kit.errors import Usage
-from kit.storage import run_folder
+from kit.storage import frames, run_folder
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import RunPart
 
 
 def fingerprint(path: str) -> str:
@@ -18,25 +20,28 @@ def fingerprint(path: str) -> str:
     if not path:
         return ""
     run = _complete(path)
-    sums = [read_json(run.fold(name) / "fold.json")["checksums"]["model.ckpt"] for name in _parts(run)]
+    sums = [read_json(run.fold(name) / "fold.json")["checksums"]["model.ckpt"] for name in run.record.parts]
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()[:16]
 
 
-def source(path: str, mine: Run, fold: int) -> Callable[[], Any] | None:
-    """What loads the model that a fold of `mine` begins with; None without a path.
+def source(path: str, mine: Run, part: RunPart) -> Callable[[], Any] | None:
+    """What loads the model that a part of `mine` begins with; None without a path.
 
     Of a run on other data, its refit or first fold. Of a run on the same data, the model of the same fold, if its folds
-    are the same: any other has seen rows that are validated here. Raises Usage for other folds.
+    are the same: any other has seen rows that are validated here. Of several seeds the same one, or the first. Raises Usage
+    for other folds.
     """
     if not path:
         return None
     run = _complete(path)
-    part: int | str = "refit" if "refit" in _parts(run) else 0
-    if run.record.data == mine.record.data and fold >= 0:
-        if (run.path / "folds.csv").read_bytes() != (mine.path / "folds.csv").read_bytes():
+    known = run.record.parts
+    first = RunPart(None) if RunPart(None) in known else RunPart(0)
+    if run.record.data == mine.record.data and part.fold is not None:
+        if part.repeat > len(run.record.repeated or []) or not _same_folds(run, mine, part.repeat):
             raise Usage(f"--from {path}: a run on these very rows, dealt to other folds: its models know the validation rows.")
-        part = fold
-    folder = run.fold(part)
+        first = replace(part, seed=0)
+    same = replace(first, seed=part.seed)
+    folder = run.fold(same if same in known else first)
 
     def load() -> Any:
         from kit.training import checkpoints  # torch: a complete run is recognised without it
@@ -56,5 +61,5 @@ def _complete(path: str) -> Run:
     return run
 
 
-def _parts(run: Run) -> list[int | str]:
-    return [*run.record.folds, *(["refit"] if (run.fold("refit") / "fold.json").exists() else [])]
+def _same_folds(run: Run, mine: Run, repeat: int) -> bool:
+    return frames.read_folds(run.path, repeat).equals(frames.read_folds(mine.path, repeat))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kit.config import Config
 from kit.errors import Usage
 from kit.pipeline.processes.children import Children, Task
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 
 if TYPE_CHECKING:
@@ -21,17 +22,26 @@ if TYPE_CHECKING:
 
 
 def train(work: Work) -> None:
-    """Every fold that is asked for, several at a time where there is more than one place for them; then the refit."""
+    """Every fold that is asked for, several at a time where there is more than one place for them; then likewise the refits."""
     from kit.pipeline import crossval
 
-    folds = [k for k in work.asked if isinstance(k, int) and not crossval.finished(work.run.fold(k))]
-    count = min(places(work.config), len(folds))
-    if count > 1:
-        refit = len(work.asked) - sum(isinstance(one, int) for one in work.asked)
-        tasks = [Task(f"fold {k}", crossval.train_alone, (k,), work.run.fold(k)) for k in folds]
-        work.progress.say(f"{count} folds at a time, each in a process of its own")
-        side_by_side(work, tasks, count, lambda number: _seconds(work.budget, len(folds) - number, count, refit))
-    crossval.train(work)  # the refit; a fold that is finished is only counted
+    left = [part for part in work.asked if not crossval.finished(work.run.fold(part))]
+    refits = [part for part in left if part.fold is None]
+    for parts in ([part for part in left if part.fold is not None], refits):
+        count = min(places(work.config), len(parts))
+        if count > 1:
+            work.progress.say(f"{count} {'refits' if parts is refits else 'folds'} at a time, each in a process of its own")
+            later = 0 if parts is refits else math.ceil(len(refits) / min(places(work.config), max(1, len(refits))))
+            _at_a_time(work, parts, count, later)
+    crossval.train(work)  # a single refit; what is finished is only counted
+
+
+def _at_a_time(work: Work, parts: Sequence[RunPart], count: int, later: int) -> None:
+    """Train these parts, `count` at a time, before so many rounds of others (`later`)."""
+    from kit.pipeline import crossval
+
+    tasks = [Task(part.title, crossval.train_alone, (str(part),), work.run.fold(part)) for part in parts]
+    side_by_side(work, tasks, count, lambda number: _seconds(work.budget, len(parts) - number, count, later))
 
 
 def places(config: Config) -> int:
@@ -67,7 +77,7 @@ def side_by_side(work: Work, tasks: Iterable[Task], count: int, seconds: Callabl
                 children.start(following[1], seconds(following[0]))
 
 
-def _seconds(budget: Budget, left: int, count: int, refit: int) -> float:
-    """The time of the next of so many folds that are left, `count` at a time, before the refit; 0: any."""
-    rounds = math.ceil(left / count) + refit
+def _seconds(budget: Budget, left: int, count: int, later: int) -> float:
+    """The time of the next of so many parts that are left, `count` at a time, before `later` rounds of others; 0: any."""
+    rounds = math.ceil(left / count) + later
     return max(budget.left / rounds, 0.01) if math.isfinite(budget.left) else 0.0

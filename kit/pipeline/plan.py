@@ -17,6 +17,7 @@ from kit.pipeline.dealing import folds_file
 from kit.pipeline.initial_weights import fingerprint
 from kit.recipes import Recipe
 from kit.storage import files, run_folder
+from kit.storage.runs.parts import RunPart
 from kit.training import loggers
 
 DEFAULT = configs.Config()
@@ -54,8 +55,10 @@ class Plan:
 
     def parts(self, only: Sequence[int] | None = None) -> list[str]:
         """The parts of a run that these folds are, as its folder names them; without any, all."""
-        refit = ["refit"] if self.config.final != "folds" and only is None else []
-        return [*(f"fold{k}" for k in (range(self.config.folds) if only is None else only)), *refit]
+        folds = [range(self.config.folds) if only is None else only] * self.config.repeats
+        return [
+            str(part) for part in RunPart.every(folds, self.config.seeds, "folds" if only is not None else self.config.final)
+        ]
 
 
 def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any]) -> Plan:
@@ -69,6 +72,11 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     root = adapter.competition.find(data)
     adapter = adapter.shaped(config, root)
     family_of(adapter, config)  # what cannot be is said before anything is read
+    if config.repeats > 1 and ((adapter.competition.time and config.split == "auto") or config.split == "time"):
+        raise Usage(f"--repeats {config.repeats}: folds by time are the same each time that they are dealt. Use --seeds.")
+    if config.repeats > 1 and (config.folds_from or adapter.competition.extra):
+        given = "--folds-from gives one deal of the folds" if config.folds_from else "extra rows are dealt once, with the folds"
+        raise Usage(f"--repeats {config.repeats}: {given}. Use --seeds.")
     known = {
         "competition": adapter.source,
         "config": config.json(),

@@ -27,6 +27,7 @@ from kit.pipeline.plan import beginning, family_of
 from kit.reporting import canvas, figures
 from kit.storage.run_folder import Run
 from kit.storage.run_record import TimeFit
+from kit.storage.runs.parts import RunPart
 from kit.training import lr_finder, trainer_options
 from kit.training.deadline import Budget
 from kit.training.fold import Fold
@@ -71,7 +72,7 @@ class Work:
     """Everything the stages of one run share.
 
     `x`, `test`: the training rows, with extra ones behind them, and test rows as the inputs load them; `y`: the answers of `x`;
-    `asked`: the folds, and `refit`, to train;
+    `asked`: the parts (folds, refits) to train;
     `read_seconds`: that imports and the files took; `weigh`: are there predictions without views and averages too, to tell
     whether those paid? `cluster`: what trains the folds; None: this machine.
     """
@@ -87,7 +88,7 @@ class Work:
     stop: Stop
     progress: Progress
     budget: Budget
-    asked: tuple[int | str, ...]
+    asked: tuple[RunPart, ...]
     identity: str = ""
     timings: Timings = field(default_factory=Timings)
     pace: Pace = field(default_factory=Pace)
@@ -105,6 +106,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     for note in begun if not session.beside else []:
         progress.say(note)
     tables, train, test, notes = rows.load(run, adapter, config, root, progress, session.budget)
+    notes += one_seed(run, adapter, config, len(tables.train))
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
     dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, (train, test), config)
@@ -127,6 +129,7 @@ def keep(run: Run, tables: competitions.Tables, y: np.ndarray, dealt: Folds, not
     rows.keep_truth(run, tables, y)
     run.note(
         folds=dealt.numbers,
+        repeated=[one.numbers for one in dealt.further] or None,
         labels=to_json(tables.labels),
         spellings=tables.spellings and tables.spellings.json(),
         notes=notes,
@@ -147,13 +150,26 @@ def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
     return module.remarks(config, facts.inputs.channels)
 
 
-def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[int | str, ...]:
-    """The folds to train, and `refit` where a Config wants one. Raises Usage for a fold that there is not."""
-    unknown = [k for k in only or [] if k not in dealt.numbers]
+def one_seed(run: Run, adapter: competitions.Adapter, config: Config, count: int) -> list[str]:
+    """A line where several seeds are asked for, and would learn the same from so many rows: then one is trained, as `run.json`
+    notes. Nothing else."""
+    facts = adapter.competition
+    kind = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+    if config.seeds == 1 or kind.seeded(config, count):
+        return []
+    chosen = run.record.chosen or {}
+    if "seeds" not in chosen:
+        run.note(chosen=chosen | {"seeds": 1})
+    return [f"--seeds {config.seeds}: the seed changes nothing that --model {config.model} learns here: one model a fold"]
+
+
+def asked(config: Config, dealt: Folds, only: Sequence[int] | None) -> tuple[RunPart, ...]:
+    """The folds to train, and the refits where a Config wants them. Raises Usage for a fold that there is not."""
+    unknown = [k for k in only or [] if all(k not in one.numbers for one in dealt.repeats)]
     if unknown:
         raise Usage(f"--only-fold {unknown[0]}: this run has the folds {', '.join(map(str, dealt.numbers))}.")
-    chosen: list[int | str] = [k for k in dealt.numbers if only is None or k in only]
-    return (*chosen, *(["refit"] if config.final != "folds" and only is None else []))
+    every = RunPart.every([one.numbers for one in dealt.repeats], config.seeds, config.final)
+    return tuple(part for part in every if only is None or part.fold in only)
 
 
 def settled(work: Work) -> Work:
@@ -166,7 +182,8 @@ def settled(work: Work) -> Work:
     if not family.one_step:
         config, weigh = in_time(work)
         work = replace(work, config=config, weigh=weigh)
-    known = [work.config.json() | dict.fromkeys(configs.IMMATERIAL), work.run.record.data, work.folds.fold.tolist()]
+    apart = dict.fromkeys((*configs.IMMATERIAL, *configs.GROWING))
+    known = [work.config.json() | apart, work.run.record.data, work.folds.fold.tolist()]
     if work.folds.extra.size:
         known.append([work.run.record.extra, work.folds.extra.tolist()])
     return replace(work, identity=hashlib.sha256(json.dumps(known).encode()).hexdigest())
@@ -175,7 +192,7 @@ def settled(work: Work) -> Work:
 def epochs_of(work: Work) -> int:
     """Epochs by the model's recipe for the rows of a fold, found once and kept in `run.json`."""
     recipe = recipes.of(work.config, kind_of(work.x), work.adapter.parts.models) or recipes.CONVNET
-    count = len(fold_of(work, work.folds.numbers[0], work.config).train)
+    count = len(fold_of(work, RunPart(work.folds.numbers[0]), work.config).train)
     epochs = recipe.epochs(count)
     work.progress.say(f"--epochs auto: {epochs} for {count:,} training rows of a fold")
     work.run.note(chosen=(work.run.record.chosen or {}) | {"epochs": epochs})
@@ -187,7 +204,8 @@ def tuned(work: Work) -> Config:
     chosen = work.run.record.chosen or {}
     if "lr" not in chosen:
         preset = beginning(work.adapter, work.run.record.preset, work.config, configs.by_hand(work.run.record.origins))
-        config, said, curve = lr_finder.tuned(fold_of(work, work.folds.numbers[0], work.config), len(work.asked), preset)
+        fold = fold_of(work, RunPart(work.folds.numbers[0]), work.config)
+        config, said, curve = lr_finder.tuned(fold, len(work.asked), preset)
         if curve is not None:
             canvas.write_svg(work.run.path / "lr.svg", figures.range_test(curve, config.lr))
             said[-1] += f" ({work.run.path / 'lr.svg'})"
@@ -206,12 +224,12 @@ def in_time(work: Work) -> tuple[Config, bool]:
     """
     config, found = work.config, work.run.record.in_time
     if found is None and config.time_budget:
-        fold = fold_of(work, work.folds.numbers[0], config.changed(views=1))
+        fold = fold_of(work, RunPart(work.folds.numbers[0]), config.changed(views=1))
         module = registry.make(fold.config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
         module.learn(fold.x, fold.train, fold.y)
         each, left = prediction.pace(module.eval(), fold.x, fold.config), work.budget.left
         rows, test, models = len(work.folds.fold), len(work.test.rows), len(set(members.answering(work.run)) & set(work.asked))
-        models = min(models, 1) if module.one_pass else models
+        models, rows = (min(models, 1), rows) if module.one_pass else (models, rows * config.seeds * config.repeats)
         share = PREDICTING * left / each  # rows of one view
         weigh = (rows + models * test) * config.views + 2 * rows <= share
         views = config.views if weigh else max(1, min(config.views, int(share / (rows + models * test))))
@@ -232,24 +250,25 @@ def in_time(work: Work) -> tuple[Config, bool]:
     return config.changed(views=found["views"]), found["weigh"]
 
 
-def fold_of(work: Work, name: int | str, config: Config) -> Fold:
-    """The fit of a fold, or of all rows (`refit`)."""
-    (train, valid), number = rows_of(work, name), name if isinstance(name, int) else -1
+def fold_of(work: Work, part: RunPart, config: Config) -> Fold:
+    """The fit of a part of the run. Its seed is the run's, and one more for each repeat and each seed before it."""
+    train, valid = rows_of(work, part)
     facts = work.adapter.competition
     return Fold(
-        name=f"fold {name} of {work.config.folds}" if isinstance(name, int) else "refit",
-        number=number,
-        folder=work.run.fold(name),
+        name=part.title.replace(f"fold {part.fold}", f"fold {part.fold} of {work.config.folds}"),
+        number=-1 if part.fold is None else part.fold,
+        repeat=part.repeat,
+        folder=work.run.fold(part),
         x=work.x,
         y=work.y,
         train=train,
         valid=valid,
-        config=config,
+        config=config.changed(seed=config.seed + part.later) if part.later else config,
         labels=work.tables.labels,
         metric=facts.metric,
         identity=work.identity,
         mirror=facts.inputs.mirror,
-        source=initial_weights.source(work.config.from_run, work.run, number),
+        source=initial_weights.source(work.config.from_run, work.run, part),
         weights=weights_of(work),
         parts=work.adapter.parts,
     )
@@ -264,6 +283,8 @@ def weights_of(work: Work) -> np.ndarray | None:
     return weights
 
 
-def rows_of(work: Work, name: int | str) -> tuple[np.ndarray, np.ndarray]:
-    """The positions of the rows that a fold trains on and validates; all and none for the refit."""
-    return work.folds.split(name) if isinstance(name, int) else (work.folds.everything(), np.array([], int))
+def rows_of(work: Work, part: RunPart) -> tuple[np.ndarray, np.ndarray]:
+    """The positions of the rows that a fold trains on and validates; all and none for a refit."""
+    if part.fold is None:
+        return work.folds.everything(), np.array([], int)
+    return work.folds.repeats[part.repeat].split(part.fold)

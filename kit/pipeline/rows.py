@@ -119,7 +119,11 @@ def deal(
         groups = same if groups is None else folds.joined(groups, same)
     if config.folds_from:
         return from_file(tables, config, when, groups)
-    dealt = folds.make(tables.train.index, config.folds, config.seed, strata, groups, when)
+    dealt, *further = (
+        folds.make(tables.train.index, config.folds, config.seed + repeat, strata, groups, when)
+        for repeat in range(config.repeats)
+    )
+    dealt = replace(dealt, further=tuple(further))
     if when is not None and groups is not None and (parted := dealt.parted(groups)):
         notes.append(
             f"folds are by time: older rows of {parted} {facts.group!r} train what validates on newer ones of theirs; "
@@ -176,8 +180,9 @@ def folds_of(
     """
     known, ids, extra = run.record.dealt, tables.train.index, tables.extra
     if known is not None and known["key"] == _dealing(run, facts, tables, y, config):
-        dealt = Folds(frames.read_folds(run.path).reindex(ids).to_numpy(), known["by_time"])
-        dealt = purged(dealt, facts, tables, config)
+        read = [frames.read_folds(run.path, repeat).reindex(ids).to_numpy() for repeat in range(config.repeats)]
+        dealt, *further = (purged(Folds(fold, known["by_time"]), facts, tables, config) for fold in read)
+        dealt = replace(dealt, further=tuple(further))
         return dealt if extra is None else replace(dealt, extra=extra_rows.kept(run, extra.index)), known["notes"]
     dealt, notes = deal(facts, tables, y[: len(ids)], extra_rows.own_part(loaded[0].look, len(ids)), config)
     dealt = purged(dealt, facts, tables, config)
@@ -194,6 +199,7 @@ def _dealing(run: Run, facts: competitions.Competition, tables: competitions.Tab
     """A checksum of `folds.csv` and of what it was dealt by: data, ids and answers, facts and knobs."""
     path = run.path / "folds.csv"
     knobs = [config.folds, config.seed, config.split, config.limit, config.size]
+    knobs += [config.repeats] if config.repeats > 1 else []  # as older runs have it
     about = [run.record.data, facts.group, facts.time, type(facts.inputs).__name__, *knobs]
     if config.folds_from:
         about.append(hashlib.sha256(folds_file.path_of(config.folds_from).read_bytes()).hexdigest())
@@ -206,14 +212,18 @@ def _dealing(run: Run, facts: competitions.Competition, tables: competitions.Tab
 
 
 def keep_folds(run: Run, ids: pd.Index, dealt: Folds) -> None:
-    """Write folds.csv, or check that the run's own says the same."""
+    """Write folds.csv, or check that the run's own says the same; repeats that it does not have are added."""
     path = run.path / "folds.csv"
-    frame = pd.DataFrame({"fold": dealt.fold}, index=pd.Index(ids, name="id"))
+    named = {frames.fold_column(repeat): one.fold for repeat, one in enumerate(dealt.repeats)}
+    frame = pd.DataFrame(named, index=pd.Index(ids, name="id"))
     if not path.exists():
         frames.write_csv(path, frame)
         return
-    old = frames.read_folds(run.path)
-    same = old.reindex(frame.index) == frame["fold"]
+    old = frames.read_by(run.path, "folds.csv")
+    known = [name for name in frame if name in old]
+    same = (old[known].reindex(frame.index) == frame[known].astype(str)).all(axis=1)
+    if len(old) == len(frame) and same.all() and len(known) < len(named):
+        frames.write_csv(path, frame)
     if len(old) != len(frame) or not same.all():
         moved = frame.index[~same]
         raise Usage(

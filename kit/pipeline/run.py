@@ -19,7 +19,7 @@ from kit.pipeline import clusters
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.storage import ledger, run_locks
 from kit.storage.run_folder import Run
-from kit.storage.run_lifecycle import note_end, note_pause, refuse_other, start, unseal
+from kit.storage.run_lifecycle import grown, note_end, note_pause, refuse_other, start, unseal
 from kit.storage.runs import manifest
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable
@@ -56,12 +56,16 @@ def run(
                 unseal(target)
             if target.complete:
                 manifest.verify(target.path, submission=True)
+            if target.complete and not grown(target.record.config, plan.config.json()):
                 if not quiet:
                     say(f"{target.path} is complete; nothing to do (--fresh starts over)")
                 return target
+            new = not target.exists
             start(target, plan.known, plan.origins, plan.preset, plan.root)
             if not quiet:
                 announce(target, plan)
+                if new and not (run_name or out) and (other := fewer(plan)):
+                    say(f"  {other.path} has some of these models: with --name {other.path.name} only the others are trained")
             with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
                 turn.close()
                 _train(work, parts)
@@ -91,6 +95,18 @@ def announce(target: Run, plan: Plan) -> None:
             say(f"  {configs.flag(key)} changes nothing for {whose}")
     for line in families.vain(config, family):
         say(f"  {line}")
+
+
+def fewer(plan: Plan) -> Run | None:
+    """The run of the same configuration with one seed and one repeat, where it has its usual name; None where there is none."""
+    one = dict.fromkeys(configs.GROWING, 1)
+    origins = {name: origin for name, origin in plan.origins.items() if name not in one}
+    smaller = replace(plan, config=plan.config.changed(**one), origins=origins)
+    run = Run(smaller.folder(None, None))
+    if smaller.name == plan.name or not run.exists:
+        return None
+    same = run.record.data == plan.known["data"] and not configs.difference(run.record.config, smaller.config.json())
+    return run if same else None
 
 
 @contextlib.contextmanager

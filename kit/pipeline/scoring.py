@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from kit.competition import submission
-from kit.inference import ablation, members
+from kit.inference import ablation, members, rounds
+from kit.inference.rounds import Round
 from kit.labels.tracking import tracked
 from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
@@ -18,20 +19,19 @@ from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
 from kit.storage import predictions, run_lifecycle
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.runs.parts import RunPart
 
 
 def finish(work: Work) -> dict[str, Any]:
     """Out-of-fold and test predictions, scores, and last of all the submission."""
-    run, numbers = work.run, work.folds.numbers
-    stats = {k: read_json(run.fold(k) / "fold.json") for k in numbers}
-    oof = pd.concat([predictions.load(run.fold(k), "oof") for k in numbers])
-    position = work.tables.train.index.get_indexer(oof.index)
-    oof = oof.iloc[np.argsort(position, kind="stable")]
+    run = work.run
+    each = rounds.out_of_fold(run, work.tables.train.index)
+    oof = rounds.mean(work.tables.labels, list(each.values()))
     test = members.combine(run, [predictions.load(folder, "test") for folder in members.members(run)])
     predictions.write_csv(run.path / "oof.csv", oof)
     predictions.write_csv(run.path / "test.csv", test)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
-    scores = score(work, oof, stats)
+    scores = score(work, oof, each)
     unscored = unscored_folds(work, scores["folds"])
     if unscored:
         work.progress.say(unscored)
@@ -51,7 +51,7 @@ def finish(work: Work) -> dict[str, Any]:
 
 def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
     """A line that names the folds without a score; nothing where each has one."""
-    without = [str(k) for k, one in zip(work.folds.numbers, scores, strict=True) if one is None]
+    without = [part.label for part, one in zip(scored_parts(work), scores, strict=True) if one is None]
     if not without:
         return ""
     name, of = work.adapter.competition.metric.name, "fold" if len(without) == 1 else "folds"
@@ -73,13 +73,38 @@ def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
         work.progress.say(doubt)
 
 
-def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """What `scores.json` holds, from out-of-fold predictions and the folds' own notes. None: a score that is not defined."""
+def scored_parts(work: Work) -> list[RunPart]:
+    """The folds, of every repeat, that `scores.json` has a score of: that of their seeds' mean."""
+    return [RunPart(k, repeat) for repeat, dealt in enumerate(work.folds.repeats) for k in dealt.numbers]
+
+
+def fold_scores(work: Work, each: dict[Round, pd.DataFrame], stats: dict[RunPart, dict[str, Any]]) -> list[float | None]:
+    """The score of each fold of every repeat, as `scored_parts` names them."""
+    if work.config.seeds == 1:
+        return [stats[part]["score"] for part in scored_parts(work)]
+    metric, labels, ids = work.adapter.competition.metric, work.tables.labels, work.tables.train.index
+    seeds = range(work.config.seeds)
+    means = [rounds.mean(labels, [each[repeat, seed] for seed in seeds]) for repeat in range(len(work.folds.repeats))]
+
+    def one(part: RunPart) -> float:
+        rows = work.folds.repeats[part.repeat].split(part.fold or 0)[1]
+        return metric(labels.truth(work.y[rows]), labels.harden(means[part.repeat].loc[ids[rows]].to_numpy(np.float32)))
+
+    return [defined(one(part)) for part in scored_parts(work)]
+
+
+def score(work: Work, oof: pd.DataFrame, each: dict[Round, pd.DataFrame]) -> dict[str, Any]:
+    """What `scores.json` holds, from out-of-fold predictions, those of each round, and the folds' own notes.
+
+    None: a score that is not defined.
+    """
     metric, labels = work.adapter.competition.metric, work.tables.labels
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
-    every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
-    seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
-    gains = ablation.verdicts([work.run.fold(k) for k in stats], oof, y, labels, metric)
+    every = {part: read_json(work.run.fold(part) / "fold.json") for part in work.run.record.parts}
+    stats = {part: one for part, one in every.items() if part.fold is not None}
+    seconds = {what: sum(one["seconds"][what] for one in every.values()) for what in ("train", "predict")}
+    first = [work.run.fold(part) for part in stats if (part.repeat, part.seed) == (0, 0)]
+    gains = ablation.verdicts(first, each[0, 0], y, labels, metric)
     values = oof.to_numpy(np.float32)
     extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
     chosen = [(one["score"], one["end"]) for one in stats.values() if "end" in one]
@@ -90,9 +115,19 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
         "metric": metric.name,
         "higher_is_better": metric.higher_is_better,
         "oof": defined(metric(labels.truth(y), labels.harden(values))),
-        **over_folds([one["score"] for one in stats.values()]),
+        **over_folds(fold_scores(work, each, stats)),
+        **({"rounds": about_rounds(work, each, y)} if len(each) > 1 else {}),
         "extra": {name: defined(value) for name, value in extra.items()},
         **({"paid": gains} if gains else {}),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "rows": {"train": len(work.tables.train), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }
+
+
+def about_rounds(work: Work, each: dict[Round, pd.DataFrame], y: np.ndarray) -> dict[str, Any]:
+    """What `scores.json` says of several rounds: how each scores alone, so that one sees what chance does and what the mean
+    gains. `y`: the answers of their rows."""
+    metric, labels = work.adapter.competition.metric, work.tables.labels
+    truth = labels.truth(y)
+    scores = [metric(truth, labels.harden(one.to_numpy(np.float32))) for one in each.values()]
+    return {"seeds": work.config.seeds, "repeats": work.config.repeats, **rounds.spread(scores)}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from kit import config as configs
 from kit.console import say
 from kit.errors import Usage, listed
 from kit.metrics import defined
@@ -21,6 +22,7 @@ from kit.pipeline.prediction_checks import Predictions, checked_predictions, ref
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
 from kit.storage import ledger, run_lifecycle, run_locks
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 from kit.training.datamodule import FoldData
 from kit.training.deadline import Budget
 from kit.training.signals import Stop
@@ -34,7 +36,7 @@ class StudyFold:
 
     def __init__(self, work: Work, number: int):
         self.work, self.number = work, number
-        self.fit = fold_of(work, number, work.config)
+        self.fit = fold_of(work, RunPart(number), work.config)
         self.data = FoldData(self.fit, work.test.rows)
         self.began = time.monotonic()
 
@@ -173,6 +175,9 @@ def study(
 ) -> Study:
     """See `kit.study`."""
     plan = planned(name, data, preset, knobs)
+    more = [name for name in configs.GROWING if getattr(plan.config, name) > 1]
+    if more:
+        raise Usage(f"kit.study({more[0]}=…): your own loop trains each fold once, and may average several models itself.")
     made = Study(plan, Run(plan.folder("study", out)), resume=resume, quiet=quiet)
     if not quiet:
         tables = made.work.tables

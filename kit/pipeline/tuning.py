@@ -28,6 +28,7 @@ from kit.pipeline.run import working
 from kit.pipeline.search_space import Range
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 from kit.training.deadline import Budget
 from kit.training.fit import fit
@@ -80,7 +81,7 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
     if plan.config.on:
         raise Usage(f"--on {plan.config.on}: trials are trained on this machine. Leave --on out.")
     budget = Budget(plan.config.time_budget, began)
-    plan = replace(plan, config=plan.config.changed(time_budget=0.0))
+    plan = replace(plan, config=plan.config.changed(time_budget=0.0, seeds=1, repeats=1))  # a trial is one fit
     if 0 in (plan.config.lr, plan.config.batch):
         raise Usage("--lr auto and --batch auto are found before a run: give a number to tune around.")
     family = family_of(plan.adapter, plan.config)
@@ -151,7 +152,7 @@ def tell(work: Work, tried: list[Range], found: list[Trial]) -> None:
 
 def scorable(work: Work) -> list[int]:
     """The folds that can tell which trial is better; all of them where none seems to."""
-    folds = [number for number in work.folds.numbers if fold_of(work, number, work.config).scorable]
+    folds = [number for number in work.folds.numbers if fold_of(work, RunPart(number), work.config).scorable]
     return folds or work.folds.numbers
 
 
@@ -184,7 +185,7 @@ def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name
     """The score of a fit with these knobs on a fold's validation rows, and its predictions of them."""
     config = work.config.changed(**knobs)
     whose = hashlib.sha256(f"{work.identity} {json.dumps(knobs)}".encode()).hexdigest()
-    fold = replace(fold_of(work, number, config), name=name, folder=folder, identity=whose)
+    fold = replace(fold_of(work, RunPart(number), config), name=name, folder=folder, identity=whose)
     fitted = fit(fold, work.stop, work.progress, timings=work.timings)
     fitted.logs.close()
     module, best = fitted.module, fitted.state.best

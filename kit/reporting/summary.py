@@ -24,15 +24,15 @@ def summary(run: Run, places: bool = True) -> str:
         header, rows, said = blended(run)
         title = f"{record.name} · blend by {record.blend['by']}"
         return f"{title}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
-    done = [(k, run.fold(k) / "fold.json") for k in record.folds]
-    stats = {str(k): read_json(path) for k, path in done if path.exists()}
+    done = [(part.label, run.fold(part) / "fold.json") for part in record.parts if part.fold is not None]
+    stats = {label: read_json(path) for label, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
     rows = [_row(name, one) for name, one in stats.items()]
     text = f"{record.name} · {record.preset} · {record.device}\n"
     text += table(["fold", "training rows", metric, "epochs", "train", "predict"], rows) if rows else "no fold is done yet"
     if not run.complete:
-        missing = [str(k) for k, path in done if not path.exists()]
-        return f"{text}\nfolds still to train: {', '.join(missing) or 'none'}. The same command without --only-fold goes on."
+        missing = [label for label, path in done if not path.exists()]
+        return f"{text}\nfolds still to train: {'; '.join(missing) or 'none'}. The same command without --only-fold goes on."
     return f"{text}\n\n{_result(run, places)}"
 
 
@@ -41,12 +41,26 @@ def blended(run: Run) -> tuple[list[str], list[list[str]], str]:
     members, about = run.record.members, run.record.blend
     assert members is not None and about is not None, "only a blend has them"
     rows = [[one["name"], shown(one["score"]), f"{one['weight']:.3f}"] for one in members]
+    seeds = f"the average of the {about.get('seeds')} runs that differ by their seed alone is the answer; none is chosen"
+    if about.get("seeds") == len(rows):
+        return ["run", run.scores["metric"], "weight"], rows, seeds
     words = "blended" if about["kept"] else "the blend does not pay: the best single run is the answer"
+    words = f"the blend does not pay: {seeds}" if "seeds" in about else words
     gain = "what it gains is not defined, as the metric is not"
     if about["gain"] is not None and about["noise"] is not None:
         gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
         gain += "; it must exceed twice that noise"
     return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain})"
+
+
+def rounds(scores: dict) -> str:
+    """How each seed (of each repeat) scores alone, how far that strays, and what their average scores."""
+    about = scores["rounds"]
+    named = [f"{about[name]} {name}" for name in ("repeats", "seeds") if about[name] > 1]
+    each = "  ".join(map(shown, about["oof"]))
+    strays = "" if about["std"] is None else f" ± {about['std']:.5f}, standard error of this mean {about['error']:.5f}"
+    alone = f"{' × '.join(named)}, each alone  {each}   (mean {shown(about['mean'])}{strays})"
+    return f"{alone}   their average {shown(scores['oof'])}"
 
 
 def _row(name: str, one: dict) -> list[str]:
@@ -75,6 +89,8 @@ def _result(run: Run, places: bool) -> str:
     scores, extra = run.scores, dict(run.scores["extra"])
     held_out, flattered = extra.pop("held_out", None), extra.pop("flattered_by", None)
     lines = [_scored(scores, extra)]
+    if "rounds" in scores:
+        lines.append(rounds(scores))
     if scores.get("paid"):
         lines.append("gain by  " + "   ".join(f"{name} {gain} {verdict}" for name, gain, verdict in gated(scores)))
     if flattered is not None:

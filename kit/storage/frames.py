@@ -108,15 +108,23 @@ def read_by(folder: Path, name: str, column: str = "id") -> pd.DataFrame:
     return index_by(read_csv(files.read(folder, name), str(folder / name)), column, str(folder / name))
 
 
-def read_folds(folder: Path) -> pd.Series:
-    """The fold of every training row of a run, by id, from its folder. Raises BadData for a file that says something else."""
-    table = read_by(folder, "folds.csv")
-    need_columns(table, ["fold"], str(folder / "folds.csv"))
+def read_folds(folder: Path, repeat: int = 0) -> pd.Series:
+    """The fold of every training row of a run, by id, from its folder; in a further repeat, where there are several.
+
+    Raises BadData where there is no such repeat, and for a file that says something else.
+    """
+    path, column = folder / "folds.csv", fold_column(repeat)
+    table = read_by(folder, path.name)
+    need_columns(table, [column], str(path))
     try:
-        return table["fold"].astype(int)
+        return table[column].astype(int)
     except ValueError as fault:
-        path = folder / "folds.csv"
         raise BadData(f"{path}: not the folds that were written ({fault}). Start again with --fresh.") from fault
+
+
+def fold_column(repeat: int) -> str:
+    """The column of folds.csv that holds the folds of a repeat, counted from 0."""
+    return f"repeat{repeat}" if repeat else "fold"
 
 
 def check_ids(ids: list[str], where: str) -> None:

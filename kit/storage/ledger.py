@@ -56,7 +56,7 @@ def add_run(run: Run) -> None:
             higher_is_better=scores["higher_is_better"],
             cv=scores["oof"],
             std=scores["std"],
-            folds=sum(one is not None for one in scores["folds"]),
+            folds=sum(one is not None for one in scores["folds"]) // scores.get("rounds", {}).get("repeats", 1),
             seconds=scores["seconds"]["total"],
             commit=record.sessions[-1]["commit"],
             config=record.config,

@@ -18,6 +18,7 @@ from kit.errors import BadData, Usage, listed, unreadable
 from kit.storage import files, plain_json, run_locks
 from kit.storage.run_record import RunRecord
 from kit.storage.runs import manifest
+from kit.storage.runs.parts import RunPart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,9 +112,9 @@ class Run:
 
         return predictions.read_csv(self.path / name)
 
-    def fold(self, name: int | str) -> Path:
-        """The folder of a fold, or of the refit on all rows (`refit`)."""
-        return self.path / (name if isinstance(name, str) else f"fold{name}")
+    def fold(self, name: int | str | RunPart) -> Path:
+        """The folder of a part of the run, such as a fold (its number serves) or the refit on all rows (`refit`)."""
+        return self.path / (f"fold{name}" if isinstance(name, int) else str(name))
 
     @contextmanager
     def locked(self, parts: Iterable[str] = ()) -> Iterator[None]:

@@ -36,7 +36,7 @@ def clear(target: Run) -> None:
         return
     for name in (*OF_EVERY_RUN, *OF_SOME_RUNS):
         (target.path / name).unlink(missing_ok=True)
-    for folder in [*target.path.glob("fold*"), *target.path.glob("trial*"), target.path / "refit"]:
+    for folder in [*target.path.glob("fold*"), *target.path.glob("trial*"), *target.path.glob("refit*")]:
         if folder.is_dir():
             shutil.rmtree(folder)
 
@@ -53,11 +53,16 @@ def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> 
     stored, wanted = target.record, RunRecord(**known)
     pairs = [(name, getattr(stored, name), getattr(wanted, name)) for name in COMPARED]
     lines = [f"{name}: {old} → {new}" for name, old, new in pairs if old != new]
-    lines += configs.difference(stored.config, wanted.config)
+    lines += configs.difference(stored.config | grown(stored.config, wanted.config), wanted.config)
     if lines:
         raise Usage(
             f"{target.path} holds another run ({'; '.join(lines)}).\nUse --name for a new run, or --fresh to start over."
         )
+
+
+def grown(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, int]:
+    """The knobs, with their new values, that ask for more seeds or repeats than a stored configuration does."""
+    return {name: new[name] for name in configs.GROWING if old.get(name, 1) < new.get(name, 1)}
 
 
 def start(target: Run, known: Mapping[str, Any], origins: Mapping[str, str], preset: str, root: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
+
+from kit.storage.runs.parts import RunPart
 
 
 class Session(TypedDict):
@@ -30,12 +32,16 @@ class BlendMember(TypedDict):
 
 
 class BlendGain(TypedDict):
-    """Whether a blend was kept, how predictions are averaged (`mean` or `rank`), and its gain over the best single run."""
+    """Whether a blend was kept, how predictions are averaged (`mean` or `rank`), and its gain over the best single run.
+
+    `seeds`: how many runs that differ by seed alone are averaged, where the blend is nothing else.
+    """
 
     kept: bool
     by: str
     gain: float | None
     noise: float | None
+    seeds: NotRequired[int]
 
 
 class TimeFit(TypedDict, total=False):
@@ -76,6 +82,7 @@ class RunRecord:
     layout: str = ""
     repeats: str = ""  # what the same command gives on the same machine: the same bytes, or the same to a GPU's noise
     folds: list[int] = field(default_factory=list)
+    repeated: list[list[int]] | None = None  # the folds of each further repeat
     dealt: Dealt | None = None  # of a run that this version has dealt
     labels: dict[str, Any] = field(default_factory=dict)  # see `kit.labels.to_json`
     inputs: dict[str, Any] | None = None  # what the inputs learned from the training rows, see `kit.inputs.base.Loaded`
@@ -110,6 +117,11 @@ class RunRecord:
     def settings(self) -> dict[str, Any]:
         """Every knob by name, with what was found for those that were left to the kit."""
         return self.config | (self.chosen or {})
+
+    @property
+    def parts(self) -> list[RunPart]:
+        """The fits that the run is made of, as far as its folds are dealt."""
+        return RunPart.every([self.folds, *(self.repeated or [])], self.settings.get("seeds", 1), self.config["final"])
 
     @property
     def name(self) -> str:

@@ -86,7 +86,7 @@ def _fit(
     threads.use_all()
     kind = registry.module_class(config, fold.labels, fold.x, fold.parts)
     batches = FoldData(fold, module=kind, tell=progress.say).train_dataloader().shared(group.number(), group.count())
-    group.post({"fold": fold.number, "config": config.json()})
+    group.post({"fold": fold.number, "repeat": fold.repeat, "config": config.json()})
     torch.manual_seed(seed_of(config.seed, fold.number))
     steps = batches.steps // batches.accumulate * config.epochs
     module = kind.of(config, fold.labels, fold.x, steps=steps, mirror=fold.mirror, parts=fold.parts)

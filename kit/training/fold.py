@@ -19,9 +19,9 @@ from kit.parts import NONE, Parts
 class Fold:
     """One fit: which rows of `x` (as the inputs load them) and `y` to train on and to validate.
 
-    `number`: of the fold, -1 for the refit on all rows; `identity`: of the run, which a snapshot must share; `mirror`: may
-    pictures be mirrored? `source`: the module whose backbone this fit begins with (`--from`); `parts`: of the adapter.
-    `weights`: of all rows' losses, float32 [n]; None: all count alike.
+    `number`: of the fold, -1 for the refit on all rows; `repeat`: of the folds, 0: as they were dealt first; `identity`: of
+    the run, which a snapshot must share; `mirror`: may pictures be mirrored? `source`: the module whose backbone this fit
+    begins with (`--from`); `parts`: of the adapter. `weights`: of all rows' losses, float32 [n]; None: all count alike.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Fold:
     labels: Labels
     metric: Metric
     identity: str = ""
+    repeat: int = 0
     mirror: bool = False
     source: Callable[[], Any] | None = None
     weights: np.ndarray | None = None

@@ -66,12 +66,14 @@ def until(what: Callable[[], bool], seconds: float) -> None:
 def test_two_at_a_time_give_the_bytes_of_one_after_another(
     digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    knobs = SMALL | {"final": "both"}
+    knobs = SMALL | {"final": "both", "folds": 2, "seeds": 2}
     alone = kit.run("digits", digits, out=tmp_path / "alone", quiet=True, **knobs)
     side = kit.run("digits", digits, out=tmp_path / "side", jobs=2, **knobs)
     said = capfd.readouterr().err
-    assert "2 folds at a time, each in a process of its own" in said
-    assert all(f"fold {k} of 3  epoch 2/2" in said for k in range(3))  # what each says is passed on
+    assert all(f"2 {what} at a time, each in a process of its own" in said for what in ("folds", "refits"))
+    assert all(
+        f"fold {k} of 2{of}  epoch 2/2" in said for k in range(2) for of in ("", ", seed 1")
+    )  # what each says is passed on
     for name in RESULTS:
         assert (alone.path / name).read_bytes() == (side.path / name).read_bytes()
     one, other = ({key: run.scores[key] for key in run.scores if key != "seconds"} for run in (alone, side))

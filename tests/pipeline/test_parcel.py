@@ -20,6 +20,7 @@ from kit.pipeline.clusters.ray_task import Order, Outcome
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.run import working
 from kit.storage import run_lifecycle
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 
 ray = pytest.importorskip("ray")
@@ -34,26 +35,27 @@ def node(packed: Parcel, order: Order, answer: Connection) -> None:
 
 
 def there_and_here(plan: Plan, out: Path) -> tuple[Outcome, dict[str, bytes]]:
-    """How the first fold ends in another process, and what of its files are here when it is trained here."""
+    """How a fold of the second repeat ends in another process, and what of its files are here when it is trained here."""
+    part = RunPart(0, repeat=1)
     run_lifecycle.start(kit.Run(out), plan.known, plan.origins, plan.preset, plan.root)
     with working(kit.Run(out), plan, None, True, Budget(0.0, 0.0)) as work:
         kind = machine.kind_here(work.config, family_of(work.adapter, work.config), 1)
-        order = Order(0, {"run.json": (out / "run.json").read_bytes()}, kind.name, cores=1, quiet=True)
+        order = Order(part, {"run.json": (out / "run.json").read_bytes()}, kind.name, cores=1, quiet=True)
         mine, theirs = Pipe(duplex=False)
         process = WARM.Process(target=node, args=(parcel.pack(work, ray.cloudpickle.dumps), order, theirs))
         process.start()
         theirs.close()
         outcome: Outcome = mine.recv()
         process.join()
-        crossval.train_fold(work, 0, (0,))
-        return outcome, {name: (out / "fold0" / name).read_bytes() for name in SENT}
+        crossval.train_fold(work, part, (part,))
+        return outcome, {name: (out / str(part) / name).read_bytes() for name in SENT}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plug", PLUGS)
 def test_what_a_guest_brings_trains_where_only_the_parcel_is(plug: str, tmp_path: Path) -> None:
     write(plug)
-    plan = planned("guest.py", "data", "fast", {**KNOBS, "epochs": 1, "model": preset_model()})
+    plan = planned("guest.py", "data", "fast", {**KNOBS, "epochs": 1, "repeats": 2, "model": preset_model()})
     outcome, here = there_and_here(plan, tmp_path / "run")
     assert outcome.fault is None and {name: outcome.files[name] for name in SENT} == here
 
@@ -62,7 +64,7 @@ def test_what_a_guest_brings_trains_where_only_the_parcel_is(plug: str, tmp_path
 def test_every_kind_of_rows_crosses(name: str, knobs: dict[str, object], tmp_path: Path) -> None:
     fabricate(load(name).competition, tmp_path / "data", train=60, test=20)
     outcome, here = there_and_here(
-        planned(name, tmp_path / "data", "fast", {"epochs": 1, "folds": 2, **knobs}), tmp_path / "run"
+        planned(name, tmp_path / "data", "fast", {"epochs": 1, "folds": 2, "repeats": 2, **knobs}), tmp_path / "run"
     )
     assert outcome.fault is None and {name: outcome.files[name] for name in SENT} == here
 

@@ -46,7 +46,8 @@ presets = {"fast": kit.Config(model="plain", width=8, epochs=3, batch=32, folds=
 """
 RESULTS = ("oof.csv", "test.csv", "submission.csv", "folds.csv", "fold0/model.ckpt", "fold1/model.ckpt")
 LONG = {"epochs": 3000, "snapshot": 1}
-STOPPED = {"epochs": 20, "early_stop": 1, "schedule": "plateau", "final": "both"}  # what a rank decides by all rows' answers
+# What a rank decides by all rows' answers; and other folds in the middle of a run.
+STOPPED = {"epochs": 20, "early_stop": 1, "schedule": "plateau", "final": "both", "repeats": 2}
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from kit.parts import NONE, Parts
 
 FORWARD = 1 << 15  # rows predicted at a time
 AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
+EARLY = 10_000  # rows above which scikit-learn draws some that decide when to stop
 NEVER = -30.0  # the logit of a class that the training fold does not have
 
 
@@ -56,6 +57,11 @@ class BoostingModule(FoldModule):
         self.encoding = Encoding.learn(cells, rows)
         self.scale_targets(y[rows])
         self.cells = cells
+
+    @classmethod
+    def seeded(cls, config: Config, rows: int) -> bool:
+        """Only which rows decide when to stop, and of very many, which ones the bins are made from."""
+        return rows > EARLY
 
     @classmethod
     def feed(cls, x: Cells, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:

@@ -104,6 +104,11 @@ class NgramModule(FoldModule):
         return ngram_penalty.Split(design, rows, torch.from_numpy(outer), list(self._nothing(design)))
 
     @classmethod
+    def seeded(cls, config: Config, rows: int) -> bool:
+        """Only which rows choose the penalty."""
+        return not config.inverse_penalty
+
+    @classmethod
     def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         return Feed(lambda rows: None, count, whole=True)
 

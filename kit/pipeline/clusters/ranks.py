@@ -8,6 +8,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from kit.pipeline.clusters import machine
 from kit.pipeline.plan import family_of
 from kit.storage import files
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 from kit.training.ranks import group
 from kit.training.signals import Stop, stoppable
@@ -132,9 +134,9 @@ def _take_part(work: Work, task: dict[str, Any]) -> None:
     from kit.pipeline.preparation import fold_of
     from kit.training.fit import fit
 
-    name = task["fold"] if task["fold"] >= 0 else "refit"
-    config = Config.of(task["config"]).changed(logger="")
-    fit(fold_of(work, name, config), work.stop, work.progress, lambda module: math.inf)
+    part = RunPart(task["fold"] if task["fold"] >= 0 else None, task["repeat"])
+    fold = replace(fold_of(work, part, work.config), config=Config.of(task["config"]).changed(logger=""))  # with its own seed
+    fit(fold, work.stop, work.progress, lambda module: math.inf)
 
 
 def kind_here(config: Config, family: Family) -> machine.Kind:

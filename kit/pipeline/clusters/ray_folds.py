@@ -16,6 +16,7 @@ from kit.pipeline.clusters.ray_cluster import BEAT, POLL, RayCluster, lost, pati
 from kit.pipeline.clusters.ray_task import ALL, LAST, PLACE, Mailbox, Order, Outcome
 from kit.pipeline.preparation import Work, rows_of
 from kit.storage import files
+from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 
 TRIES = 3  # times that a fold may be lost with no snapshot in between
@@ -26,15 +27,15 @@ PATIENCE = 15.0  # seconds without a node that has room for a fold, until it is 
 
 def train(work: Work, cluster: RayCluster) -> None:
     """Every fold that is asked for wherever there is room, then the refit. Raises what a fold raises; the others are saved."""
-    left = [name for name in work.asked if not crossval.finished(work.run.fold(name))]
+    left = [part for part in work.asked if not crossval.finished(work.run.fold(part))]
     if not left:
         return
 
     try:
         with patient(work.stop):
             dispatch = Dispatch(work, cluster)
-            for kind in (int, str):  # the refit needs what the folds found
-                dispatch.carry_out([name for name in left if isinstance(name, kind)])
+            for refits in (False, True):  # they need what the folds found
+                dispatch.carry_out([part for part in left if (part.fold is None) is refits])
     except (ray.exceptions.RayError, ConnectionError) as fault:
         raise lost(cluster.on, fault) from fault
 
@@ -56,19 +57,19 @@ class Dispatch:
         near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.mailbox = ray.remote(num_cpus=0, scheduling_strategy=near, max_restarts=-1, max_task_retries=-1)(Mailbox).remote()
         self.mails: list[Any] = []  # what the mailbox was asked for and has not answered
-        self.nodes: dict[int | str, str] = {}  # where folds are under way
+        self.nodes: dict[RunPart, str] = {}  # where folds are under way
         self.looked = time.monotonic()
-        self.arrived: dict[int | str, dict[str, bytes]] = {}  # the files of folds whose tasks are about to end
-        self.waiting: list[int | str] = []
-        self.running: dict[Any, int | str] = {}
-        self.turns: dict[int | str, int] = {}  # how often a fold was begun
-        self.losses: dict[int | str, int] = {}  # since its last snapshot
+        self.arrived: dict[RunPart, dict[str, bytes]] = {}  # the files of folds whose tasks are about to end
+        self.waiting: list[RunPart] = []
+        self.running: dict[Any, RunPart] = {}
+        self.turns: dict[RunPart, int] = {}  # how often a fold was begun
+        self.losses: dict[RunPart, int] = {}  # since its last snapshot
         self.seconds = 0.0
         self.roomless = math.inf  # since when no node has room for a fold
 
-    def carry_out(self, names: list[int | str]) -> None:
+    def carry_out(self, parts: list[RunPart]) -> None:
         """Train these folds; their files are in the run's folder afterwards."""
-        self.waiting, self.seconds = list(names), self.share(len(names))
+        self.waiting, self.seconds = list(parts), self.share(parts)
         try:
             while self.waiting or self.running:
                 self.begin()
@@ -80,13 +81,13 @@ class Dispatch:
         finally:
             self.stop()
 
-    def share(self, count: int) -> float:
-        """Seconds of the time budget for each of so many folds; 0 without a budget."""
+    def share(self, parts: list[RunPart]) -> float:
+        """Seconds of the time budget for each of these parts, before refits that are no part of them; 0 without a budget."""
         if not math.isfinite(self.work.budget.left):
             return 0.0
-        rounds = math.ceil(count / max(1, min(self.places(), self.work.config.jobs or math.inf)))
-        refit = any(not isinstance(name, int) for name in self.work.asked) and not crossval.complete(self.work)
-        return max(1.0, self.work.budget.left / (rounds + refit))
+        at_once = max(1, min(self.places(), self.work.config.jobs or math.inf))
+        refits = [part for part in self.work.asked if part.fold is None and part not in parts]
+        return max(1.0, self.work.budget.left / (math.ceil(len(parts) / at_once) + math.ceil(len(refits) / at_once)))
 
     def places(self) -> int:
         """How many folds the nodes of the right kind can train at a time."""
@@ -98,25 +99,25 @@ class Dispatch:
         """Hand over what waits, as many at a time as `--jobs` allows."""
         most = self.work.config.jobs or math.inf
         while self.waiting and len(self.running) < most:
-            name = self.waiting.pop(0)
-            turn = self.turns[name] = self.turns.get(name, -1) + 1
-            self.nodes.pop(name, None)
+            part = self.waiting.pop(0)
+            turn = self.turns[part] = self.turns.get(part, -1) + 1
+            self.nodes.pop(part, None)
             order = Order(
-                name=name, files=self.needed(name), kind=self.cluster.kind, cores=self.cluster.cores,
+                part=part, files=self.needed(part), kind=self.cluster.kind, cores=self.cluster.cores,
                 seconds=min(self.seconds, self.work.budget.left), quiet=self.work.progress.quiet,
             )  # fmt: skip
             unlike = ",".join(sorted(self.cluster.unlike))
             task = ray.remote(ray_task.carry_out).options(
-                max_retries=0, num_cpus=self.cluster.cores, num_gpus=self.cluster.gpus, name=f"kit {self.title(name)}",
+                max_retries=0, num_cpus=self.cluster.cores, num_gpus=self.cluster.gpus, name=f"kit {part.title}",
                 label_selector={"ray.io/node-id": f"!in({unlike})"} if unlike else None,
             )  # fmt: skip
-            self.running[task.remote(self.parcel, order, self.mailbox, turn)] = name
+            self.running[task.remote(self.parcel, order, self.mailbox, turn)] = part
 
-    def needed(self, name: int | str) -> dict[str, bytes]:
+    def needed(self, part: RunPart) -> dict[str, bytes]:
         """The files of the run that a fold needs: what it may go on from, and of the other folds what the refit asks."""
-        path, folder = self.work.run.path, self.work.run.fold(name)
+        path, folder = self.work.run.path, self.work.run.fold(part)
         wanted = [path / "run.json", path / "folds.csv", *checkpoints.snapshots(folder)[:1]]
-        if not isinstance(name, int):
+        if part.fold is None:
             wanted += path.glob(f"fold*/{LAST}")
         return {one.relative_to(path).as_posix(): one.read_bytes() for one in wanted}
 
@@ -128,69 +129,69 @@ class Dispatch:
         if seconds or not self.mails:
             self.mails.append(self.mailbox.drain.remote())
         while self.mails and ray.wait(self.mails[:1], timeout=seconds)[0]:
-            for name, turn, title, content in ray.get(self.mails.pop(0)):
-                if turn == self.turns[name]:
-                    self.take(name, title, content)
+            for part, turn, title, content in ray.get(self.mails.pop(0)):
+                if turn == self.turns[part]:
+                    self.take(part, title, content)
 
-    def take(self, name: int | str, title: str, content: Any) -> None:
+    def take(self, part: RunPart, title: str, content: Any) -> None:
         """A snapshot of a fold, all files of a finished one, the id of its node, or (without a title) a line."""
         if not title:
             self.work.progress.say(content, lines=True)
             return
         if title in (ALL, PLACE):
-            (self.arrived if title == ALL else self.nodes)[name] = content
+            (self.arrived if title == ALL else self.nodes)[part] = content
             return
-        folder = self.work.run.fold(name)
+        folder = self.work.run.fold(part)
         files.write(folder / title, content)
         for old in checkpoints.snapshots(folder)[checkpoints.KEPT :]:
             old.unlink(missing_ok=True)
-        self.losses[name] = 0
+        self.losses[part] = 0
 
-    def end(self, task: Any, name: int | str) -> None:
+    def end(self, task: Any, part: RunPart) -> None:
         """Keep the files of a fold that is done; begin one again whose node was lost. Raises what went wrong in it."""
         self.fetch(HOME)
         try:
             outcome: Outcome = ray.get(task)
         except (ray.exceptions.RayTaskError, ray.exceptions.RuntimeEnvSetupError) as fault:
-            raise KitError(f"{self.title(name)}: {self.cluster.said(fault)}.") from fault
+            raise KitError(f"{part.title}: {self.cluster.said(fault)}.") from fault
         except ray.exceptions.RayError as fault:
-            self.lost(name, fault)
+            self.lost(part, fault)
             return
         if outcome.unlike:  # it joined later, or was too slow to say what it is
             self.cluster.unlike.add(outcome.node)
-            self.waiting.append(name)
+            self.waiting.append(part)
         elif isinstance(outcome.fault, Stopped):  # not by this process: its node was told to end
-            self.lost(name, outcome.fault)
+            self.lost(part, outcome.fault)
         elif outcome.fault:
             raise outcome.fault
-        elif name in self.arrived:
-            self.keep(name, self.arrived.pop(name))
+        elif part in self.arrived:
+            self.keep(part, self.arrived.pop(part))
         else:  # the mailbox was lost in between
-            self.lost(name, ConnectionError())
+            self.lost(part, ConnectionError())
 
-    def keep(self, name: int | str, content: dict[str, bytes]) -> None:
+    def keep(self, part: RunPart, content: dict[str, bytes]) -> None:
         """Write a finished fold's files, `fold.json` last."""
-        folder = self.work.run.fold(name)
+        folder = self.work.run.fold(part)
         for title in sorted(content, key=lambda one: one == LAST):
             files.write(folder / title, content[title])
         checkpoints.drop_snapshots(folder)
         if not crossval.finished(folder):
-            raise KitError(f"{self.title(name)}: its files did not arrive as they were sent. The same command trains it again.")
-        self.work.progress.fold(folder.name, skipped=self.work.config.epochs * len(rows_of(self.work, name)[0]))
+            raise KitError(f"{part.title}: its files did not arrive as they were sent. The same command trains it again.")
+        self.work.progress.fold(folder.name, skipped=self.work.config.epochs * len(rows_of(self.work, part)[0]))
 
-    def lost(self, name: int | str, fault: BaseException) -> None:
+    def lost(self, part: RunPart, fault: BaseException) -> None:
         """Put a fold that came to no end back in line. Raises KitError where that happens again and again."""
-        self.losses[name] = self.losses.get(name, 0) + 1
+        self.losses[part] = self.losses.get(part, 0) + 1
         memory = isinstance(fault, ray.exceptions.OutOfMemoryError)
         why = "the node has too little memory for it" if memory else f"its node or process was lost ({type(fault).__name__})"
-        if self.losses[name] >= TRIES:
+        if self.losses[part] >= TRIES:
             advice = "Nodes with more memory are needed, or --jobs with a smaller number" if memory else "Is the cluster sound?"
             raise KitError(
-                f"{self.title(name)}: {why}, {TRIES} times. {advice}.\nWhat is finished is kept; the same command goes on."
+                f"{part.title}: {why}, {TRIES} times. {advice}.\nWhat is finished is kept; the same command goes on."
             )
-        known = checkpoints.snapshots(self.work.run.fold(name))
-        self.work.progress.say(f"{self.title(name)}: {why}; it goes on elsewhere{'' if known else ' from its beginning'}")
-        self.waiting.append(name)
+        known = checkpoints.snapshots(self.work.run.fold(part))
+        self.work.progress.say(f"{part.title}: {why}; it goes on elsewhere{'' if known else ' from its beginning'}")
+        self.waiting.append(part)
 
     def look(self) -> None:
         """Look at the nodes now and then: what is under way on one that is no more goes on elsewhere."""
@@ -198,10 +199,10 @@ class Dispatch:
             return
         self.looked = time.monotonic()
         up = {node["NodeID"] for node in self.cluster.up()}
-        for task, name in list(self.running.items()):  # where a connection was not closed, Ray waits for the task for ever
-            if self.nodes.get(name, "") not in {"", *up}:
+        for task, part in list(self.running.items()):  # where a connection was not closed, Ray waits for the task for ever
+            if self.nodes.get(part, "") not in {"", *up}:
                 self.running.pop(task)
-                self.lost(name, ConnectionError())
+                self.lost(part, ConnectionError())
         if not self.running or self.places():
             self.roomless = math.inf
         elif self.roomless == math.inf:
@@ -218,7 +219,3 @@ class Dispatch:
             ray.wait(list(self.running), num_returns=len(self.running), timeout=SAVED)
             self.fetch(HOME)
         self.running.clear()
-
-    def title(self, name: int | str) -> str:
-        """What a fold is called in a line."""
-        return f"fold {name}" if isinstance(name, int) else name

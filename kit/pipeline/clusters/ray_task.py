@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.console import Progress
 from kit.errors import KitError, Stopped
+from kit.storage.runs.parts import RunPart
 
 if TYPE_CHECKING:
     from kit.pipeline.clusters.parcel import Parcel
@@ -28,10 +29,10 @@ Send = Callable[[str, "bytes | str"], None]  # a snapshot by its name, or (witho
 
 @dataclass(frozen=True)
 class Order:
-    """One fold to train (or `refit`). `files`: of the run that it needs, by their path in its folder; `kind`: what the node
+    """One part of a run to train. `files`: of the run that it needs, by their path in its folder; `kind`: what the node
     must be (see `machine.Kind`); `seconds`: of a time budget, 0 without one; `quiet`: are lines to be sent home?"""
 
-    name: int | str
+    part: RunPart
     files: dict[str, bytes]
     kind: str
     cores: int
@@ -53,16 +54,16 @@ class Mailbox:
     """What folds under way send home: the newest snapshot of each, and their lines. Lives beside the process that waits."""
 
     def __init__(self) -> None:
-        self.post: deque[tuple[int | str, int, str, Any]] = deque()
+        self.post: deque[tuple[RunPart, int, str, Any]] = deque()
 
-    def put(self, fold: int | str, turn: int, name: str, content: Any) -> None:
+    def put(self, fold: RunPart, turn: int, name: str, content: Any) -> None:
         """`turn`: how often the fold was begun before; `name`: of a snapshot, `ALL` for the files of a finished fold, "" for
         a line."""
         if name != "":
             self.post = deque(one for one in self.post if one[0] != fold or one[2] in ("", PLACE))
         self.post.append((fold, turn, name, content))
 
-    def drain(self) -> list[tuple[int | str, int, str, Any]]:
+    def drain(self) -> list[tuple[RunPart, int, str, Any]]:
         """All that came since the last time."""
         post, self.post = list(self.post), deque()
         return post
@@ -86,7 +87,7 @@ def carry_out(parcel: Parcel, order: Order, mailbox: Any, turn: int) -> Outcome:
     import ray
 
     def send(title: str, content: Any) -> None:
-        ray.get(mailbox.put.remote(order.name, turn, title, content))
+        ray.get(mailbox.put.remote(order.part, turn, title, content))
 
     node = ray.get_runtime_context().get_node_id()
     send(PLACE, node)
@@ -124,15 +125,15 @@ def _train(path: Path, order: Order, parts: dict[str, Any], send: Send, began: f
     from kit.training.signals import stoppable
 
     run = Run(path)
-    folder = run.fold(order.name)
+    folder = run.fold(order.part)
     folder.mkdir(parents=True)
     for name, data in order.files.items():
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(data)
     with stoppable() as stop, threads.at_most(order.cores):
         budget, progress = Budget(order.seconds, began), Letters(send, order.quiet)
-        work = Work(run=run, stop=stop, progress=progress, budget=budget, asked=(order.name,), **parts)
-        progress.expect(work.config.epochs * len(rows_of(work, order.name)[0]))
+        work = Work(run=run, stop=stop, progress=progress, budget=budget, asked=(order.part,), **parts)
+        progress.expect(work.config.epochs * len(rows_of(work, order.part)[0]))
         with Courier(folder, send):
             try:
                 crossval.train(work)

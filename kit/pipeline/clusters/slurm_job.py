@@ -20,6 +20,7 @@ from kit.pipeline.clusters.machine import Kind
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Session, prepare
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable
 
@@ -29,10 +30,10 @@ KINDS = {kind.code: kind for kind in (Usage, BadData, Unreachable, DiskError)}
 
 @dataclass(frozen=True)
 class FoldJob:
-    """What is to be trained, where: `fold` (None: the refit) of the run in `folder`, on a machine of this kind."""
+    """What is to be trained, where: a part of the run in `folder`, on a machine of this kind."""
 
     folder: str
-    fold: int | None
+    part: RunPart
     kind: Kind
     cores: int
     seconds: float
@@ -53,7 +54,7 @@ class FoldJob:
     def train(self, began: float) -> None:
         """As `kit run` does it, in a run that another process has prepared and holds; no two processes train one fold."""
         run = Run(Path(self.folder))
-        record, name = run.record, "refit" if self.fold is None else f"fold{self.fold}"
+        record, name = run.record, str(self.part)
         config, root = Config.of(record.config), Path(record.root)
         adapter = competitions.load(record.competition).shaped(config, root)
         here = machine.kind_here(self.kind.config, family_of(adapter, config), self.cores)
@@ -64,10 +65,9 @@ class FoldJob:
             )
         try:
             with FileLock(run.path / f".lock-{name}", timeout=HELD), stoppable() as stop, threads.at_most(self.cores):
-                only = None if self.fold is None else [self.fold]
                 budget = Budget(self.seconds, began)
-                session = Session(stop=stop, budget=budget, began=began, quiet=self.quiet, only=only, beside=True)
-                crossval.train(prepare(run, adapter, here.config, root, session))
+                session = Session(stop=stop, budget=budget, began=began, quiet=self.quiet, only=[], beside=True)
+                crossval.train_alone(prepare(run, adapter, here.config, root, session), name)
         except Timeout:
             raise KitError(f"{name}: another process trains it. Is an older job of this run still running?") from None
 

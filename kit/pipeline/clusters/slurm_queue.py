@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from kit.pipeline.clusters.machine import Kind
 from kit.pipeline.clusters.slurm_job import FoldJob, fault_of
 from kit.pipeline.preparation import Work, rows_of
 from kit.storage.run_folder import read_json, write_json
+from kit.storage.runs.parts import RunPart
 from kit.training.signals import Stop
 
 CLUSTER = "slurm"  # of submitit's; "local": processes of this machine
@@ -63,36 +63,37 @@ class SlurmQueue:
 
     def train(self, work: Work) -> None:
         """Every fold that is asked for, then the refit. Raises what a fold raises; the others are saved."""
-        left = [name for name in work.asked if not crossval.finished(work.run.fold(name))]
+        left = [part for part in work.asked if not crossval.finished(work.run.fold(part))]
         with self.patient():
-            for kind in (int, str):  # the refit needs what the folds found
-                self.carry_out(work, [name for name in left if isinstance(name, kind)])
+            for refits in (False, True):  # they need what the folds found
+                self.carry_out(work, [part for part in left if (part.fold is None) is refits])
 
-    def carry_out(self, work: Work, names: Sequence[int | str]) -> None:
-        """Train these folds by a job each."""
-        if not names:
+    def carry_out(self, work: Work, parts: Sequence[RunPart]) -> None:
+        """Train these parts by a job each."""
+        if not parts:
             return
-        seconds = work.budget.left / 2 if math.isfinite(work.budget.left) and "refit" in work.asked else work.budget.left
-        make = FoldJob(str(work.run.path.resolve()), None, self.kind, self.cores, seconds, work.progress.quiet)
-        orders = {name: self.order(make, name) for name in names}
-        jobs = dict(zip(names, self.submit([(one,) for one in orders.values()], work.config.jobs or len(names)), strict=True))
+        later = any(part.fold is None and part not in parts for part in work.asked)
+        seconds = work.budget.left / (1 + later)
+        make = FoldJob(str(work.run.path.resolve()), parts[0], self.kind, self.cores, seconds, work.progress.quiet)
+        orders = {part: self.order(make, part) for part in parts}
+        jobs = dict(zip(parts, self.submit([(one,) for one in orders.values()], work.config.jobs or len(parts)), strict=True))
         work.progress.say(f"Slurm: jobs {', '.join(job.job_id for job in jobs.values())}")
-        losses = dict.fromkeys(names, 0)
+        losses = dict.fromkeys(parts, 0)
         while jobs:
             self.pause()
-            for name, job in list(jobs.items()):
+            for part, job in list(jobs.items()):
                 if not self.ended(job):
                     continue
-                if crossval.finished(work.run.fold(name)):
-                    jobs.pop(name)
-                    work.progress.fold(str(name), skipped=work.config.epochs * len(rows_of(work, name)[0]))
+                if crossval.finished(work.run.fold(part)):
+                    jobs.pop(part)
+                    work.progress.fold(str(part), skipped=work.config.epochs * len(rows_of(work, part)[0]))
                 else:
-                    losses[name] += self.lost(name, job, losses[name])
+                    losses[part] += self.lost(part, job, losses[part])
                     job.cancel(check=False)  # Slurm may have queued it again by itself
-                    jobs[name] = self.submit([(orders[name],)], 1)[0]
-                    work.progress.say(f"fold {name}: job {job.job_id} ended before it; {jobs[name].job_id} goes on")
+                    jobs[part] = self.submit([(orders[part],)], 1)[0]
+                    work.progress.say(f"{part.title}: job {job.job_id} ended before it; {jobs[part].job_id} goes on")
 
-    def lost(self, name: int | str, job: Any, before: int) -> int:
+    def lost(self, part: RunPart, job: Any, before: int) -> int:
         """1 where a job ended with nothing said, 0 where it was only stopped. Raises what went wrong in it."""
         if job.paths.result_pickle.exists():
             code, said = self.result(job)
@@ -102,14 +103,14 @@ class SlurmQueue:
             return 0
         if before + 1 >= TRIES:
             raise KitError(
-                f"fold {name}: job {job.job_id} ended {TRIES} times with nothing said ({job.state}); see {job.paths.stderr}.\n"
+                f"{part.title}: job {job.job_id} ended {TRIES} times with nothing said ({job.state}); see {job.paths.stderr}.\n"
                 "Too little memory? SBATCH_MEM_PER_NODE. What is finished is kept; the same command goes on."
             )
         return 1
 
-    def order(self, make: FoldJob, name: int | str) -> FoldJob:
-        """The job of one fold."""
-        return replace(make, fold=name if isinstance(name, int) else None)
+    def order(self, make: FoldJob, part: RunPart) -> FoldJob:
+        """The job of one part."""
+        return replace(make, part=part)
 
     def submit(self, calls: Sequence[tuple[Any, ...]], most: int) -> list[Any]:
         """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses."""

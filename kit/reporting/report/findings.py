@@ -46,8 +46,7 @@ class Findings:
 def gather(run: Run, data: str | Path | None = None) -> Findings:
     """Read a run's folder, and of its data the worst rows. Raises Usage where no fold is done."""
     info = run.info
-    names = [*map(str, info.get("folds", [])), *(["refit"] if (run.fold("refit") / "fold.json").exists() else [])]
-    folders = {name: run.fold(int(name) if name.isdigit() else name) for name in names}
+    folders = {part.label: run.fold(part) for part in run.record.parts}
     done = {name: folder for name, folder in folders.items() if (folder / "fold.json").exists()}
     predicted = [folder for folder in done.values() if predictions.find(folder, "oof")]
     if not predicted and not (run.path / "oof.csv").exists():

@@ -11,7 +11,7 @@ import pandas as pd
 from kit.console import clock
 from kit.labels.evaluation import ClassAnswers, NumberAnswers
 from kit.metrics import defined
-from kit.reporting import confusion_matrix, figures
+from kit.reporting import confusion_matrix, figures, summary
 from kit.reporting.figures import Line
 from kit.reporting.report import findings
 from kit.reporting.report.findings import Findings
@@ -30,9 +30,17 @@ def sections(found: Findings) -> list[Section | None]:
 
 
 def by_fold(found: Findings) -> dict[str, float]:
-    """Each fold's score, by its number, where it is defined. A blend has trained no fold, but scores them."""
-    named = {name: part["score"] for name, part in found.parts.items() if "score" in part}
-    named = named or dict(zip(map(str, found.run.info["folds"]), found.scores.get("folds", []), strict=False))
+    """Each fold's score, by its number, where it is defined. A blend has trained no fold, but scores them.
+
+    Of several seeds it is the score of their mean.
+    """
+    named = (
+        {}
+        if found.run.record.settings.get("seeds", 1) > 1 and found.scores
+        else {name: part["score"] for name, part in found.parts.items() if "score" in part}
+    )
+    first = [part.label for part in found.run.record.parts if part.fold is not None and not part.seed]
+    named = named or dict(zip(first, found.scores.get("folds", []), strict=False))
     return {name: score for name, score in named.items() if defined(score) is not None}
 
 
@@ -45,11 +53,13 @@ def scores(found: Findings) -> Section | None:
     whole = defined(found.scores.get("oof"))
     line = float(np.mean(folds)) if whole is None else whole
     metric = found.scores.get("metric", "score")
-    error = np.std(folds, ddof=1) / np.sqrt(len(folds))
+    repeats = found.scores.get("rounds", {}).get("repeats", 1)  # of the same rows, which tell no more together
+    error = np.std(folds, ddof=1) / np.sqrt(len(folds) / repeats)
     note = "A dot is a fold; the line is the score of all out-of-fold rows together."
     without = [name for name, part in found.parts.items() if "score" in part and name not in named]
     note += f" {metric} is not defined for fold {', '.join(without)}." if without else ""
     note += f" From worst to best fold: {max(folds) - min(folds):.5f}. Standard error of their mean: {error:.5f}."
+    note += f" {summary.rounds(found.scores)}." if "rounds" in found.scores else ""
     names = [f"fold {name}" for name in named]
     return Section("Scores", note, [drawn("", figures.strip(folds, names, line, metric, "the folds' scores"))])
 
@@ -171,7 +181,7 @@ def times(found: Findings) -> Section | None:
     timed: dict[str, Any] = {name: part["seconds"] for name, part in found.parts.items() if "seconds" in part}
     if not timed:
         return None
-    names = [f"fold {name}" if name.isdigit() else name for name in timed]
+    names = [f"fold {name}" if name[0].isdigit() else name for name in timed]
     parts = [(seconds["train"], seconds["predict"]) for seconds in timed.values()]
     words = [f"{clock(train)} + {clock(predict)}" for train, predict in parts]
     speeds = [h["rows_per_second"].median() for h in found.histories.values() if "rows_per_second" in h]
