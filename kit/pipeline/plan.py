@@ -10,6 +10,7 @@ from typing import Any
 from kit import competition as competitions, config as configs, recipes
 from kit.data.dealing import gaps
 from kit.errors import Usage
+from kit.inference.decisions import learning
 from kit.models import families
 from kit.models.families import Family
 from kit.pipeline import clusters
@@ -69,6 +70,8 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     root = adapter.competition.find(data)
     adapter = adapter.shaped(config, root)
     family_of(adapter, config)  # what cannot be is said before anything is read
+    if config.decide != "none" and origins["decide"] == "flag":
+        learning.refuse_unsuited(adapter.competition.labels, adapter.competition.metric)
     known = {
         "competition": adapter.source,
         "config": config.json(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 
 from kit.competition import submission
 from kit.inference import ablation, members
-from kit.labels.tracking import tracked
+from kit.inference.decisions.learning import Learned, learn
+from kit.labels import to_json
+from kit.labels.evaluation import tracked
 from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
@@ -30,8 +33,13 @@ def finish(work: Work) -> dict[str, Any]:
     test = members.combine(run, [predictions.load(folder, "test") for folder in members.members(run)])
     predictions.write_csv(run.path / "oof.csv", oof)
     predictions.write_csv(run.path / "test.csv", test)
+    learned = decide(work, oof)
+    if learned is not None and learned.decision is not None:
+        decided = work.tables.labels.changed(decision=learned.decision)
+        work = replace(work, tables=replace(work.tables, labels=decided))
+    run.note(labels=to_json(work.tables.labels), decision=learned and learned.record())
     answer = submission.build(work.tables.sample, test, work.tables.labels)
-    scores = score(work, oof, stats)
+    scores = score(work, oof, stats, learned)
     unscored = unscored_folds(work, scores["folds"])
     if unscored:
         work.progress.say(unscored)
@@ -47,6 +55,15 @@ def finish(work: Work) -> dict[str, Any]:
     notes = run.record.notes + ([unscored] if unscored else [])
     run_lifecycle.complete(run, submission.checked(work.tables.sample, answer, work.tables.labels), notes=notes)
     return scores
+
+
+def decide(work: Work, oof: pd.DataFrame) -> Learned | None:
+    """What the out-of-fold rows teach of how predictions become answers; None where nothing is asked, or known."""
+    if work.config.decide == "none":
+        return None
+    rows = work.tables.train.index.get_indexer(oof.index)
+    metric, values = work.adapter.competition.metric, oof.to_numpy(np.float32)
+    return learn(work.tables.labels, metric, work.y[rows], values, work.folds.fold[rows])
 
 
 def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
@@ -73,15 +90,24 @@ def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
         work.progress.say(doubt)
 
 
-def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """What `scores.json` holds, from out-of-fold predictions and the folds' own notes. None: a score that is not defined."""
-    metric, labels = work.adapter.competition.metric, work.tables.labels
-    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]], learned: Learned | None = None) -> dict[str, Any]:
+    """What `scores.json` holds, from out-of-fold predictions and the folds' own notes. None: a score that is not defined.
+
+    Where a decision was kept, scores are of rows decided by what the other folds taught.
+    """
+    metric, labels = work.adapter.competition.metric, work.tables.labels.undecided
+    rows = work.tables.train.index.get_indexer(oof.index)
+    y, fold = work.y[rows], work.folds.fold[rows]
     every = [*stats.values(), *([read_json(work.run.fold("refit") / "fold.json")] if work.config.final != "folds" else [])]
     seconds = {part: sum(one["seconds"][part] for one in every) for part in ("train", "predict")}
     gains = ablation.verdicts([work.run.fold(k) for k in stats], oof, y, labels, metric)
-    values = oof.to_numpy(np.float32)
-    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
+    values, by_fold = oof.to_numpy(np.float32), [one["score"] for one in stats.values()]
+    truth, answer = labels.truth(y), labels.harden(values)
+    if learned is not None and learned.decision is not None:
+        answer = labels.harden(learned.predictions)
+        by_fold = [defined(metric(truth[fold == k], answer[fold == k])) for k in stats]
+        values = values if labels.continuous else learned.predictions
+    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(truth, answer)
     chosen = [(one["score"], one["end"]) for one in stats.values() if "end" in one]
     flattered = [best - end for best, end in chosen if best is not None and end is not None]
     if flattered:
@@ -89,10 +115,11 @@ def score(work: Work, oof: pd.DataFrame, stats: dict[int, dict[str, Any]]) -> di
     return {
         "metric": metric.name,
         "higher_is_better": metric.higher_is_better,
-        "oof": defined(metric(labels.truth(y), labels.harden(values))),
-        **over_folds([one["score"] for one in stats.values()]),
+        "oof": defined(metric(truth, answer)),
+        **over_folds(by_fold),
         "extra": {name: defined(value) for name, value in extra.items()},
         **({"paid": gains} if gains else {}),
+        **({"decision": learned.json()} if learned else {}),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "rows": {"train": len(work.tables.train), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }
