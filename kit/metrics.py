@@ -17,8 +17,9 @@ class Metric:
     `scores`: the kinds of answers (`Labels.answers`) that it scores; none: any. `partial`: does it leave out what the truth
     lacks (NaN) by itself, cell by cell or column by column? Else it gets the complete rows only.
 
-    `decides`: the decisions (`kit.labels.decision`) that can raise it: weights (of classes), cuts (of grades), threshold (one
-    for all columns), thresholds (the score is a mean over columns, and each has its own), top (answers a row), temperature.
+    `decides`: the decisions (`kit.labels.decision`) that can raise it: weights (of classes), priors (weights that are
+    one power of the classes' frequencies), cuts (of grades), threshold (one for all columns), thresholds (the score is a mean
+    over columns, and each has its own), top (answers a row), temperature.
     They are learned after the folds and kept where they pay. `counts`: the score [...] from counts of rows [..., c, c] by true
     class (down) and answer (across), for several sets of answers at once; a decision is found faster with it.
     """
@@ -239,7 +240,7 @@ _NUMBERS = ("numbers", "grade", *_PROBABILITIES)
 _SETS = ("tags", *_PROBABILITIES)
 
 accuracy = Metric(
-    "accuracy", _accuracy, scores=(*_CLASSES, "tags"), decides=("weights", "cuts", "threshold"), counts=_share_right
+    "accuracy", _accuracy, scores=(*_CLASSES, "tags"), decides=("priors", "cuts", "threshold"), counts=_share_right
 )
 balanced_accuracy = Metric(
     "balanced_accuracy", _balanced_accuracy, scores=_CLASSES, decides=("weights", "cuts"), counts=_balanced_of_counts
@@ -261,7 +262,7 @@ f1_macro = Metric(
     decides=("weights", "cuts", "threshold", "thresholds"),
 )  # fmt: skip
 f1_micro = Metric(
-    "f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS), partial=True, decides=("weights", "cuts", "threshold"),
+    "f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS), partial=True, decides=("priors", "cuts", "threshold"),
     counts=_share_right,
 )  # fmt: skip
 f1_samples = Metric("f1_samples", _f1_samples, scores=_SETS, decides=("threshold", "top"))

@@ -110,7 +110,7 @@ class OneOf(Labels):
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        return ("weights",)
+        return ("priors", "weights")
 
     def harden(self, predictions: np.ndarray) -> np.ndarray:
         return self.decided(predictions).argmax(axis=1)

@@ -219,11 +219,11 @@ def table(rng: np.random.Generator, n: int) -> pd.DataFrame:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an adapter, and data with the answers to the test."""
     folder = tmp_path_factory.mktemp("decided")
-    train = table(np.random.default_rng(0), 1200)
+    train = table(np.random.default_rng(0), 1500)
     (folder / "data").mkdir()
-    frames.write_csv(folder / "data" / "train.csv", train[:800])
-    frames.write_csv(folder / "data" / "test.csv", train[800:].drop(columns="grade"))
-    frames.write_csv(folder / "data" / "sample_submission.csv", train.loc[train.index[800:], ["grade"]].assign(grade="0"))
+    frames.write_csv(folder / "data" / "train.csv", train[:1200])
+    frames.write_csv(folder / "data" / "test.csv", train[1200:].drop(columns="grade"))
+    frames.write_csv(folder / "data" / "sample_submission.csv", train.loc[train.index[1200:], ["grade"]].assign(grade="0"))
     text = ADAPTER.format(metric="qwk", labels='Numbers(("grade",), whole=True)', name="grades")
     (folder / "grades.py").write_text(text)
     return folder
@@ -305,7 +305,7 @@ def test_a_blend_learns_its_own_decision(decided: kit.Run, place: Path, tmp_path
     other = kit.run(str(place / "grades.py"), place / "data", out=tmp_path / "other", quiet=True, trees=80, leaves=5)
     run = blend([decided, other], out=tmp_path / "both", quiet=True)
     said = run.scores["decision"]
-    assert said["kept"] and run.scores["oof"] == said["nested"]
+    assert said["kept"] and run.scores["oof"] == said["nested"], said
     _, path = kit.predict(run, place / "data", out=tmp_path / "again")
     assert path.read_bytes() == run.submission.read_bytes()
     labels = all_labels.from_json(run.info["labels"])

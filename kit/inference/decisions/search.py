@@ -270,6 +270,7 @@ def _heated(rows: Rows, heat: float) -> float:
 
 
 FORMS: dict[str, tuple[Callable[[Rows], Decision], ...]] = {  # the simpler ones first
+    "priors": (prior_weights,),
     "weights": (prior_weights, class_weights),
     "cuts": (cut_points,),
     "threshold": (threshold,),
