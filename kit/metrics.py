@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+DECISIONS = ("priors", "weights", "cuts", "threshold", "thresholds", "top", "temperature")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Metric:
     partial: bool = False
     decides: tuple[str, ...] = ()
     counts: Callable[[Array], Array] | None = None
+
+    def __post_init__(self) -> None:
+        for kind in self.decides:
+            if kind not in DECISIONS:
+                raise ValueError(f"metric {self.name}: decides {kind!r}, which is none of {', '.join(DECISIONS)}")
 
     def __call__(self, truth: Array, answer: Array) -> float:
         """The score; NaN where it is not defined, as that of no rows."""

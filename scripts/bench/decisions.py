@@ -2,10 +2,10 @@
 
     python scripts/bench/decisions.py --data DIR [--rows 4000] [--test 4000] [--seed 0]
 
-DIR holds Kaggle's word2vec-nlp-tutorial. The ids of its training reviews end in the stars that were given (1 to 4, 7 to 10). They
-are the answers here, and ids are written anew, so that no model sees them. Few stars are drawn rarely: the set is skewed. A run is
-made for each metric; "plain" and "nested" are its out-of-fold scores without and with the decision, "held out" are the same on the
-test. Lower is better for the log loss.
+DIR holds Kaggle's word2vec-nlp-tutorial. The ids of its training reviews end in the stars that were given (1 to 4, 7 to 10).
+They are the answers here, and ids are written anew, so no model sees them. Few stars are drawn rarely: the set is skewed. A
+run is made for each metric; "plain" and "nested" are its out-of-fold scores without and with the decision, "held out" are the
+same on the test. Lower is better for the log loss.
 """
 
 from __future__ import annotations

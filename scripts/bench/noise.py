@@ -2,9 +2,9 @@
 
     python scripts/bench/noise.py [--sets 20] [--rows 1000] [--gate NAME …]
 
-Each line is a gate on one kind of set: how many of the sets it kept, at most one in twenty being the aim. A set is either of pure
-noise (predictions know nothing of the answers) or of predictions that are as good as any decision could make them. Another gate
-(a stack, pseudo-labels) joins as a function of a set that says whether it was kept: see GATES.
+Each line is a gate on one kind of set: how many of the sets it kept, at most one in twenty being the aim. A set is either of
+pure noise (predictions know nothing of the answers) or of predictions that are as good as any decision could make them. Another
+gate (a stack, pseudo-labels) joins as a function of a set that says whether it was kept: see GATES.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class NoiseSet:
         return value if self.metric.higher_is_better else -value
 
 
-Maker = Callable[[np.random.Generator, int], tuple[Labels, Metric, np.ndarray, Callable[[], np.ndarray]]]
+Made = tuple[Labels, Metric, np.ndarray, Callable[[], np.ndarray]]  # labels, metric, answers, what gives predictions
+Maker = Callable[[np.random.Generator, int], Made]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -61,7 +62,7 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 def classes(metric: Metric, prior: np.ndarray) -> Maker:
     """Classes, of which predictions know nothing."""
 
-    def make(rng: np.random.Generator, n: int):  # type: ignore[no-untyped-def]
+    def make(rng: np.random.Generator, n: int) -> Made:
         labels = OneOf("class", tuple("abcd"))
         return labels, metric, rng.choice(CLASSES, n, p=prior), lambda: softmax(rng.normal(0, 1, (n, CLASSES)) + np.log(prior))
 
@@ -71,7 +72,7 @@ def classes(metric: Metric, prior: np.ndarray) -> Maker:
 def fair_classes(metric: Metric) -> Maker:
     """Classes that are drawn from the predictions themselves: no other choice is right more often."""
 
-    def make(rng: np.random.Generator, n: int):  # type: ignore[no-untyped-def]
+    def make(rng: np.random.Generator, n: int) -> Made:
         p = softmax(rng.normal(0, 1.5, (n, CLASSES)))
         y = (p.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=CLASSES - 1)
         return OneOf("class", tuple("abcd")), metric, y, lambda: softmax(np.log(p) + rng.normal(0, 1e-3, p.shape))
@@ -82,7 +83,7 @@ def fair_classes(metric: Metric) -> Maker:
 def grades(metric: Metric, whole: bool) -> Maker:
     """Grades, of which predictions know nothing; by a number, or by cumulative probabilities."""
 
-    def make(rng: np.random.Generator, n: int):  # type: ignore[no-untyped-def]
+    def make(rng: np.random.Generator, n: int) -> Made:
         y = rng.choice(CLASSES, n, p=SKEWED)
         if whole:
             numbers = Numbers(("grade",), whole=True)
@@ -95,7 +96,7 @@ def grades(metric: Metric, whole: bool) -> Maker:
 def right_grades(metric: Metric) -> Maker:
     """Grades that rounding meets as well as any cut: whatever is predicted, the nearest grade is right seven times in ten."""
 
-    def make(rng: np.random.Generator, n: int):  # type: ignore[no-untyped-def]
+    def make(rng: np.random.Generator, n: int) -> Made:
         amount = rng.uniform(-0.5, CLASSES - 0.5, (n, 1))
         y = np.where(rng.random((n, 1)) < 0.7, np.floor(amount + 0.5), rng.integers(0, CLASSES, (n, 1))).astype(np.float32)
         return Numbers(("grade",), whole=True), metric, y, lambda: (amount + rng.normal(0, 1e-3, (n, 1))).astype(np.float32)
@@ -106,7 +107,7 @@ def right_grades(metric: Metric) -> Maker:
 def tags(labels: Labels, metric: Metric) -> Maker:
     """Names that a row has or not, of which predictions know nothing but how frequent each is."""
 
-    def make(rng: np.random.Generator, n: int):  # type: ignore[no-untyped-def]
+    def make(rng: np.random.Generator, n: int) -> Made:
         y = (rng.random((n, len(labels.columns))) < 0.5).astype(np.float32)
         return labels, metric, y, lambda: sigmoid(rng.normal(0, 1, y.shape))
 
@@ -116,7 +117,7 @@ def tags(labels: Labels, metric: Metric) -> Maker:
 def fair(labels: Labels, metric: Metric) -> Maker:
     """Names that are as frequent as predicted: no temperature is better than one."""
 
-    def make(rng: np.random.Generator, n: int):  # type: ignore[no-untyped-def]
+    def make(rng: np.random.Generator, n: int) -> Made:
         logits = rng.normal(0, 1.5, (n, len(labels.columns)))
         if labels.exclusive:
             p = softmax(logits)

@@ -191,6 +191,12 @@ def test_a_guest_metric_that_scores_no_counts_finds_nearly_the_same() -> None:
     assert other.nested == pytest.approx(own.nested, abs=0.02)
 
 
+def test_a_metric_names_decisions_that_there_are() -> None:
+    with pytest.raises(ValueError, match="mine: decides 'weight', which is none of priors, weights"):
+        Metric("mine", metrics.accuracy.function, decides=("weight",))
+    assert set(metrics.DECISIONS) == set(search.FORMS)
+
+
 def test_nothing_is_learned_where_no_decision_is_known_or_one_fold_has_all() -> None:
     labels, metric, y, p = whole(np.random.default_rng(0), 60)
     assert learning.learn(labels, metrics.rmse, y, p, np.arange(60) % 3) is None
