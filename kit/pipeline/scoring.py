@@ -33,11 +33,7 @@ def finish(work: Work) -> dict[str, Any]:
     test = members.combine(run, [predictions.load(folder, "test") for folder in members.members(run)])
     predictions.write_csv(run.path / "oof.csv", oof)
     predictions.write_csv(run.path / "test.csv", test)
-    learned = decide(work, oof)
-    if learned is not None and learned.decision is not None:
-        decided = work.tables.labels.changed(decision=learned.decision)
-        work = replace(work, tables=replace(work.tables, labels=decided))
-    run.note(labels=to_json(work.tables.labels), decision=learned and learned.record())
+    work, learned = decided(work, oof)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
     scores = score(work, oof, stats, learned)
     unscored = unscored_folds(work, scores["folds"])
@@ -49,7 +45,7 @@ def finish(work: Work) -> dict[str, Any]:
     scores["seconds"]["read"] = work.read_seconds
     scores["seconds"]["total"] += work.read_seconds
     write_json(run.path / "scores.json", scores)
-    picture(work, oof, test)
+    picture(work, oof, test, learned)
     if family_of(work.adapter, work.config).words:
         ngram_words.write(run, work.x, work.tables.labels.columns)
     notes = run.record.notes + ([unscored] if unscored else [])
@@ -57,13 +53,16 @@ def finish(work: Work) -> dict[str, Any]:
     return scores
 
 
-def decide(work: Work, oof: pd.DataFrame) -> Learned | None:
-    """What the out-of-fold rows teach of how predictions become answers; None where nothing is asked, or known."""
-    if work.config.decide == "none":
-        return None
-    rows = work.tables.train.index.get_indexer(oof.index)
-    metric, values = work.adapter.competition.metric, oof.to_numpy(np.float32)
-    return learn(work.tables.labels, metric, work.y[rows], values, work.folds.fold[rows])
+def decided(work: Work, oof: pd.DataFrame) -> tuple[Work, Learned | None]:
+    """The work with labels that decide as the out-of-fold rows taught, and what they taught (None: not asked, or not known)."""
+    labels, learned = work.tables.labels.undecided, None
+    if work.config.decide != "none":
+        rows = work.tables.train.index.get_indexer(oof.index)
+        metric, values = work.adapter.competition.metric, oof.to_numpy(np.float32)
+        learned = learn(labels, metric, work.y[rows], values, work.folds.fold[rows])
+    labels = labels.changed(decision=learned and learned.decision)
+    work.run.note(labels=to_json(labels), decision=learned and learned.record())
+    return replace(work, tables=replace(work.tables, labels=labels)), learned
 
 
 def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
@@ -78,11 +77,12 @@ def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
     return f"{name} is not defined on the validation rows of {of} {', '.join(without)} (have they one class only?): {left}"
 
 
-def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
+def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame, learned: Learned | None) -> None:
     """For numbers: predicted against true, out of fold; for texts that were read, what and how surely."""
     labels = work.tables.labels
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
-    numbers = labels.number_answers(y, oof.to_numpy(np.float32))
+    predicted = learned.predictions if learned else oof.to_numpy(np.float32)
+    numbers = labels.undecided.number_answers(y, predicted)
     if numbers is not None:
         canvas.write_png(work.run.path / "numbers.png", figures.agreement(numbers.truth, numbers.predicted, numbers.names))
     doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
