@@ -292,6 +292,7 @@ def test_a_run_without_a_decision_opens_and_predicts_as_before(decided: kit.Run,
     del info["decision"], info["labels"]["decision"], info["config"]["decide"]
     scores = json.loads((old / "scores.json").read_text())
     del scores["decision"]
+    (old / "manifest.json").unlink()  # such runs have none
     (old / "run.json").write_text(json.dumps(info))
     (old / "scores.json").write_text(json.dumps(scores))
     _, path = kit.predict(kit.load(old), place / "data", out=tmp_path / "again")
