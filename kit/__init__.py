@@ -103,6 +103,15 @@ class Run(_Run):
             from kit.pipeline.prediction import predict_rows
         return predict_rows(self, rows, views)
 
+    def answers(self, rows: pd.DataFrame | np.ndarray | list[str], views: int | None = None) -> pd.DataFrame:
+        """The frame of answers by id, as the run's submission has them: `predict`, decided as the run learned to.
+
+        A column for each of the labels'. Raises as `predict` does.
+        """
+        with resources.importing():
+            from kit.pipeline.prediction import answer_rows
+        return answer_rows(self, rows, views)
+
 
 def load(path: str | Path) -> Run:
     """An existing run. Raises Usage where the folder is none."""

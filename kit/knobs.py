@@ -176,7 +176,7 @@ class DataKnobs:
 
 @dataclass(frozen=True)
 class FoldKnobs:
-    """Folds, and which models answer the test."""
+    """Folds, which models answer the test, and how predictions become answers."""
 
     folds: int = knob(5, "number of cross-validation folds", low=2)
     split: str = knob(
@@ -202,6 +202,12 @@ class FoldKnobs:
         "folds",
         "models that predict the test set: those of the folds, one trained on all rows (refit), or both",
         ("folds", "refit", "both"),
+    )
+    decide: str = knob(
+        "auto",
+        "how predictions become answers; auto: by cut points, class weights, thresholds or a temperature that are learned on"
+        " out-of-fold rows, where they raise the score by more than noise; none: as they are",
+        ("auto", "none"),
     )
 
 

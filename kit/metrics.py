@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+DECISIONS = ("priors", "weights", "cuts", "threshold", "thresholds", "top", "temperature")
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,12 @@ class Metric:
 
     `scores`: the kinds of answers (`Labels.answers`) that it scores; none: any. `partial`: does it leave out what the truth
     lacks (NaN) by itself, cell by cell or column by column? Else it gets the complete rows only.
+
+    `decides`: the decisions (`kit.labels.decision`) that can raise it: weights (of classes), priors (weights that are
+    one power of the classes' frequencies), cuts (of grades), threshold (one for all columns), thresholds (the score is a mean
+    over columns, and each has its own), top (answers a row), temperature.
+    They are learned after the folds and kept where they pay. `counts`: the score [...] from counts of rows [..., c, c] by true
+    class (down) and answer (across), for several sets of answers at once; a decision is found faster with it.
     """
 
     name: str
@@ -23,6 +30,13 @@ class Metric:
     higher_is_better: bool = True
     scores: tuple[str, ...] = ()
     partial: bool = False
+    decides: tuple[str, ...] = ()
+    counts: Callable[[Array], Array] | None = None
+
+    def __post_init__(self) -> None:
+        for kind in self.decides:
+            if kind not in DECISIONS:
+                raise ValueError(f"metric {self.name}: decides {kind!r}, which is none of {', '.join(DECISIONS)}")
 
     def __call__(self, truth: Array, answer: Array) -> float:
         """The score; NaN where it is not defined, as that of no rows."""
@@ -174,25 +188,92 @@ def _qwk(truth: Array, answer: Array) -> float:
     return float(1 - (weight * observed).sum() / chance) if chance else 1.0
 
 
+def _balanced_accuracy(truth: Array, answer: Array) -> float:
+    """The mean share of right answers among the rows of each true class."""
+    truth, answer = truth.ravel(), answer.ravel()
+    return float(np.mean([np.mean(answer[truth == one] == one) for one in np.unique(truth)]))
+
+
+# The same from counts of rows [..., c, c] by true class and answer.
+
+
+def _diagonal(counts: Array) -> Array:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _share_right(counts: Array) -> Array:
+    return _diagonal(counts).sum(-1) / counts.sum((-2, -1))
+
+
+def _mean_where(values: Array, there: Array) -> Array:
+    return np.where(there, values, 0).sum(-1) / np.maximum(there.sum(-1), 1)
+
+
+def _f1_macro_of_counts(counts: Array) -> Array:
+    both = counts.sum(-1) + counts.sum(-2)  # rows that are, and that are said to be, of each class
+    return _mean_where(2 * _diagonal(counts) / np.maximum(both, 1), both > 0)
+
+
+def _f1_binary_of_counts(counts: Array) -> Array:
+    hits = counts[..., 1:, 1:].sum((-2, -1))
+    both = counts[..., 1:, :].sum((-2, -1)) + counts[..., 1:].sum((-2, -1))
+    return 2 * hits / np.maximum(both, 1)
+
+
+def _balanced_of_counts(counts: Array) -> Array:
+    rows = counts.sum(-1)
+    return _mean_where(_diagonal(counts) / np.maximum(rows, 1), rows > 0)
+
+
+def _distance(counts: Array) -> Array:
+    steps = np.arange(counts.shape[-1])
+    return np.abs(np.subtract.outer(steps, steps))
+
+
+def _mae_of_counts(counts: Array) -> Array:
+    return (_distance(counts) * counts).sum((-2, -1)) / counts.sum((-2, -1))
+
+
+def _qwk_of_counts(counts: Array) -> Array:
+    weight = _distance(counts) ** 2
+    chance = np.einsum("...i,...j,ij->...", counts.sum(-1), counts.sum(-2), weight) / counts.sum((-2, -1))
+    return np.where(chance > 0, 1 - (weight * counts).sum((-2, -1)) / np.where(chance > 0, chance, 1), 1.0)
+
+
 _CLASSES = ("one class", "grade")
 _PROBABILITIES = ("probabilities",)
 _NUMBERS = ("numbers", "grade", *_PROBABILITIES)
 _SETS = ("tags", *_PROBABILITIES)
 
-accuracy = Metric("accuracy", _accuracy, scores=(*_CLASSES, "tags"))
+accuracy = Metric(
+    "accuracy", _accuracy, scores=(*_CLASSES, "tags"), decides=("priors", "cuts", "threshold"), counts=_share_right
+)
+balanced_accuracy = Metric(
+    "balanced_accuracy", _balanced_accuracy, scores=_CLASSES, decides=("weights", "cuts"), counts=_balanced_of_counts
+)
 auc = Metric(
     "auc", _auc, scores=_PROBABILITIES, partial=True
 )  # of one column, or the mean over columns; one with one class only is left out
-log_loss = Metric("log_loss", _log_loss, False, _PROBABILITIES)  # one column: binary; several: exclusive classes
+log_loss = Metric(
+    "log_loss", _log_loss, False, _PROBABILITIES, decides=("temperature",)
+)  # one column: binary; several: exclusive classes
 mean_log_loss = Metric(
-    "mean_log_loss", _binary_log_loss, False, _PROBABILITIES, partial=True
+    "mean_log_loss", _binary_log_loss, False, _PROBABILITIES, partial=True, decides=("temperature",)
 )  # of columns that do not exclude each other
-f1 = Metric("f1", _f1_binary, scores=(*_CLASSES, *_SETS), partial=True)
-f1_macro = Metric("f1_macro", _f1_macro, scores=(*_CLASSES, *_SETS), partial=True)
-f1_micro = Metric("f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS), partial=True)
-f1_samples = Metric("f1_samples", _f1_samples, scores=_SETS)
+f1 = Metric(
+    "f1", _f1_binary, scores=(*_CLASSES, *_SETS), partial=True, decides=("weights", "threshold"), counts=_f1_binary_of_counts
+)
+f1_macro = Metric(
+    "f1_macro", _f1_macro, scores=(*_CLASSES, *_SETS), partial=True, counts=_f1_macro_of_counts,
+    decides=("weights", "cuts", "threshold", "thresholds"),
+)  # fmt: skip
+f1_micro = Metric(
+    "f1_micro", _f1_micro, scores=(*_CLASSES, *_SETS), partial=True, decides=("priors", "cuts", "threshold"),
+    counts=_share_right,
+)  # fmt: skip
+f1_samples = Metric("f1_samples", _f1_samples, scores=_SETS, decides=("threshold", "top"))
 rmse = Metric("rmse", _rmse, False, _NUMBERS, partial=True)
 mcrmse = Metric("mcrmse", _mcrmse, False, _NUMBERS, partial=True)
 rmsle = Metric("rmsle", _rmsle, False, _NUMBERS, partial=True)
-mae = Metric("mae", _mae, False, _NUMBERS, partial=True)
-qwk = Metric("qwk", _qwk, scores=_CLASSES)
+mae = Metric("mae", _mae, False, _NUMBERS, partial=True, decides=("cuts",), counts=_mae_of_counts)
+qwk = Metric("qwk", _qwk, scores=_CLASSES, decides=("weights", "cuts"), counts=_qwk_of_counts)

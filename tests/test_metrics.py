@@ -154,4 +154,4 @@ def test_every_metric_prefers_the_truth_and_knows_which_way_is_up(metric: Metric
 
 def test_metrics_are_named_as_adapters_name_them() -> None:
     assert {metric.name for metric in ALL} == {name for name, value in vars(metrics).items() if isinstance(value, Metric)}
-    assert len(ALL) == 13
+    assert len(ALL) == 14

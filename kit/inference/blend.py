@@ -16,8 +16,9 @@ from kit.competition import submission
 from kit.console import say
 from kit.errors import BadData, Usage, listed, quoted
 from kit.inference import blend_weights, seed_groups
+from kit.inference.decisions import learning
 from kit.inference.loaded_run import LoadedRun, load_run
-from kit.labels import Labels
+from kit.labels import DECISION, Labels, to_json
 from kit.labels.parsing import LARGEST
 from kit.metrics import defined, over_folds
 from kit.storage import files, frames, predictions, run_lifecycle
@@ -96,7 +97,7 @@ def together(sources: Sequence[Run]) -> list[str]:
         pairs = [(key, getattr(first.record, key), getattr(one.record, key)) for key in ("competition", "data")]
         pairs += [(key, first.record.config.get(key), one.record.config.get(key)) for key in LEAKS]
         lines = [f"{key}: {mine} → {other}" for key, mine, other in pairs if mine != other]
-        if same and first.record.labels != one.record.labels:
+        if same and undecided(first) != undecided(one):
             lines.append(f"answers: {listed(first.oof.columns)} → {listed(one.oof.columns)}")
         ours, theirs = (set(run.oof.index) for run in (first, one))
         if ours != theirs and not lines:
@@ -110,6 +111,11 @@ def together(sources: Sequence[Run]) -> list[str]:
             said = ", ".join(f"{key}: {mine} → {other}" for key, (mine, other) in dealt.items() if mine != other)
             notes.append(f"{one.path} has other folds ({said}); weights are tried out on those of {first.path}")
     return notes
+
+
+def undecided(run: Run) -> dict[str, Any]:
+    """A run's labels as `run.json` holds them, without what it learned of how to decide: a blend learns that anew."""
+    return {name: value for name, value in run.record.labels.items() if name != DECISION}
 
 
 def of_run(run: Run, like: Run) -> Member:
@@ -192,11 +198,16 @@ class Judge:
         truth = self.labels.truth(self.y[rows])
         return self.facts.metric(truth, self.labels.harden(predictions.astype(np.float32)))
 
-    def scores(self, oof: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
-        """What `scores.json` holds, but for the seconds."""
-        values, each = oof.to_numpy(np.float32), [np.flatnonzero(self.fold == k) for k in np.unique(self.fold)]
+    def learned(self, oof: pd.DataFrame) -> learning.Learned | None:
+        """What these rows teach of how predictions become answers."""
+        return learning.learn(self.labels, self.facts.metric, self.y, oof.to_numpy(np.float32), self.fold)
+
+    def scores(self, values: np.ndarray, test: pd.DataFrame, labels: Labels) -> dict[str, Any]:
+        """What `scores.json` holds, but for the seconds; of out-of-fold predictions [n, c], decided where a decision is kept,
+        and of the test's, which `labels` decide."""
+        each = [np.flatnonzero(self.fold == k) for k in np.unique(self.fold)]
         folds = over_folds([self(rows, values[rows]) for rows in each])
-        held_out = self.tables.held_out(self.labels, self.facts.metric, test)
+        held_out = self.tables.held_out(labels, self.facts.metric, test)
         extra = {} if held_out is None else {"held_out": defined(held_out)}
         return {
             "metric": self.facts.metric.name,
@@ -204,7 +215,7 @@ class Judge:
             "oof": defined(self(np.arange(len(values)), values)),
             **folds,
             "extra": extra,
-            "rows": {"train": len(oof), "test": len(test), "broken_test": 0},
+            "rows": {"train": len(values), "test": len(test), "broken_test": 0},
         }
 
 
@@ -231,21 +242,26 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], groups
         {"name": one.name, "score": defined(judge(every, one.oof.to_numpy())), "weight": float(weight), "sums": list(one.sums)}
         for one, weight in zip(members, weights, strict=True)
     ]
+    learned = judge.learned(oof) if configs.Config.of(first.record.config).decide != "none" else None
+    labels = judge.labels.changed(decision=learned and learned.decision)
     about: BlendGain = {"kept": kept, "by": kind, "gain": defined(chosen.gain), "noise": defined(chosen.noise)}
     if not chosen.kept and len(best) > 1:
         about |= {"seeds": len(best)}
     seconds = {"total": time.monotonic() - began, "train": 0.0, "predict": 0.0}
-    write_json(target.path / "scores.json", {**judge.scores(oof, test), "seconds": seconds, "blend": about})
-    inherited = {key: getattr(first.record, key) for key in ("labels", "prior", "device", "precision", "layout")}
+    scores = judge.scores(learned.predictions if learned else oof.to_numpy(np.float32), test, labels)
+    scores |= {"decision": learned.json()} if learned else {}
+    write_json(target.path / "scores.json", {**scores, "seconds": seconds, "blend": about})
+    inherited = {key: getattr(first.record, key) for key in ("prior", "device", "precision", "layout")}
+    inherited |= {"labels": to_json(labels), "decision": learned and learned.record()}
     numbers = [int(k) for k in np.unique(judge.fold)]
     target.note(**inherited, folds=numbers, members=each, blend=about, notes=notes)
-    answer = submission.build(judge.tables.sample, test, judge.labels)
-    run_lifecycle.complete(target, submission.checked(judge.tables.sample, answer, judge.labels))
+    answer = submission.build(judge.tables.sample, test, labels)
+    run_lifecycle.complete(target, submission.checked(judge.tables.sample, answer, labels))
 
 
 def the_judge(whole: LoadedRun, ids: pd.Index) -> Judge:
     """The answers and folds of these rows."""
-    tables, labels = whole.facts.tables(whole.root), whole.labels
+    tables, labels = whole.facts.tables(whole.root), whole.labels.undecided
     fold = frames.read_folds(whole.run.path).loc[ids].to_numpy()
     return Judge(whole.facts, tables, labels, labels.encode(tables.train.loc[ids]), fold)
 

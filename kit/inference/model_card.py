@@ -9,7 +9,7 @@ from typing import Any
 
 import timm
 
-from kit import metrics
+from kit import labels as all_labels, metrics
 from kit.data import levels
 from kit.models import networks
 from kit.models.graphs import Graph
@@ -71,6 +71,7 @@ def text(run: Run, made: Made) -> str:
         longest_text=getattr(model, "most", ""),
         convention=int(getattr(model, "convention", 0)),
         labels=model.labels,
+        decision=str(all_labels.from_json(run.record.labels).decision or ""),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from kit import metrics
 from kit.config import Config
 from kit.errors import Usage
 from kit.labels import missing as missing_answers
+from kit.labels.decision import Decision
 from kit.labels.showing import Showing
 from kit.metrics import Metric
 from kit.storage import frames
@@ -36,6 +37,9 @@ class Labels(Showing):
     An adapter may bring a loss in two ways: as the argument `loss` of any kind of labels, a function at the top of its file
     with `loss(logits, y) -> scalar tensor`; or as a method `loss(self, logits, y)` of a subclass. Logits are [n, c], y is what
     `encode` gives (scaled to zero mean and unit deviation for Numbers).
+
+    `decision`: what was learned on a run's out-of-fold rows of how its predictions become answers; `harden` and `decode` follow
+    it. A subclass with a `harden` of its own calls `decided` there, and names in `decisions` what it follows.
     """
 
     kind: ClassVar[str] = "labels of the adapter"
@@ -46,6 +50,7 @@ class Labels(Showing):
     continuous: ClassVar[bool] = False  # are answers amounts, which are scaled before they are learned?
     log: bool = False  # are answers learned and averaged as logarithms?
     loss: Loss | None = None
+    decision: Decision | None = None
 
     @property
     def answers(self) -> str:
@@ -120,7 +125,29 @@ class Labels(Showing):
 
     def truth(self, y: np.ndarray) -> np.ndarray:
         """`y` in the shape that `harden` gives."""
-        return self.harden(self.certain(y))
+        return self.undecided.harden(self.certain(y))
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """The kinds of decisions that these labels follow (`Decision.kind`)."""
+        return ()
+
+    @property
+    def undecided(self) -> Self:
+        """These labels without a decision."""
+        return self if self.decision is None else self.changed(decision=None)
+
+    def decided(self, predictions: np.ndarray) -> np.ndarray:
+        """Predictions [n, c] as the decision changes them, so that `undecided` labels answer as these do."""
+        return predictions if self.decision is None else self.decision.probabilities(predictions, self.exclusive)
+
+    def calibrated(self, predictions: np.ndarray) -> np.ndarray:
+        """Predictions [n, c] as probabilities that are meant to come true: decided, if that is what the decision is for."""
+        return self.decided(predictions) if self.decision is not None and self.decision.calibrates else predictions
+
+    def levels(self, predictions: np.ndarray) -> np.ndarray:
+        """What cut points divide, float64 [n], for labels whose `decisions` hold cuts."""
+        raise NotImplementedError(f"{type(self).__name__} has no levels to cut")
 
     @abstractmethod
     def fault(self, cell: str) -> str:

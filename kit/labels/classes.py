@@ -108,8 +108,12 @@ class OneOf(Labels):
     def certain(self, y: np.ndarray) -> np.ndarray:
         return np.eye(len(self.classes), dtype=np.float32)[y]
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        return ("priors", "weights")
+
     def harden(self, predictions: np.ndarray) -> np.ndarray:
-        return predictions.argmax(axis=1)
+        return self.decided(predictions).argmax(axis=1)
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         return {_answer_column(columns): np.array(self.classes, dtype=object)[self.harden(predictions)]}
@@ -137,13 +141,13 @@ class OneOf(Labels):
         return evaluation.log_loss(self.certain(y), predictions)
 
     def class_answers(self, y: np.ndarray, predictions: np.ndarray) -> ClassAnswers:
-        return evaluation.likeliest(self.classes, self.certain(y), predictions)
+        return evaluation.likeliest(self.classes, self.certain(y), self.decided(predictions))
 
     def detections(self, y: np.ndarray, predictions: np.ndarray) -> list[Detection]:
         return evaluation.by_class(self.class_answers(y, predictions), predictions)
 
     def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
-        return evaluation.confidence_of_likeliest(self.class_answers(y, predictions), predictions)
+        return evaluation.confidence_of_likeliest(self.undecided.class_answers(y, predictions), predictions)
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:
         names = self.classes or ("cat", "dog")
@@ -193,8 +197,20 @@ class Grade(Labels):
     def certain(self, y: np.ndarray) -> np.ndarray:
         return (y[:, None] > np.arange(self.top)).astype(np.float32)
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        return ("cuts",)
+
+    def levels(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions.sum(axis=1, dtype=np.float64)
+
+    def decided(self, predictions: np.ndarray) -> np.ndarray:
+        if self.decision is None:
+            return predictions
+        return np.clip(self.decision.levels(self.levels(predictions))[:, None] - np.arange(self.top), 0, 1)
+
     def harden(self, predictions: np.ndarray) -> np.ndarray:
-        return np.floor(predictions.sum(axis=1, dtype=np.float64) + 0.5).astype(np.int64)
+        return np.floor(self.levels(self.decided(predictions)) + 0.5).astype(np.int64)
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
         return {_answer_column(columns): self.harden(predictions)}

@@ -135,10 +135,17 @@ class Columns(Indicators):
             )
         return y.astype(np.float32)
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        if self.exclusive:
+            return ("temperature",)
+        return ("temperature", "threshold", *(["thresholds"] if len(self.names) > 1 else []))
+
     def harden(self, predictions: np.ndarray) -> np.ndarray:
-        return predictions
+        return self.decided(predictions)
 
     def decode(self, predictions: np.ndarray, columns: list[str]) -> dict[str, Any]:
+        predictions = self.decided(predictions)
         if len(columns) == 1 == len(self.names):
             return {columns[0]: predictions[:, 0]}
         strange, absent = self._unequal(columns)
@@ -204,7 +211,8 @@ class Columns(Indicators):
 
     def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
         if self.exclusive:
-            return evaluation.confidence_of_likeliest(evaluation.likeliest(self.names, y, predictions), predictions)
+            likely = self.calibrated(predictions)
+            return evaluation.confidence_of_likeliest(evaluation.likeliest(self.names, y, likely), likely)
         return super().confidence(y, predictions)
 
     def fabricate(self, n: int, rng: np.random.Generator) -> dict[str, list[str]]:

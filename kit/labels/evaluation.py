@@ -1,13 +1,23 @@
-"""Evaluation: predictions beside the truth as data that a report shows: classes, numbers, detections and confidence."""
+"""Evaluation: predictions beside the truth as data that a report shows: classes, numbers, detections and confidence.
+
+And the metrics that are followed during training. torch is imported inside functions: see `kit.labels.base`.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kit.labels.missing import by_row
+
+if TYPE_CHECKING:
+    import torch
+
+    from kit.labels.base import Labels
 
 TINY = 1e-7  # a probability is at least this much, so that its logarithm is finite
 
@@ -94,3 +104,22 @@ def binary_log_loss(certain: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """The mean log loss of each row [n], of independent probabilities [n, c]; of the answers that are there."""
     p = predictions.astype(np.float64).clip(TINY, 1 - TINY)
     return -by_row(certain * np.log(p) + (1 - certain) * np.log1p(-p))
+
+
+def tracked(labels: Labels, predicted: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+    """The Labels' torchmetrics over all these rows at once (a mean of batch values would be something else).
+
+    Answers that are missing are left out.
+    """
+    values = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class that these rows do not have
+        target = labels.tracked_target(y)
+        if predicted.shape[1] == 1 and target.ndim == 2:
+            predicted, target = predicted[:, 0], target[:, 0]
+        if labels.continuous and labels.partial:
+            known = ~target.isnan()
+            predicted, target = predicted[known], target[known]
+        for name, metric in labels.tracked().items():
+            values[name] = float(metric.to(predicted.device)(predicted.contiguous(), target.contiguous()))
+    return values

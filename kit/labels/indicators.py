@@ -73,7 +73,7 @@ class Indicators(Labels):
         if len(self.columns) == 1:
             return [f"{self.columns[0]} {row[0]:.3f}" for row in predictions]
         names = np.array(self.columns, dtype=object)
-        said = [" ".join(names[row > 0.5]) or f"none of {len(names)}" for row in predictions]
+        said = [" ".join(names[row > 0.5]) or f"none of {len(names)}" for row in self.decided(predictions)]
         gone = np.isnan(predictions)
         return [
             f"{words} (unknown: {' '.join(names[row])})" if row.any() else words for words, row in zip(said, gone, strict=True)
@@ -87,17 +87,19 @@ class Indicators(Labels):
         """Of a single column, the classes 0 and 1; None where a row may have several."""
         if len(self.columns) > 1:
             return None
-        return ClassAnswers(("0", "1"), (y[:, 0] > 0.5).astype(int), (predictions[:, 0] > 0.5).astype(int))
+        given = self.decided(predictions)[:, 0] > 0.5
+        return ClassAnswers(("0", "1"), (y[:, 0] > 0.5).astype(int), given.astype(int))
 
     def detections(self, y: np.ndarray, predictions: np.ndarray) -> list[Detection]:
         """Of each column, the rows that have an answer there."""
+        given = self.decided(predictions) > 0.5
         known = [
-            (name, y[rows, j], predictions[rows, j])
+            (name, y[rows, j], given[rows, j], predictions[rows, j])
             for j, (name, rows) in enumerate(zip(self.columns, ~np.isnan(y).T, strict=True))
         ]
-        return [Detection(name, truth > 0.5, p > 0.5, p) for name, truth, p in known]
+        return [Detection(name, truth > 0.5, yes, p) for name, truth, yes, p in known]
 
     def confidence(self, y: np.ndarray, predictions: np.ndarray) -> Confidence:
         truth = self.certain(y).ravel()
         known = ~np.isnan(truth)
-        return Confidence("every column", predictions.ravel()[known], truth[known])
+        return Confidence("every column", self.calibrated(predictions).ravel()[known], truth[known])

@@ -125,7 +125,22 @@ class Numbers(Labels):
         """The medians: a whole number stays one, and no far row moves them."""
         return missing_answers.by_column(np.median, self.certain(y)).astype(np.float32)
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        return ("cuts",) if self.whole and len(self.names) == 1 and not self.reads else ()
+
+    def levels(self, predictions: np.ndarray) -> np.ndarray:
+        first = predictions[:, 0].astype(np.float64)
+        return np.expm1(first) if self.log else first
+
+    def decided(self, predictions: np.ndarray) -> np.ndarray:
+        if self.decision is None:
+            return predictions
+        moved = self.decision.levels(self.levels(predictions))
+        return (np.log1p(moved) if self.log else moved)[:, None]
+
     def harden(self, predictions: np.ndarray) -> np.ndarray:
+        predictions = self.decided(predictions)
         if self.log:
             predictions = np.expm1(predictions.astype(np.float64))
         # In float64: float32 has no room for the half above 2²³, and rounds 0.49999997 up.

@@ -66,7 +66,12 @@ class Tags(Indicators):
                 y[row, position[tag]] = 1
         return y
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        return ("threshold", "thresholds", "top")
+
     def harden(self, predictions: np.ndarray) -> np.ndarray:
+        predictions = self.decided(predictions)
         given = predictions > 0.5
         none = ~given.any(axis=1)
         given[none, predictions[none].argmax(axis=1)] = True

@@ -19,7 +19,7 @@ from kit.config import VIEW_KINDS, Config
 from kit.data import augmentation, folds, tta
 from kit.errors import KitError
 from kit.inputs.base import kind_of
-from kit.labels.tracking import tracked
+from kit.labels.evaluation import tracked
 from kit.models import families, registry
 
 ROWS = 8

@@ -10,6 +10,7 @@ from typing import Any
 from kit import competition as competitions, config as configs, recipes
 from kit.data.dealing import gaps
 from kit.errors import Usage
+from kit.inference.decisions import learning
 from kit.models import families
 from kit.models.families import Family
 from kit.pipeline import clusters
@@ -77,6 +78,8 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     if config.repeats > 1 and (config.folds_from or adapter.competition.extra):
         given = "--folds-from gives one deal of the folds" if config.folds_from else "extra rows are dealt once, with the folds"
         raise Usage(f"--repeats {config.repeats}: {given}. Use --seeds.")
+    if config.decide != "none" and origins["decide"] == "flag":
+        learning.refuse_unsuited(adapter.competition.labels, adapter.competition.metric)
     known = {
         "competition": adapter.source,
         "config": config.json(),

@@ -125,6 +125,13 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     return answers
 
 
+def answer_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
+    """See `kit.Run.answers`."""
+    predicted = predict_rows(source, rows, views)
+    labels = all_labels.from_json(source.record.labels)
+    return pd.DataFrame(labels.decode(predicted.to_numpy(np.float32), list(labels.asked)), index=predicted.index)
+
+
 def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFrame:
     """A frame given in Python as the competition's own tables are read: by its id column, or else by its index."""
     if facts.id not in rows.columns and rows.index.nlevels > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 
 from kit.competition import submission
 from kit.inference import ablation, members, rounds
+from kit.inference.decisions.learning import Learned, learn
 from kit.inference.rounds import Round
-from kit.labels.tracking import tracked
+from kit.labels import to_json
+from kit.labels.evaluation import tracked
 from kit.metrics import defined, over_folds
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
@@ -30,8 +33,9 @@ def finish(work: Work) -> dict[str, Any]:
     test = members.combine(run, [predictions.load(folder, "test") for folder in members.members(run)])
     predictions.write_csv(run.path / "oof.csv", oof)
     predictions.write_csv(run.path / "test.csv", test)
+    work, learned = decided(work, oof)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
-    scores = score(work, oof, each)
+    scores = score(work, oof, each, learned)
     unscored = unscored_folds(work, scores["folds"])
     if unscored:
         work.progress.say(unscored)
@@ -41,12 +45,24 @@ def finish(work: Work) -> dict[str, Any]:
     scores["seconds"]["read"] = work.read_seconds
     scores["seconds"]["total"] += work.read_seconds
     write_json(run.path / "scores.json", scores)
-    picture(work, oof, test)
+    picture(work, oof, test, learned)
     if family_of(work.adapter, work.config).words:
         ngram_words.write(run, work.x, work.tables.labels.columns)
     notes = run.record.notes + ([unscored] if unscored else [])
     run_lifecycle.complete(run, submission.checked(work.tables.sample, answer, work.tables.labels), notes=notes)
     return scores
+
+
+def decided(work: Work, oof: pd.DataFrame) -> tuple[Work, Learned | None]:
+    """The work with labels that decide as the out-of-fold rows taught, and what they taught (None: not asked, or not known)."""
+    labels, learned = work.tables.labels.undecided, None
+    if work.config.decide != "none":
+        rows = work.tables.train.index.get_indexer(oof.index)
+        metric, values = work.adapter.competition.metric, oof.to_numpy(np.float32)
+        learned = learn(labels, metric, work.y[rows], values, work.folds.fold[rows])
+    labels = labels.changed(decision=learned and learned.decision)
+    work.run.note(labels=to_json(labels), decision=learned and learned.record())
+    return replace(work, tables=replace(work.tables, labels=labels)), learned
 
 
 def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
@@ -61,11 +77,12 @@ def unscored_folds(work: Work, scores: Sequence[float | None]) -> str:
     return f"{name} is not defined on the validation rows of {of} {', '.join(without)} (have they one class only?): {left}"
 
 
-def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame) -> None:
+def picture(work: Work, oof: pd.DataFrame, test: pd.DataFrame, learned: Learned | None) -> None:
     """For numbers: predicted against true, out of fold; for texts that were read, what and how surely."""
     labels = work.tables.labels
     y = work.y[work.tables.train.index.get_indexer(oof.index)]
-    numbers = labels.number_answers(y, oof.to_numpy(np.float32))
+    predicted = learned.predictions if learned else oof.to_numpy(np.float32)
+    numbers = labels.undecided.number_answers(y, predicted)
     if numbers is not None:
         canvas.write_png(work.run.path / "numbers.png", figures.agreement(numbers.truth, numbers.predicted, numbers.names))
     doubt = readings.write(work.run.path, labels, test, work.test.rows, oof)
@@ -93,20 +110,30 @@ def fold_scores(work: Work, each: dict[Round, pd.DataFrame], stats: dict[RunPart
     return [defined(one(part)) for part in scored_parts(work)]
 
 
-def score(work: Work, oof: pd.DataFrame, each: dict[Round, pd.DataFrame]) -> dict[str, Any]:
+def score(work: Work, oof: pd.DataFrame, each: dict[Round, pd.DataFrame], learned: Learned | None = None) -> dict[str, Any]:
     """What `scores.json` holds, from out-of-fold predictions, those of each round, and the folds' own notes.
 
-    None: a score that is not defined.
+    None: a score that is not defined. Where a decision was kept, scores are of rows decided by what the other folds taught.
     """
-    metric, labels = work.adapter.competition.metric, work.tables.labels
-    y = work.y[work.tables.train.index.get_indexer(oof.index)]
+    metric, labels = work.adapter.competition.metric, work.tables.labels.undecided
+    rows = work.tables.train.index.get_indexer(oof.index)
+    y = work.y[rows]
     every = {part: read_json(work.run.fold(part) / "fold.json") for part in work.run.record.parts}
     stats = {part: one for part, one in every.items() if part.fold is not None}
     seconds = {what: sum(one["seconds"][what] for one in every.values()) for what in ("train", "predict")}
     first = [work.run.fold(part) for part in stats if (part.repeat, part.seed) == (0, 0)]
     gains = ablation.verdicts(first, each[0, 0], y, labels, metric)
     values = oof.to_numpy(np.float32)
-    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(labels.truth(y), labels.harden(values))
+    truth, answer = labels.truth(y), labels.harden(values)
+    plain = metric(truth, answer)
+    if learned is not None and learned.decision is not None:
+        answer = labels.harden(learned.predictions)
+        values = values if labels.continuous else learned.predictions
+        held = [work.folds.repeats[part.repeat].fold[rows] == part.fold for part in scored_parts(work)]
+        by_fold = [defined(metric(truth[one], answer[one])) for one in held]
+    else:
+        by_fold = fold_scores(work, each, stats)
+    extra = tracked(labels, torch.tensor(values), torch.tensor(y)) | labels.report(truth, answer)
     chosen = [(one["score"], one["end"]) for one in stats.values() if "end" in one]
     flattered = [best - end for best, end in chosen if best is not None and end is not None]
     if flattered:
@@ -114,11 +141,12 @@ def score(work: Work, oof: pd.DataFrame, each: dict[Round, pd.DataFrame]) -> dic
     return {
         "metric": metric.name,
         "higher_is_better": metric.higher_is_better,
-        "oof": defined(metric(labels.truth(y), labels.harden(values))),
-        **over_folds(fold_scores(work, each, stats)),
-        **({"rounds": about_rounds(work, each, y)} if len(each) > 1 else {}),
+        "oof": defined(metric(truth, answer)),
+        **over_folds(by_fold),
+        **({"rounds": about_rounds(work, each, y) | {"average": defined(plain)}} if len(each) > 1 else {}),
         "extra": {name: defined(value) for name, value in extra.items()},
         **({"paid": gains} if gains else {}),
+        **({"decision": learned.json()} if learned else {}),
         "seconds": {"total": sum(seconds.values()), **seconds},
         "rows": {"train": len(work.tables.train), "test": len(work.tables.sample), "broken_test": len(work.test.broken)},
     }
@@ -127,7 +155,7 @@ def score(work: Work, oof: pd.DataFrame, each: dict[Round, pd.DataFrame]) -> dic
 def about_rounds(work: Work, each: dict[Round, pd.DataFrame], y: np.ndarray) -> dict[str, Any]:
     """What `scores.json` says of several rounds: how each scores alone, so that one sees what chance does and what the mean
     gains. `y`: the answers of their rows."""
-    metric, labels = work.adapter.competition.metric, work.tables.labels
+    metric, labels = work.adapter.competition.metric, work.tables.labels.undecided
     truth = labels.truth(y)
     scores = [metric(truth, labels.harden(one.to_numpy(np.float32))) for one in each.values()]
     return {"seeds": work.config.seeds, "repeats": work.config.repeats, **rounds.spread(scores)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kit.console import clock, table
+from kit.labels.decision import TITLES
 from kit.metrics import defined, shown
 from kit.storage.run_folder import Run, read_json
 
@@ -15,6 +16,17 @@ def gated(scores: dict) -> list[tuple[str, str, str]]:
         (GATED[name], f"{one['gain']:+.5f}", f"± {one['noise']:.5f}, {'paid' if one['paid'] else 'did not pay'}")
         for name, one in scores.get("paid", {}).items()
     ]
+
+
+def decided(scores: dict) -> tuple[str, str]:
+    """What `scores.json` says of the decision that was tried, and whether it was kept; empty where none was."""
+    if (one := scores.get("decision")) is None:
+        return "", ""
+    if one["gain"] is None or one["noise"] is None:
+        return TITLES[one["kind"]], "what it gains is not defined, so predictions are answered as they are"
+    verdict = "kept" if one["kept"] else "did not pay: predictions are answered as they are"
+    gain = f"{abs(one['gain']):.5f} {'better' if one['gain'] >= 0 else 'worse'} ± {one['noise']:.5f}"
+    return TITLES[one["kind"]], f"{shown(one['plain'])} → {shown(one['nested'])}, {gain}, {verdict}"
 
 
 def summary(run: Run, places: bool = True) -> str:
@@ -60,7 +72,7 @@ def rounds(scores: dict) -> str:
     each = "  ".join(map(shown, about["oof"]))
     strays = "" if about["std"] is None else f" ± {about['std']:.5f}, standard error of this mean {about['error']:.5f}"
     alone = f"{' × '.join(named)}, each alone  {each}   (mean {shown(about['mean'])}{strays})"
-    return f"{alone}   their average {shown(scores['oof'])}"
+    return f"{alone}   their average {shown(about['average'])}"
 
 
 def _row(name: str, one: dict) -> list[str]:
@@ -93,6 +105,9 @@ def _result(run: Run, places: bool) -> str:
         lines.append(rounds(scores))
     if scores.get("paid"):
         lines.append("gain by  " + "   ".join(f"{name} {gain} {verdict}" for name, gain, verdict in gated(scores)))
+    title, told = decided(scores)
+    if title:
+        lines.append(f"decision by {title}, learned without the fold  {told}")
     if flattered is not None:
         lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
     if held_out is not None:

@@ -44,6 +44,19 @@ class BlendGain(TypedDict):
     seeds: NotRequired[int]
 
 
+class Decided(TypedDict):
+    """A decision that was tried on out-of-fold rows: its kind, whether it was kept, the scores without and with it, its gain;
+    by fold, what was learned on the rows of the others (`kit.labels.decision.Decision.json`)."""
+
+    kind: str
+    kept: bool
+    plain: float | None
+    nested: float | None
+    gain: float | None
+    noise: float | None
+    folds: dict[str, dict[str, Any]]
+
+
 class TimeFit(TypedDict, total=False):
     """What a time budget leaves time for: views, whether they are weighed, models that answer the test; and notes on it."""
 
@@ -94,6 +107,7 @@ class RunRecord:
     in_time: TimeFit | None = None
     members: list[BlendMember] | None = None  # of a blend
     blend: BlendGain | None = None
+    decision: Decided | None = None  # how predictions become answers; one that was kept is in `labels` too
     finished: str | None = None  # when, such as 2026-01-31T12:00:00+0000
     study: bool = False  # of `kit.study`: it was trained outside the kit, which has no models of it
     others: dict[str, Any] = field(default_factory=dict)  # keys of another version, by name

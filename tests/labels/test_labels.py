@@ -13,7 +13,7 @@ from kit import labels as all_labels
 from kit.config import Config
 from kit.errors import BadData
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
-from kit.labels.tracking import tracked
+from kit.labels.evaluation import tracked
 
 KINDS: dict[str, Labels] = {
     "one of, declared": OneOf("y", ("cat", "dog", "bird")),

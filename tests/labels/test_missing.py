@@ -13,7 +13,7 @@ from kit import metrics
 from kit.data.folds import make
 from kit.errors import BadData
 from kit.labels import Columns, Labels, Numbers, missing
-from kit.labels.tracking import tracked
+from kit.labels.evaluation import tracked
 from kit.metrics import Metric
 
 NAMES = ("u", "v", "w")

@@ -16,7 +16,7 @@ from kit.competition import load, synthetic
 from kit.config import Config
 from kit.data import tokenization
 from kit.labels import Columns, Labels, Numbers, OneOf, to_json
-from kit.labels.tracking import tracked
+from kit.labels.evaluation import tracked
 from kit.models import devices, networks, registry
 from kit.models.base import FoldModule
 from kit.models.batch import Batch

@@ -12,7 +12,9 @@ import pandas as pd
 
 from kit import labels as all_labels, metrics
 from kit.errors import BadData, Usage, unreadable
+from kit.inference.decisions import learning
 from kit.labels import Labels
+from kit.labels.decision import Decision
 from kit.labels.evaluation import ClassAnswers, Detection, NumberAnswers
 from kit.reporting.report import worst_rows
 from kit.reporting.report.worst_rows import Mistake
@@ -25,7 +27,10 @@ RANKED = 200  # classes up to which each gets an area under the curve
 
 @dataclass
 class Findings:
-    """All that the page shows. `oof`, `y`: aligned, by the rows that finished folds predict; `y` None where unknown."""
+    """All that the page shows. `oof`, `y`: aligned, by the rows that finished folds predict; `y` None where unknown.
+
+    `decided`: the same predictions, each row's as the other folds taught to decide; `labels` decide nothing more.
+    """
 
     run: Run
     labels: Labels
@@ -34,6 +39,7 @@ class Findings:
     oof: pd.DataFrame
     y: np.ndarray | None
     fold: np.ndarray
+    decided: np.ndarray
     worst: list[Mistake] = field(default_factory=list)
     gone: str = ""  # why there are no inputs to show
 
@@ -52,7 +58,12 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     if not predicted and not (run.path / "oof.csv").exists():
         raise Usage(f"{run.path}: no fold of this run is done yet. Run it again; it goes on where it stopped.")
     oof, fold = _out_of_fold(run, predicted)
-    labels = all_labels.from_json(info["labels"])
+    whole = all_labels.from_json(info["labels"])
+    labels, by_fold = whole.undecided, (info.get("decision") or {}).get("folds", {})
+    decided = oof.to_numpy()
+    if whole.decision is not None:
+        told = {int(number): Decision.from_json(one) for number, one in by_fold.items()}
+        decided = learning.decided_by_fold(labels, decided, fold, told)
     found = Findings(
         run=run,
         labels=labels,
@@ -61,11 +72,12 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
         oof=oof,
         y=truth(run, labels, oof),
         fold=fold,
+        decided=decided,
     )
     if found.y is None:
         found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
     else:
-        found.worst = worst_rows.worst(labels, oof, found.y, fold)
+        found.worst = worst_rows.worst(labels, pd.DataFrame(decided, oof.index), found.y, fold)
         found.gone = worst_rows.illustrate(run, found.worst, data)
     return found
 
@@ -106,12 +118,12 @@ def _history(folder: Path) -> pd.DataFrame | None:
 
 def numbers(found: Findings) -> NumberAnswers | None:
     """True and predicted numbers, where numbers are the answer."""
-    return None if found.y is None else found.labels.number_answers(found.y, found.oof.to_numpy())
+    return None if found.y is None else found.labels.number_answers(found.y, found.decided)
 
 
 def classes(found: Findings) -> ClassAnswers | None:
     """True and predicted class of each row, where a row has one class or grade."""
-    return None if found.y is None else found.labels.class_answers(found.y, found.oof.to_numpy())
+    return None if found.y is None else found.labels.class_answers(found.y, found.decided)
 
 
 def confusion(answers: ClassAnswers) -> np.ndarray:
@@ -140,7 +152,9 @@ def calibration(found: Findings) -> Calibration | None:
     """Are events as frequent as they are probable? None where there are no probabilities, as in a blend by rank."""
     if found.y is None or found.run.info.get("blend", {}).get("by") == "rank":
         return None
-    confidence = found.labels.confidence(found.y, found.oof.to_numpy(np.float64))
+    kind = (found.run.info.get("decision") or {}).get("kind")
+    trusted = found.decided.astype(np.float64) if kind == "temperature" else found.oof.to_numpy(np.float64)
+    confidence = found.labels.confidence(found.y, trusted)
     if confidence is None:
         return None
     place = np.clip((confidence.probability * BINS).astype(int), 0, BINS - 1)
@@ -159,7 +173,7 @@ def per_class(found: Findings) -> tuple[list[str], list[list[str]]]:
     if given is not None:
         rows = [_fit(*column) for column in given.columns()]
         return ["number", "mean error", "RMSE", "bias", "R²"], rows
-    detections = [] if found.y is None else found.labels.detections(found.y, found.oof.to_numpy(np.float64))
+    detections = [] if found.y is None else found.labels.detections(found.y, found.decided.astype(np.float64))
     ranked = len(detections) <= RANKED
     rows = [_hits(detection, ranked) for detection in detections]
     return (["class", "rows", "precision", "recall", "F1", "AUC"], rows) if rows else ([], [])

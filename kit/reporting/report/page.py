@@ -67,6 +67,9 @@ def tiles(found: Findings) -> list[tuple[str, str, str]]:
     extra.pop(scores.get("metric", ""), None)
     shown += [(TITLES.get(key, key.replace("_", " ")), _figure(value), "") for key, value in extra.items()]
     shown += [(f"gain by {name}", gain, verdict) for name, gain, verdict in summary.gated(scores)]
+    if (decision := scores.get("decision")) is not None:
+        title, told = summary.decided(scores)
+        shown.append((title, "kept" if decision["kept"] else "not kept", told))
     if scores.get("seconds"):
         rows = scores["rows"]
         shown.append(("time", clock(scores["seconds"]["total"]), f"{rows['train']:,} rows, {rows['test']:,} test rows"))

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 from kit.console import Progress
 from kit.errors import Diverged
-from kit.labels.tracking import tracked
+from kit.labels.evaluation import tracked
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch
 from kit.models.prediction import Arriving

@@ -8,7 +8,7 @@ import math
 import pytorch_lightning as pl
 import torch
 
-from kit.labels.tracking import tracked
+from kit.labels.evaluation import tracked
 from kit.models import prediction
 from kit.models.base import FoldModule
 from kit.training.ranks import group

@@ -1,0 +1,1 @@
+"""Decisions: how predictions become answers, learned on out-of-fold rows."""
