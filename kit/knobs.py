@@ -53,7 +53,8 @@ class ModelKnobs:
 
     model: str = knob(
         "convnet",
-        "convnet, whitened, strip, reader or a timm model; texts: ngrams or a Hugging Face model; tables: mlp or boosting",
+        "convnet, whitened, strip, reader or a timm model; texts: ngrams or a Hugging Face model; "
+        "tables: mlp, lightgbm, xgboost or catboost",
     )
     width: int = knob(
         32, "channels of the first layer of convnet, whitened, strip and reader; units of each hidden layer of mlp", low=1
@@ -286,16 +287,22 @@ class NgramKnobs:
 
 @dataclass(frozen=True)
 class BoostingKnobs:
-    """Gradient boosting of tables (boosting)."""
+    """Boosted trees of tables (lightgbm, xgboost, catboost)."""
 
     trees: int = knob(
-        200,
-        "largest number of boosting rounds; above 10,000 rows, a tenth of them decides when to stop (boosting)",
-        low=1,
+        300, "largest number of boosting rounds; a tenth of the training rows decides when to stop (boosted trees)", low=1
     )
-    leaves: int = knob(31, "largest number of leaves of a tree (boosting)", low=2)
+    leaves: int = knob(15, "largest number of leaves of a tree; catboost's trees are log2 of it deep (boosted trees)", low=2)
     shrinkage: float = knob(
-        0.05, "learning rate of boosting: the factor on the prediction of each tree (boosting)", low=1e-6, high=1
+        0.1, "learning rate of boosting: the factor on the prediction of each tree (boosted trees)", low=1e-6, high=1
+    )
+    rows_share: float = knob(0.8, "share of the rows that each tree is grown on (boosted trees)", low=0.01, high=1)
+    columns_share: float = knob(0.8, "share of the columns that each tree may ask for (boosted trees)", low=0.01, high=1)
+    target_encoding: int = knob(
+        20,
+        "category columns of at least so many categories are encoded by the mean answer of each category too, learned inside "
+        "the training fold without a row's own answer; 0: none (boosted trees)",
+        low=0,
     )
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from kit.config import Config
-from kit.knobs import ModelKnobs, TrainingKnobs
+from kit.knobs import BoostingKnobs, ModelKnobs, TrainingKnobs, names
 
 # What a recipe decides. The other knobs of a preset belong to the data (augment, huber, views of a digit) or to the user.
 KEPT = {"model", "weights", "from_run", "strategy", "unfreeze", "huber", "early_stop", "checkpoint", "val_every", "accumulate"}
-DECIDED = {field.name for group in (ModelKnobs, TrainingKnobs) for field in fields(group)} - KEPT | {"size", "views"}
+DECIDED = names(ModelKnobs, TrainingKnobs, BoostingKnobs) - KEPT | {"size", "views"}
 ATTENTION = ("vit", "deit", "beit", "eva", "cait", "xcit", "swin", "naflex", "davit", "maxvit", "coat", "crossvit", "pit_")
 SMALL = 64  # pixels a side: such pictures are enlarged for a pretrained network
 ENLARGED = 4  # times at most: 32 pixels a side become 128
@@ -86,20 +86,32 @@ TRANSFORMER = Recipe(  # the customary start of fine-tuning (Devlin et al. 2019;
 MLP = Recipe(
     "mlp", {"width": 128, "batch": 256, "lr": 5e-3, "weight_decay": 0.3, "dropout": 0.1}, passes=1200, least=8, most=60
 )
-OWN = {one.name: one for one in (CONVNET, WHITENED, STRIP, READER, MLP)}
-ONE_STEP = ("ngrams", "boosting")  # heed nothing of what a recipe decides
+LIGHTGBM = Recipe("lightgbm", {"epochs": 1})
+XGBOOST = Recipe("xgboost", {"epochs": 1})
+CATBOOST = Recipe(  # it encodes categories itself, and its trees are alike in all branches, and so say less each
+    "catboost",
+    {
+        "epochs": 1,
+        "trees": 1000,
+        "leaves": 64,
+        "shrinkage": 0.05,
+        "rows_share": 1.0,
+        "columns_share": 1.0,
+        "target_encoding": 0,
+    },
+)
+NGRAMS = Recipe("ngrams", {"epochs": 1})  # heeds nothing of what a recipe decides
+OWN = {one.name: one for one in (CONVNET, WHITENED, STRIP, READER, MLP, LIGHTGBM, XGBOOST, CATBOOST, NGRAMS)}
 
 
 def of(config: Config, kind: str, own: Collection[str] = ()) -> Recipe | None:
     """The recipe of a Config's model for a kind of inputs; None for a model of an adapter's own (`own`), which has none."""
     if config.model in own:
         return None
-    if config.model in ONE_STEP:
-        return Recipe(config.model, {"epochs": 1})
+    if config.model in OWN and (kind != "text" or config.model == NGRAMS.name):
+        return OWN[config.model]
     if kind == "text":
         return TRANSFORMER
-    if config.model in OWN:
-        return OWN[config.model]
     if config.strategy == "probe":
         return PROBE
     if not (config.weights or config.from_run):

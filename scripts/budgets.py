@@ -25,7 +25,7 @@ KINDS: tuple[tuple[str, str, dict[str, object]], ...] = (  # more than any of th
     ("imdb", "best", {"iterations": 2000}),
     ("quadratic", "fast", {"epochs": 5000}),
     ("cifar10", "fast", {"epochs": 500, "width": 16}),
-    ("rowsum", "fast", {"model": "boosting", "trees": 100_000}),
+    ("rowsum", "fast", {"model": "lightgbm", "trees": 100_000}),
 )
 WRITING = 1.0  # seconds for the last files and the end of the process
 
@@ -100,7 +100,7 @@ def step(run: Run) -> float:
     config = run.info["config"]
     for k in run.info["folds"]:
         stats = read_json(run.fold(k) / "fold.json")
-        parts = {"ngrams": config["iterations"], "boosting": config["trees"]}.get(config["model"])
+        parts = {"ngrams": config["iterations"], "lightgbm": config["trees"]}.get(config["model"])
         if parts:
             longest = max(longest, stats["seconds"]["train"] / max(1.0, parts * stats["epochs"]))
             continue

@@ -108,7 +108,7 @@ def everything_runs() -> None:
         "digits, fp16, clipped": ("digits", {"precision": "fp16", "clip": 1.0}),
         "digits, Muon, fp16": ("digits", {"optimizer": "muon", "precision": "fp16", "lr": 0.02}),
         "rowsum": ("rowsum", {}),
-        "rowsum, boosting": ("rowsum", {"model": "boosting", "trees": 20}),
+        "rowsum, lightgbm": ("rowsum", {"model": "lightgbm", "trees": 20}),
         "equations, strip": ("equations", {"epochs": 2}),
         "equations, reader": ("equations", {"preset": "best", "epochs": 2}),
         "digits, resnet18, mixup, accumulate": (

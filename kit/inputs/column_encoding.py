@@ -13,7 +13,7 @@ from kit.inputs.cells import MOST, ORDERS, PARTS, Cells
 from kit.storage import frames
 
 RARE = 2  # a category of fewer training rows says nothing of others; all such share code 0 with what was never seen
-CATEGORIES = 254  # the most frequent ones of a column; the limit of scikit-learn's boosting
+CATEGORIES = 254  # the most frequent ones of a column
 SHOWN = 8  # columns named
 EXAMPLES, LOOKED_AT = 3, 1000  # cells that cannot be read: so many are named, the first different ones of so many
 
@@ -29,12 +29,15 @@ class Encoding:
     categories: tuple[tuple[str, tuple[str, ...]], ...]
 
     @classmethod
-    def learn(cls, cells: Cells, rows: np.ndarray) -> Encoding:
-        """From these rows of `cells`. Columns that are blank or the same in all of them are left out."""
+    def learn(cls, cells: Cells, rows: np.ndarray, most: int = CATEGORIES) -> Encoding:
+        """From these rows of `cells`; at `most` so many categories of a column.
+
+        Columns that are blank or the same in all of them are left out.
+        """
         kinds = {name: cells.kind(name, rows) for name in cells.names}
         numbers = tuple(name for name in cells.names if kinds[name] == "number")
         dates = tuple((name, cells.order(name, rows)) for name in cells.names if kinds[name] == "date")
-        found = [(name, _frequent(cells, name, rows)) for name in cells.names if kinds[name] == "category"]
+        found = [(name, _frequent(cells, name, rows, most)) for name in cells.names if kinds[name] == "category"]
         return cls(numbers, dates, tuple((name, known) for name, known in found if known))
 
     @property
@@ -119,11 +122,11 @@ class Encoding:
         return cls(tuple(plain["numbers"]), tuple((name, order) for name, order in plain["dates"]), categories)
 
 
-def _frequent(cells: Cells, name: str, rows: np.ndarray) -> tuple[str, ...]:
+def _frequent(cells: Cells, name: str, rows: np.ndarray, most: int) -> tuple[str, ...]:
     """The categories of a column with RARE rows at least, the most frequent first; none where that leaves one code only."""
     codes, values = cells.codes(name)
     count = np.bincount(codes[rows], minlength=len(values))
-    order = np.lexsort((values.astype(str), -count))[:CATEGORIES]  # ties by name: the order of the rows is immaterial
+    order = np.lexsort((values.astype(str), -count))[:most]  # ties by name: the order of the rows is immaterial
     known = [str(values[one]) for one in order if count[one] >= RARE]
     whole = count[order[: len(known)]].sum() == len(rows)
     return () if len(known) + (not whole) < 2 else tuple(known)

@@ -24,7 +24,7 @@ def choose(config: Config, family: Family = IMAGE) -> Config:
 
     Raises Usage where the machine has none.
     """
-    if family.one_step:  # on all rows: sparse products in float32, or scikit-learn's boosting
+    if family.one_step:  # on all rows: sparse products in float32, or boosted trees
         return config.changed(devices="cpu", precision="fp32", layout="contiguous", epochs=1)
     if family.probing:
         config = config.changed(**PROBED)

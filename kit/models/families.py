@@ -87,11 +87,15 @@ MLP = Family(
     ),
     names=("mlp",), tuned=("lr", "weight_decay", "dropout", "width"), precise=True, plain=True,
 )  # fmt: skip
-BOOSTING = Family(
-    "boosting", "kit.models.tables.boosting_module:BoostingModule", frozenset(SHARED | knobs.names(knobs.BoostingKnobs)),
-    names=("boosting",), tuned=("shrinkage", "leaves", "trees"), one_step=True, plain=True,
-)  # fmt: skip
-BY_KIND: dict[str, tuple[Family, ...]] = {"text": (NGRAMS, TRANSFORMER), "table": (MLP, BOOSTING)}  # else pictures
+BOOSTED: dict[str, Any] = {
+    "heeds": frozenset(SHARED | knobs.names(knobs.BoostingKnobs)), "tuned": ("shrinkage", "leaves", "trees"), "one_step": True,
+    "plain": True,
+}  # fmt: skip
+LIGHTGBM = Family("lightgbm", "kit.models.tables.lightgbm_module:LightGBMModule", names=("lightgbm",), **BOOSTED)
+XGBOOST = Family("xgboost", "kit.models.tables.xgboost_module:XGBoostModule", names=("xgboost",), **BOOSTED)
+CATBOOST = Family("catboost", "kit.models.tables.catboost_module:CatBoostModule", names=("catboost",), **BOOSTED)
+TREES = (LIGHTGBM, XGBOOST, CATBOOST)
+BY_KIND: dict[str, tuple[Family, ...]] = {"text": (NGRAMS, TRANSFORMER), "table": (MLP, *TREES)}  # else pictures
 
 
 def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Family:
@@ -111,7 +115,7 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     known = [*(name for family in choice for name in family.names), *parts.modules]
     if reading:
         raise Usage(f"--model {model}: does not read; texts are read by --model reader.")
-    raise Usage(f"--model {model}: for a {kind} there are {' and '.join(known)}.{did_you_mean(model, known)}")
+    raise Usage(f"--model {model}: for a {kind} there are {', '.join(known[:-1])} and {known[-1]}.{did_you_mean(model, known)}")
 
 
 def smallest(kind: str, reading: bool = False) -> str:

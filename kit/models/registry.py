@@ -57,7 +57,7 @@ def rebuilt(hyper_parameters: dict[str, Any]) -> FoldModule:
 
 def _family(facts: dict[str, Any]) -> families.Family:
     """Of the kit's own: by the model's name, or by what only a transformer has."""
-    named = (families.NGRAMS, families.MLP, families.BOOSTING, families.READER)
+    named = (families.NGRAMS, families.MLP, *families.TREES, families.READER)
     for family in named:
         if facts["config"]["model"] in family.names:
             return family

@@ -119,6 +119,7 @@ def resolved(
     """
     begin = adapter.preset(preset, configs.given(knobs))
     config, origins = configs.resolve(begin, preset, knobs)
+    adapter = adapter.shaped(config)  # a table or texts? flags may say
     if config.model != begin.model and (other := family_of(adapter, config).name) in {*adapter.presets} - {preset}:
         preset = other  # a fit of n-grams and a fine-tuning, say, have no value in common
         begin = adapter.preset(preset)

@@ -328,7 +328,7 @@ def test_a_hand_edited_script_does_the_same(
     ("words", "shown", "hidden"),
     [
         (["rowsum"], ["--width", "--lr", "--folds"], ["--trees", "--augment", "--ngrams"]),
-        (["rowsum", "--model", "boosting"], ["--trees", "--folds"], ["--lr", "--width"]),
+        (["rowsum", "--model", "lightgbm"], ["--trees", "--folds"], ["--lr", "--width"]),
         (["imdb"], ["--ngrams", "--vectors"], ["--epochs", "--size"]),
         ([], ["--trees", "--ngrams", "--augment", "--lr", "--tokens"], []),
         (["nowhere"], ["--trees", "--lr"], []),

@@ -335,7 +335,7 @@ def test_ids_that_are_dates_are_learned_from(tmp_path: Path, made: Callable) -> 
     assert adapter.competition.inputs.dates == ("datetime",)
     assert "· 'count' is the sum of 'casual' and 'registered', which the test does not have" in lines
     assert any("? the ids are dates and are learned from" in line for line in lines)
-    run = kit.run("mine", root, out=tmp_path / "run", model="boosting", trees=60, folds=2, quiet=True)
+    run = kit.run("mine", root, out=tmp_path / "run", model="lightgbm", trees=60, folds=2, quiet=True)
     answer = pd.read_csv(run.submission)
     assert list(answer.columns) == ["datetime", "count"] and list(answer["datetime"]) == list(test["datetime"])
     assert np.sqrt(((answer["count"] - test["count"]) ** 2).mean()) < 0.3 * test["count"].std()
@@ -376,7 +376,7 @@ def test_a_table_as_a_spreadsheet_writes_it_is_read_and_learned_from(
     )
     assert np.allclose(read.encoded()[:, 0], whole["y"][:240])
     if mark == ";":
-        run = kit.run("mine", root, out=tmp_path / "run", model="boosting", trees=120, folds=2, quiet=True)
+        run = kit.run("mine", root, out=tmp_path / "run", model="lightgbm", trees=120, folds=2, quiet=True)
         answer = pd.read_csv(run.submission, index_col="id")["y"]
         assert np.sqrt(((answer - whole.set_index("id")["y"]) ** 2).mean()) < 0.4 * whole["y"].std()
 

@@ -153,7 +153,7 @@ def folder(path: Path, amount: dict[str, object], n: int = 120) -> Path:
 
 
 def test_a_run_learns_the_same_from_amounts_and_predicts_with_what_it_learned(tmp_path: Path) -> None:
-    quick = {"model": "boosting", "trees": 5, "folds": 2, "target": "y", "quiet": True}
+    quick = {"model": "lightgbm", "trees": 5, "folds": 2, "target": "y", "quiet": True}
     ways = {"plain": lambda v: f"{v:.2f}", "money": WAYS["dollars"], "commas": WAYS["commas"]}
     runs = {}
     for name, way in ways.items():

@@ -106,7 +106,7 @@ def pair(data: Path) -> list[kit.Run]:
     knobs = {**QUICK, "epochs": 10, "trees": 40}
     return [
         kit.run("csv", data, out=data.parent / model, quiet=True, target="dear", model=model, **knobs)
-        for model in ("mlp", "boosting")
+        for model in ("mlp", "lightgbm")
     ]
 
 

@@ -115,7 +115,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder(tmp_path_factory.mktemp("homes"), sold().assign(rare=["x"] * 3 + ["y"] * 117), test.assign(rare="x"))
 
 
-@pytest.fixture(scope="module", params=["mlp", "boosting"])
+@pytest.fixture(scope="module", params=["mlp", "lightgbm"])
 def table_run(request: pytest.FixtureRequest, homes: Path, tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
     out = tmp_path_factory.mktemp("table") / "run"
     knobs = {"epochs": 2, "folds": 3, "width": 8, "batch": 32, "trees": 6}
@@ -164,7 +164,7 @@ def test_logarithms_come_out_as_the_numbers_themselves(homes: Path, tmp_path: Pa
 
 
 def test_boosted_trees_are_no_weights(homes: Path, table_run: kit.Run, tmp_path: Path) -> None:
-    if table_run.info["config"]["model"] == "boosting":
+    if table_run.info["config"]["model"] == "lightgbm":
         with pytest.raises(Usage, match="boosted trees take onnx"):
             exported(table_run, "safetensors", tmp_path)
     else:

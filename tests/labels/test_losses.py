@@ -14,7 +14,7 @@ from kit.errors import BadData, Usage
 from kit.inputs import Table
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Reading, Tags, from_json, to_json
 from kit.metrics import Metric
-from kit.models.tables.boosting_module import BoostingModule
+from kit.models.tables.lightgbm_module import LightGBMModule
 
 
 def first(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -92,8 +92,8 @@ def test_a_knob_that_the_loss_does_not_use_is_refused(kind: str) -> None:
 
 
 def test_boosting_refuses_it() -> None:
-    with pytest.raises(Usage, match="--model boosting: scikit-learn grows its trees by a loss of its own"):
-        BoostingModule(Config(model="boosting").json(), to_json(KINDS["OneOf"]))
+    with pytest.raises(Usage, match="--model lightgbm: it grows its trees by a loss of its own"):
+        LightGBMModule(Config(model="lightgbm").json(), to_json(KINDS["OneOf"]))
 
 
 def nested() -> object:

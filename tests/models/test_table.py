@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given, strategies as st
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 import kit
 from kit import competition
@@ -21,14 +21,14 @@ from kit.inputs.column_encoding import CATEGORIES, Encoding
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.models import registry
 from kit.models.batch import Batch
-from kit.models.tables.boosting_module import BoostingModule
+from kit.models.tables import lightgbm_module, xgboost_module
 from kit.models.tables.forest import Forest, joined
 from kit.models.tables.mlp_module import units
 from kit.storage import files, frames
 from kit.training import checkpoints
 from kit.training.callbacks import Seeds
 
-MODELS = ("mlp", "boosting")
+MODELS = ("mlp", "lightgbm")
 QUICK = {"epochs": 2, "folds": 2, "width": 8, "batch": 32, "trees": 10}
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
 
@@ -124,7 +124,7 @@ def module(model: str, table: pd.DataFrame, rows: np.ndarray, y: np.ndarray, lab
     torch.manual_seed(0)
     made = registry.make(Config(model=model, width=8, trees=10), labels, Cells(table), steps=1)
     made.learn(Cells(table), rows, y)
-    if model == "boosting":
+    if model == "lightgbm":
         made.training_step(Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows)), 0)
     return made
 
@@ -150,21 +150,41 @@ def test_units_are_those_of_the_numbers_that_differ() -> None:
     assert centre.tolist() == [50, 0, 5, 0] and factor.tolist() == [1 / 50, 1 / 8, 0, 0]
 
 
-@pytest.mark.parametrize("answers", [2, 4])
-def test_a_forest_predicts_what_scikit_learn_does(answers: int) -> None:
-    rng = np.random.default_rng(answers)
-    x = rng.normal(size=(600, 5))
-    x[:, 0] = rng.integers(0, 40, 600)
-    y = ((x[:, 0] % 3 + x[:, 1]) * 2).round().clip(0, answers - 1).astype(int)
-    x[rng.random(x.shape) < 0.1] = np.nan
-    booster = HistGradientBoostingClassifier(max_iter=20, categorical_features=[0]).fit(x[:300], y[:300])
-    trees = [(tree, i) for round_ in booster._predictors for i, tree in enumerate(round_)]
-    logits = Forest(joined(trees, booster._baseline_prediction.ravel()))(torch.from_numpy(x))
-    shares = logits.softmax(dim=1) if answers > 2 else torch.cat([1 - logits.sigmoid(), logits.sigmoid()], dim=1)
-    assert np.allclose(shares.numpy(), booster.predict_proba(x), rtol=0, atol=1e-12)
-    regressor = HistGradientBoostingRegressor(max_iter=20).fit(x[:300], y[:300])
-    forest = Forest(joined([(tree, 0) for (tree,) in regressor._predictors], regressor._baseline_prediction.ravel()))
-    assert np.allclose(forest(torch.from_numpy(x))[:, 0].numpy(), regressor.predict(x), rtol=0, atol=1e-12)
+def columns(rows: int, rng: np.random.Generator) -> np.ndarray:
+    """A column of 40 categories and two of numbers, a tenth of the cells missing in two of the three."""
+    x = rng.normal(size=(rows, 3))
+    x[:, 0] = rng.integers(0, 40, rows)
+    x[:, :2][rng.random((rows, 2)) < 0.1] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("objective", ["regression", "cross_entropy", "multiclass"])
+def test_a_forest_predicts_what_lightgbm_does(objective: str) -> None:
+    x = columns(800, np.random.default_rng(0))
+    y = (np.nan_to_num(x[:, 0]) % 3 > 1) + (x[:, 1] > 0) * 1.0
+    outputs, y = (3, y) if objective == "multiclass" else (1, np.minimum(y, 1))
+    settings = {"objective": objective, "num_class": outputs, "verbosity": -1, "min_data_per_group": 5, "num_threads": 1}
+    booster = lightgbm.train(settings, lightgbm.Dataset(x[:500], y[:500], categorical_feature=[0]), 12)
+    forest = Forest(joined(lightgbm_module.trees_of(booster.model_to_string(), outputs), np.zeros(outputs)))
+    new = x[500:].copy()
+    new[::3, 2] = np.nan  # where no training row has one missing
+    assert len(forest.codes) and len(forest.root) == 12 * outputs
+    assert np.array_equal(forest(torch.from_numpy(new)).numpy().squeeze(), booster.predict(new, raw_score=True))
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_forest_predicts_what_xgboost_does(classes: int) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    x = columns(800, np.random.default_rng(0)).astype(np.float32)
+    y = (np.nan_to_num(x[:, 0]) % 3 > 1) + (x[:, 1] > 0) * 1.0
+    more = {"objective": "multi:softprob", "num_class": 3} if classes > 1 else {"objective": "reg:squarederror"}
+    form = {"feature_types": ["c", "q", "q"], "enable_categorical": True, "nthread": 1}
+    data, new = xgboost.QuantileDMatrix(x[:500], y[:500], **form), xgboost.DMatrix(x[500:], **form)
+    booster = xgboost.train({"base_score": 0.25, "nthread": 1, **more}, data, 12)
+    trees = xgboost_module.trees_of(booster, classes, 12)
+    forest = Forest(joined(trees, np.full(classes, 0.25)))
+    logits = forest(torch.from_numpy(x[500:]).double()).numpy().squeeze()
+    assert len(forest.codes) and np.allclose(logits, booster.predict(new, output_margin=True), rtol=0, atol=1e-5)
 
 
 KINDS: dict[str, tuple[Labels, Callable[[np.ndarray], np.ndarray]]] = {
@@ -178,12 +198,14 @@ KINDS: dict[str, tuple[Labels, Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 
+@pytest.mark.parametrize("model", ["lightgbm", "xgboost", "catboost"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_boosting_learns_every_kind_of_answer(kind: str) -> None:
+def test_boosted_trees_learn_every_kind_of_answer(kind: str, model: str) -> None:
+    pytest.importorskip(model)
     labels, answers = KINDS[kind]
     z = np.random.default_rng(0).normal(size=300)
     y = answers(z)
-    grown = registry.make(Config(model="boosting", trees=60), labels, cells(z=["1"]), steps=1)
+    grown = registry.make(Config(model=model, trees=60), labels, cells(z=["1"]), steps=1)
     table = cells(z=[f"{one:.4f}" for one in z])
     grown.learn(table, np.arange(300), y)
     grown.training_step(Batch(None, torch.from_numpy(y), torch.arange(300)), 0)
@@ -469,7 +491,7 @@ def test_odd_rows_are_predicted_and_named(model: str, tmp_path: Path, capsys: py
 def test_a_model_of_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames.write_csv(tmp_path / "homes.csv", sold(), index=False)
     assert main(["run", "csv", "--data", "homes.csv", "--target", "dear", "--model", "resnet18", "--quiet"]) == 2
-    assert "--model resnet18: for a table there are mlp and boosting." in capsys.readouterr().err
+    assert "--model resnet18: for a table there are mlp, lightgbm, xgboost and catboost." in capsys.readouterr().err
 
 
 def test_a_table_is_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -491,15 +513,15 @@ def test_rows_that_repeat_each_other_stay_together_unless_nearly_all_do() -> Non
 
 @pytest.mark.parametrize("labels", [OneOf("y", ("a", "b", "c")), Columns(("y",))], ids=["classes", "probability"])
 def test_a_class_of_one_row_among_very_many_is_grown(labels: Labels) -> None:
-    """Beyond 10,000 rows scikit-learn keeps some of every class back to stop by, which one row does not allow."""
+    """Some of the rows are kept back to decide when to stop; one row is there for training or for this."""
     x = np.random.default_rng(0).normal(size=10_100).round(3)
     rare = np.arange(len(x)) == 7
     y = np.where(rare, 2, (x > 0).astype(int)) if labels.exclusive else rare.astype(np.float32)[:, None]
     table = cells(x=[str(one) for one in x])
-    module = registry.make(Config(model="boosting", trees=2), labels, table, steps=1)
+    module = registry.make(Config(model="lightgbm", trees=2), labels, table, steps=1)
     module.learn(table, np.arange(len(x)), y)
-    assert isinstance(module, BoostingModule)
-    assert Forest(module.grow(module.encoded(table).numpy(), y))(module.encoded(table)).isfinite().all()
+    module.training_step(Batch(None, torch.from_numpy(y), torch.arange(len(x))), 0)
+    assert module.logits(module.encoded(table)).isfinite().all()
 
 
 @pytest.mark.parametrize("kind", ["waves", "clusters", "categories"])

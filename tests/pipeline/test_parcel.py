@@ -60,7 +60,7 @@ def test_what_a_guest_brings_trains_where_only_the_parcel_is(plug: str, tmp_path
     assert outcome.fault is None and {name: outcome.files[name] for name in SENT} == here
 
 
-@pytest.mark.parametrize("name, knobs", [("imdb", {}), ("house-prices", {}), ("titanic", {"model": "boosting"}), ("mnist", {})])
+@pytest.mark.parametrize("name, knobs", [("imdb", {}), ("house-prices", {}), ("titanic", {"model": "lightgbm"}), ("mnist", {})])
 def test_every_kind_of_rows_crosses(name: str, knobs: dict[str, object], tmp_path: Path) -> None:
     fabricate(load(name).competition, tmp_path / "data", train=60, test=20)
     outcome, here = there_and_here(

@@ -58,7 +58,7 @@ def parts(kind: str, root: Path) -> tuple[Path, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["numbers", "columns"])
-@pytest.mark.parametrize("model", ["mlp", "boosting"])
+@pytest.mark.parametrize("model", ["mlp", "lightgbm"])
 def test_a_rare_answer_is_learned_beside_a_full_one(kind: str, model: str, tmp_path: Path) -> None:
     data, true = parts(kind, tmp_path / "data")
     run = kit.run(str(data / "mine.py"), data, out=tmp_path / "run", model=model, **QUICK)
@@ -78,12 +78,12 @@ def test_a_rare_answer_is_learned_beside_a_full_one(kind: str, model: str, tmp_p
 def test_complete_rows_do_not_change_with_the_labels_that_may_lack_some(tmp_path: Path) -> None:
     """A column without a gap is learned to the same bits, whatever the others lack, where columns have trees of their own."""
     data, _ = parts("columns", tmp_path / "data")
-    run = kit.run(str(data / "mine.py"), data, out=tmp_path / "run", model="boosting", split="plain", **QUICK)
+    run = kit.run(str(data / "mine.py"), data, out=tmp_path / "run", model="lightgbm", split="plain", **QUICK)
     alone = (data / "mine.py").read_text().replace('Columns(("u", "v"))', 'Columns(("u",))')
     (data / "mine.py").write_text(alone)
     sample = pd.read_csv(data / "sample_submission.csv", dtype=str)[["id", "u"]]
     frames.write_csv(data / "sample_submission.csv", sample, index=False)
-    other = kit.run(str(data / "mine.py"), data, out=tmp_path / "other", model="boosting", split="plain", **QUICK)
+    other = kit.run(str(data / "mine.py"), data, out=tmp_path / "other", model="lightgbm", split="plain", **QUICK)
     assert run.oof[["u"]].equals(other.oof[["u"]])
 
 

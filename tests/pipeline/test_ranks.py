@@ -195,7 +195,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_rows_however_many_parts_a_batch_h
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)  # dropout draws by the part
 
 
-@pytest.mark.parametrize(("config", "kind"), [(Config(model="boosting"), "table"), (Config(strategy="probe"), "images")])
+@pytest.mark.parametrize(("config", "kind"), [(Config(model="lightgbm"), "table"), (Config(strategy="probe"), "images")])
 def test_a_fit_that_is_one_step_is_refused(config: Config, kind: str) -> None:
     family = families.of(config.model, kind, False, NONE)
     with pytest.raises(Usage, match="which ranks cannot share"):

@@ -139,6 +139,6 @@ def test_ids_answers_and_stated_categories_stay_exact_text(tmp_path: Path) -> No
     assert tables.train["zip"].iloc[0] == "1000" and tables.train["x"].dtype == np.int8
     assert len(facts.tables(tmp_path, limit=7).train) == 7
     assert len(facts.tables(tmp_path, limit=1).train) == 40  # one row has no two classes
-    run = {"model": "boosting", "trees": 3, "folds": 2, "quiet": True, "target": "y"}
+    run = {"model": "lightgbm", "trees": 3, "folds": 2, "quiet": True, "target": "y"}
     kept = kit.run("csv", tmp_path, out=tmp_path / "run", **run)
     assert list(kept.oof.index[:2]) == ["0000", "0001"]

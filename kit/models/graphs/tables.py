@@ -104,6 +104,33 @@ class Perceived(Rows):
         return self.answers(self.net(z, missing[:, self.flagged].float(), codes))
 
 
+class Asked(Rows):
+    """The columns that a fold's trees ask for, as `TreesModule.encoded` puts them."""
+
+    def __init__(self, module: Any, every: Encoding):
+        super().__init__(module, every)
+        self.encoded_by_mean = module.target_means
+        self.register_buffer("asked", torch.tensor(module.asked, dtype=torch.int64))
+        self.register_buffer("means", module.means.clone())
+
+    asked: torch.Tensor
+    means: torch.Tensor
+
+    @property
+    def wide(self) -> int:
+        """How many they are."""
+        return self.own.width + len(self.own.categories) + self.encoded_by_mean.width(self.means.shape[1])
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """float64 [rows, wide], NaN where nothing is known."""
+        numbers, missing, codes = self.encoded(inputs)
+        nothing = torch.cat([(codes == 0) | (codes > self.asked), missing], dim=1)
+        x = torch.where(nothing, torch.nan, torch.cat([(codes - 1).double(), numbers], dim=1))
+        begins = np.cumsum([0, *self.encoded_by_mean.sizes])[:-1].tolist()
+        places = zip(self.encoded_by_mean.columns, begins, strict=True)
+        return torch.cat([x, *(self.means[codes[:, j] + begin] for j, begin in places)], dim=1)
+
+
 class Grove(Average):
     """By boosted trees: those of all folds go down together, level by level, as one forest.
 
@@ -122,9 +149,9 @@ class Grove(Average):
     adds: torch.Tensor
     baseline: torch.Tensor
 
-    def __init__(self, members: list[Rows], weights: list[float], forests: list[Forest]):
+    def __init__(self, members: list[Asked], weights: list[float], forests: list[Forest]):
         super().__init__(members, weights)
-        wide = [member.own.width + len(member.own.categories) for member in members]
+        wide = [member.wide for member in members]
         joined = beside(forests, wide)
         self.deep, self.outputs_each = depth(joined), len(forests[0].baseline)
         adds = torch.nn.functional.one_hot(joined.output, len(joined.baseline)).double()
@@ -133,12 +160,7 @@ class Grove(Average):
             self.register_buffer(name, part.clone().flatten() if name == "child" else part.clone())
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        columns = []
-        for member in self.members:
-            numbers, missing, codes = member.encoded(inputs)  # type: ignore[operator]
-            nothing = torch.cat([codes == 0, missing], dim=1)
-            x = torch.cat([(codes - 1).double(), numbers], dim=1)  # as BoostingModule.encoded puts them
-            columns.append(torch.where(nothing, torch.nan, x))
+        columns = [member(*inputs) for member in self.members]
         logits = self.logits(torch.cat(columns, dim=1)).split(self.outputs_each, dim=1)
         return self.mean([member.answers(one) for member, one in zip(self.members, logits, strict=True)])  # type: ignore[operator]
 

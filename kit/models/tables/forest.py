@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -79,32 +79,55 @@ def empty(outputs: int) -> dict[str, torch.Tensor]:
     return joined([], np.zeros(outputs))
 
 
-def joined(grown: list[tuple[Any, int]], baseline: np.ndarray) -> dict[str, torch.Tensor]:
-    """The parts of the Forest of scikit-learn's trees, each with the column that it adds to, over `baseline` [outputs]."""
-    sizes = [len(tree.nodes) for tree, _ in grown]
-    root = np.cumsum([0, *sizes])[:-1]
-    nodes = [tree.nodes for tree, _ in grown]
-    leaf, left, right, feature, threshold, value, category, set_number, missing_left = (
-        np.concatenate([one[name] for one in nodes]) if nodes else np.zeros(0)
-        for name in ("is_leaf", "left", "right", "feature_idx", "num_threshold", "value", "is_categorical", "bitset_idx",
-                     "missing_go_to_left")
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Tree:
+    """One tree's nodes as the parts of a Forest have them, its first node 0: arrays [nodes], `child` [nodes, 2].
+
+    `sets`: the codes that go to the left, a set for each node that asks for a category.
+    """
+
+    output: int
+    child: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    value: np.ndarray
+    chosen: np.ndarray
+    missing: np.ndarray
+    sets: Sequence[np.ndarray] = ()
+
+    @classmethod
+    def leaf(cls, output: int, value: float) -> Tree:
+        """A tree that says the same of every row."""
+        one = np.zeros(1, np.int64)
+        return cls(output, np.zeros((1, 2), np.int64), one, np.zeros(1), np.array([value]), one - 1, one)
+
+
+def joined(trees: Sequence[Tree], baseline: np.ndarray) -> dict[str, torch.Tensor]:
+    """The parts of the Forest of some trees, over `baseline` [outputs]."""
+    sizes = np.array([len(tree.child) for tree in trees], np.int64)
+    root = np.cumsum([0, *sizes])[:-1].astype(np.int64)
     start = np.repeat(root, sizes)
-    itself = np.arange(len(start))
-    ends = [np.where(leaf > 0, itself, one.astype(np.int64) + start) for one in (left, right)]
-    sets = [tree.raw_left_cat_bitsets for tree, _ in grown]
-    first = np.repeat(np.cumsum([0, *map(len, sets)])[:-1], sizes)
-    bits = np.concatenate(sets) if sets else np.zeros((0, 8), np.uint32)
+    first = np.repeat(np.cumsum([0, *(len(tree.sets) for tree in trees)])[:-1].astype(np.int64), sizes)
+    sets = [one for tree in trees for one in tree.sets]
+    codes = np.zeros((len(sets), CODES), bool)
+    for inside, one in zip(codes, sets, strict=True):
+        inside[one] = True
+
+    def every(name: str, kind: type) -> np.ndarray:
+        return np.concatenate([getattr(tree, name) for tree in trees]).astype(kind) if trees else np.zeros(0, kind)
+
+    child = np.concatenate([tree.child for tree in trees]) if trees else np.zeros((0, 2), np.int64)
+    chosen = every("chosen", np.int64)
     parts = {
-        "root": root.astype(np.int64),
-        "output": np.array([column for _, column in grown], np.int64),
-        "child": np.stack(ends, axis=1).reshape(-1, 2),
-        "feature": feature.astype(np.int64),
-        "threshold": threshold.astype(np.float64),
-        "value": value.astype(np.float64),
-        "chosen": np.where(category > 0, set_number.astype(np.int64) + first, -1),
-        "missing": 1 - missing_left.astype(np.int64),
-        "codes": (bits[:, :, None] >> np.arange(32, dtype=np.uint32) & 1).reshape(len(bits), CODES).astype(bool),
+        "root": root,
+        "output": np.array([tree.output for tree in trees], np.int64),
+        "child": child.astype(np.int64) + start[:, None],
+        "feature": every("feature", np.int64),
+        "threshold": every("threshold", np.float64),
+        "value": every("value", np.float64),
+        "chosen": np.where(chosen >= 0, chosen + first, -1),
+        "missing": every("missing", np.int64),
+        "codes": codes,
         "baseline": baseline.astype(np.float64),
     }
     return {name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}

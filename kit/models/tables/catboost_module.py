@@ -1,0 +1,127 @@
+"""CatBoostModule: CatBoost (Prokhorenkova et al. 2018; extra `catboost`), which learns numbers for categories as it grows.
+
+These are no questions that a Forest asks, so a checkpoint holds the bytes of CatBoost's own binary format, which is data
+alone, and who predicts needs the library too.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from kit.errors import Usage
+from kit.models.graphs.base import Graph
+from kit.models.tables.forest import Forest, joined
+from kit.models.tables.trees_module import PATIENCE, Boosters, Clock, Grown, Task, TreesModule
+
+LOSS = {"numbers": "RMSE", "chances": "CrossEntropy", "classes": "MultiClass"}
+DEEPEST = 10
+
+
+class CatBoostModule(TreesModule):
+    """CatBoost on the CPU: the same bytes with the same number of threads.
+
+    `stored` uint8: its models, one after the other; `ends` [models]: where the bytes of each end; `answered` [models,
+    outputs]: which outputs it answers, −1 where there are no more.
+    """
+
+    library = "catboost"
+    native = 1 << 30
+    means_alone = False
+    stored: torch.Tensor
+    ends: torch.Tensor
+    answered: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 1):
+        super().__init__(config, labels, steps=steps)
+        self._models: list[Any] = []
+        self.keep([], np.zeros(len(self.labels.columns)))
+
+    def keep(self, boosters: Boosters, baseline: np.ndarray) -> None:
+        self.forest = Forest(joined([], baseline))
+        wide, parts = max((len(outputs) for outputs, _ in boosters), default=0), [one.model for _, one in boosters]
+        answered = [outputs + [-1] * (wide - len(outputs)) for outputs, _ in boosters]
+        self.register_buffer("stored", torch.from_numpy(np.frombuffer(b"".join(parts), np.uint8).copy()))
+        self.register_buffer("ends", torch.tensor(np.cumsum([len(part) for part in parts]), dtype=torch.int64))
+        self.register_buffer("answered", torch.tensor(answered, dtype=torch.int64).reshape(len(boosters), wide))
+        self._models = []
+
+    def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        """As torch's, for models of any size."""
+        for name in ("stored", "ends", "answered"):
+            setattr(self, name, state_dict[name].clone())
+        self._models = []
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def fitted(self, task: Task, clock: Clock) -> Grown:
+        import catboost
+
+        class Watch:
+            def after_iteration(self, state: Any) -> bool:
+                return not clock.stops(state.iteration)
+
+        assert self.encoding is not None
+        known = list(range(len(self.encoding.sizes)))
+        data = catboost.Pool(self._columns_of(task.x), task.y, weight=task.weights, cat_features=known)
+        judged = None
+        if task.judged:
+            judged = catboost.Pool(self._columns_of(task.judged[0]), task.judged[1], cat_features=known)
+        model = catboost.CatBoost(self.settings(task))
+        more = {"early_stopping_rounds": PATIENCE, "use_best_model": True} if judged else {}
+        model.fit(data, eval_set=judged, callbacks=[Watch()] if clock.limited else None, **more)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.cbm"
+            model.save_model(str(path))
+            return Grown([], np.zeros(task.outputs), model.tree_count_, path.read_bytes())
+
+    def settings(self, task: Task) -> dict[str, Any]:
+        """CatBoost's own."""
+        c = self.config
+        sampled = {"bootstrap_type": "Bernoulli", "subsample": c.rows_share} if c.rows_share < 1 else {}
+        return {
+            "loss_function": LOSS[task.kind], "iterations": task.rounds, "learning_rate": c.shrinkage,
+            "depth": max(1, min(DEEPEST, round(math.log2(c.leaves)))), "rsm": c.columns_share,
+            "random_seed": c.seed % (1 << 31), "thread_count": torch.get_num_threads(), "allow_writing_files": False,
+            "verbose": False, **sampled,
+        }  # fmt: skip
+
+    def _columns_of(self, x: np.ndarray) -> Any:
+        """Rows as CatBoost takes them: categories as whole numbers, −1 where there is none."""
+        import pandas as pd
+
+        assert self.encoding is not None
+        known = len(self.encoding.sizes)
+        codes = pd.DataFrame(np.nan_to_num(x[:, :known], nan=-1.0).astype(np.int64))
+        return pd.concat([codes, pd.DataFrame(x[:, known:], columns=range(known, x.shape[1]))], axis=1)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Rows float64 [b, features] to logits [b, outputs]. Raises Usage where CatBoost is not installed."""
+        logits = super().logits(x)
+        rows = self._columns_of(x.numpy())
+        for model, answered in zip(self._opened(), self.answered, strict=True):
+            outputs = answered[answered >= 0]
+            raw = model.predict(rows, prediction_type="RawFormulaVal", thread_count=torch.get_num_threads())
+            logits[:, outputs] += torch.from_numpy(np.ascontiguousarray(raw)).reshape(len(rows), len(outputs))
+        return logits
+
+    def _opened(self) -> list[Any]:
+        if not self._models and len(self.ends):
+            self.remarks(self.config, 0)
+            import catboost
+
+            ends = [0, *self.ends.tolist()]
+            parts = [self.stored[begin:end].numpy().tobytes() for begin, end in pairwise(ends)]
+            self._models = [catboost.CatBoost().load_model(blob=part) for part in parts]
+        return self._models
+
+    @classmethod
+    def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
+        """Raises Usage: CatBoost's numbers for categories are no graph."""
+        raise Usage("kit export: a model of catboost has no graph. Export one of lightgbm, xgboost or mlp.")
