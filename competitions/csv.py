@@ -21,7 +21,7 @@ from kit.config import Config
 from kit.data.folds import PART, content_codes, kept_back
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
-from kit.inputs.table import BEST
+from kit.inputs.table import BEST, dated_ids
 from kit.inputs.text import NGRAMS, NGRAMS_BEST, Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
@@ -57,7 +57,15 @@ def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
     facts = replace(facts, id=id_column(facts, root, most) or facts.id)
     if config.target == facts.id:
         raise Usage(f"--target {config.target}: this column names the rows; which one holds the answers?")
+    facts = replace(facts, inputs=Table(dates=dated(facts, root, most)))
     return answered(facts, root, config.task, most)
+
+
+def dated(facts: Competition, root: Path, most: int) -> tuple[str, ...]:
+    """The column of ids where these are dates in all tables, as the rows of a time series have them."""
+    tables = [_read(facts, root, name, most) for name in (facts.train, facts.test) if _file(facts, root, name)]
+    known = bool(tables) and all(facts.id in one and dated_ids(one[facts.id]) for one in tables)
+    return (facts.id,) if known else ()
 
 
 def id_column(facts: Competition, root: Path, most: int) -> str:

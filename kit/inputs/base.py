@@ -121,8 +121,9 @@ class Inputs(ABC):
         """What may be wrong where these inputs were detected in files, and what to state instead."""
         return []
 
-    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
-        """Presets for a first adapter on these inputs. `train`: the training table, where it can be read."""
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+        """Presets for a first adapter on these inputs. `train`: the training table, where it can be read; `outputs`: how many
+        numbers answer a row."""
         first = self.presets()["fast"]
         return Beginning("such inputs", first, first)
 

@@ -80,7 +80,7 @@ class Images(Inputs):
     def doubts(self) -> list[str]:
         return [*self.guesses, "pictures may be mirrored: state mirror=False where left is not right"]
 
-    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
         sides = [] if train is None else self.sides(root, train)
         if train is None or not sides or max(map(max, sides)) > recipes.SMALL:
             return photos(0 if train is None else len(train), self.channels == 3)

@@ -81,7 +81,7 @@ class Pixels(Inputs):
         size = f"of {self.side}×{self.side}" if self.side else f"{self.width} wide, which is a guess: state width="
         return [f"the numbers in {self.column!r} are read as pictures {size}"]
 
-    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
         return small_pictures(0 if train is None else len(train))
 
     def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 FAST = Config(model="mlp", width=64, epochs=20, batch=256, lr=5e-3, weight_decay=0.3, dropout=0.1)
 BEST = FAST.changed(width=256, epochs=60, lr=8e-3, dropout=0.2, ema=0.995)
+TREES = Config(model="lightgbm", epochs=1)
+BEST_TREES = TREES.changed(trees=2000, shrinkage=0.03)
+FEW_ANSWERS, ROWS_EACH = 10, 50  # trees want so many rows for each of more classes than this
 KINDS = ("number", "category", "date")
 LOOKED_AT = 500  # ids that tell whether ids are dates
 
@@ -58,13 +62,16 @@ class Table(Inputs):
             return None
         train = evidence.train
         names = [name for name in evidence.shared if IDENTIFIER.fullmatch(name) and train[name].is_unique]
-        from kit.data.date_spelling import are_dates
-
-        dated = all(are_dates(table.index[:: max(1, len(table) // LOOKED_AT)]) for table in (train, evidence.test))
+        dated = all(dated_ids(table.index) for table in (train, evidence.test))
         return cls(without=tuple(names), dates=(str(train.index.name),) if dated else ())
 
-    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
-        return Beginning("tables", FAST, BEST)
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+        few = train is not None and outputs > FEW_ANSWERS and len(train) < ROWS_EACH * outputs
+        if few:
+            return Beginning(f"tables of fewer than {ROWS_EACH} rows a class, which teach trees little", FAST, BEST)
+        if find_spec("lightgbm") is None:
+            return Beginning("tables (without the extra `lightgbm`)", FAST, BEST)
+        return Beginning("tables", TREES, BEST_TREES)
 
     def from_ids(self, ids: pd.Index) -> dict[str, Any] | None:
         made: dict[str, Any] = {str(ids.name): list(ids)} if ids.name in self.stated else {}
@@ -140,6 +147,13 @@ class Table(Inputs):
         usual = {"size": "number", "shape": "category", "seen": "date"}
         stated = self.stated if len(self.stated) > 1 else {**usual, **self.stated}
         return {name: _invented(kind, classes, rng) for name, kind in stated.items()}
+
+
+def dated_ids(ids: Any) -> bool:
+    """Are the ids of a table dates? They are learned from then. Some of them are looked at."""
+    from kit.data.date_spelling import are_dates
+
+    return are_dates(ids[:: max(1, len(ids) // LOOKED_AT)])
 
 
 def _invented(kind: str, classes: list[int], rng: np.random.Generator) -> list[str]:

@@ -61,7 +61,7 @@ class Text(Inputs):
     def used_columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def beginning(self, root: Path, train: pd.DataFrame | None) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
         few = train is not None and len(train) < FEW
         return Beginning("texts", NGRAMS.changed(vectors=FEW_VECTORS) if few else NGRAMS, NGRAMS_BEST)
 

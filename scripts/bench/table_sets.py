@@ -17,7 +17,7 @@ SYLLABLES = ("ba", "ke", "lo", "mi", "ru", "sa", "te", "vo", "za", "ni", "pu", "
 
 
 def passengers(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """891 rows as titanic has: few columns, blanks, names and tickets of their own; two classes, accuracy."""
+    """872 rows as titanic has: few columns, blanks, names and tickets of their own; two classes, accuracy."""
     n = 1309
     pclass, male = rng.choice([1, 2, 3], n, p=[0.24, 0.21, 0.55]), rng.random(n) < 0.65
     age, kin = np.clip(rng.normal(39 - 5 * pclass, 13, n), 0.5, 80), rng.poisson(0.5, n)
@@ -38,7 +38,7 @@ def passengers(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
 
 
 def houses(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """1,460 rows as house-prices has: 30 numbers, 30 categories with rare ones and blanks; an amount, error of its logarithm."""
+    """1,946 rows as house-prices has: 30 numbers, 30 categories with rare ones and blanks; an amount."""
     n = 2919
     area, year, quality = np.exp(rng.normal(7.3, 0.33, n)), rng.integers(1900, 2011, n), rng.integers(1, 11, n)
     near, effect = _categories(rng, n, 25), rng.normal(0, 0.18, 25)
@@ -58,7 +58,7 @@ def houses(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
 
 
 def spaceship(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """8,693 rows as spaceship-titanic has: cabins of parts, spending that is mostly nothing, blanks; two classes, accuracy."""
+    """8,646 rows as spaceship-titanic has: cabins of parts, spending that is mostly nothing, blanks; two classes, accuracy."""
     n = 12970
     planet, asleep = rng.choice(["Earth", "Europa", "Mars"], n, p=[0.54, 0.25, 0.21]), rng.random(n) < 0.36
     deck, number, side = rng.choice([*"ABCDEFG"], n), rng.integers(0, 1800, n), rng.choice(["P", "S"], n)
@@ -80,7 +80,7 @@ def spaceship(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
 
 
 def shelter(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """26,700 rows as the shelter has: breeds and colours by the thousand, names, dates; five unequal classes, log loss."""
+    """25,333 rows as the shelter has: breeds and colours by the thousand, names, dates; five unequal classes, log loss."""
     n = 38000
     dog, breed, colour = rng.random(n) < 0.58, _categories(rng, n, 1400), _categories(rng, n, 366)
     sex = rng.choice(
@@ -114,7 +114,7 @@ def shelter(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
 
 
 def bikes(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """10,900 rows as bike-sharing has: the id is the hour, the test the end of each month; an amount, error of its logarithm."""
+    """10,944 rows as bike-sharing has: the id is the hour, the test the end of each month; an amount."""
     when = np.datetime64("2011-01-01T00") + np.arange(17520).astype("timedelta64[h]")
     index = pd.DatetimeIndex(when)
     hour, year = index.hour.to_numpy(), np.asarray(index.year == 2012)
@@ -144,7 +144,7 @@ def bikes(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
 
 
 def leaves(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
-    """990 rows as leaf has: 99 classes of ten rows, 192 numbers; log loss."""
+    """1,056 rows as leaf has: 99 classes of about ten rows, 192 numbers; log loss."""
     n, kinds = 1584, 99
     kind = np.arange(n) % kinds
     centres = rng.gamma(1.5, 0.01, (kinds, 192))
@@ -160,7 +160,7 @@ def sums(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
     return table.assign(answer=(table.sum(axis=1) > 0).map({True: "yes", False: "no"})), "class"
 
 
-def tall(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
+def wide(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
     """100,000 rows to train on of 50 real numbers; two classes, accuracy."""
     x = rng.normal(size=(125_000, 50)).astype(np.float32)
     logit = x[:, 0] * x[:, 1] + np.sin(2 * x[:, 2]) + x[:, 3] - 0.5 * np.abs(x[:, 4]) + x[:, 5:15] @ rng.normal(0, 0.3, 10)
@@ -169,18 +169,18 @@ def tall(rng: np.random.Generator) -> tuple[pd.DataFrame, str]:
 
 
 SETS: dict[str, Callable[[np.random.Generator], tuple[pd.DataFrame, str]]] = {
-    made.__name__: made for made in (sums, passengers, houses, spaceship, shelter, bikes, leaves, tall)
+    made.__name__: made for made in (sums, passengers, houses, spaceship, shelter, bikes, leaves, wide)
 }
 
 
 def lay_out(name: str, folder: Path) -> None:
-    """Write train.csv, test.csv and sample_submission.csv of a set; the test are its own rows, or about a third (tall: a fifth)."""
+    """Write train.csv, test.csv and sample_submission.csv of a set."""
     rng = np.random.default_rng(sum(map(ord, name)))
     table, asked = SETS[name](rng)
     back = (
         table.pop("_test").to_numpy()
         if "_test" in table
-        else np.arange(len(table)) % (5 if name in ("tall", "sums") else 3) == 0
+        else np.arange(len(table)) % (5 if name in ("wide", "sums") else 3) == 0
     )
     if "datetime" not in table:
         table.insert(0, "id", range(1, len(table) + 1))
