@@ -141,7 +141,7 @@ def _called_id(column: str) -> bool:
 def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, list[bool]]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
     name = root.name if root.is_file() else facts.train
-    rows = numbered(_read(facts, root, facts.train, most), facts.id, name)
+    rows = identified(_read(facts, root, facts.train, most), facts, name)
     needed = list(facts.inputs.used_columns() or ())
     frames.need_columns(rows, needed, f"{name} (see --text and --target)")
     if _file(facts, root, facts.test):
@@ -187,6 +187,12 @@ def _kept_back(
     return kept_back(content, list(rows[answer]) if answer else [""] * len(rows))
 
 
+def identified(rows: pd.DataFrame, facts: Competition, name: str) -> pd.DataFrame:
+    """Rows by their ids, or numbered where they have none, with what is learned from the ids."""
+    rows = numbered(rows, facts.id, name)
+    return rows.assign(**(facts.inputs.from_ids(rows.index) or {}))
+
+
 def read_train(facts: Competition, root: Path, task: str = "", most: int = 0) -> tuple[pd.DataFrame, list[str]]:
     """The rows to train on, and what was found out about the files; what is open about the answers, unless a task is given."""
     rows, back = table(facts, root, most)
@@ -217,7 +223,7 @@ def read_test(facts: Competition, root: Path, most: int = 0) -> Asked:
     """test.csv (in the sample's order, where there is one), or the rows kept back, whose answers are known."""
     answer = facts.labels.train_columns[0]
     if _file(facts, root, facts.test):
-        test = numbered(_read(facts, root, facts.test), facts.id, facts.test)
+        test = identified(_read(facts, root, facts.test), facts, facts.test)
         if facts.sample:
             return asked_of(facts.sample_table(root), test, facts)
         return Asked(test, test[[]].assign(**{answer: ""}))

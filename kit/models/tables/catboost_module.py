@@ -76,6 +76,9 @@ class CatBoostModule(TreesModule):
         model = catboost.CatBoost(self.settings(task))
         more = {"early_stopping_rounds": PATIENCE, "use_best_model": True} if judged else {}
         model.fit(data, eval_set=judged, callbacks=[Watch()] if clock.limited else None, **more)
+        about = model.get_metadata()
+        for name in ("model_guid", "train_finish_time"):  # else no two fits give the same bytes
+            about[name] = ""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.cbm"
             model.save_model(str(path))
