@@ -19,8 +19,8 @@ from kit.labels import Columns, Numbers
 from kit.models import registry
 from kit.models.batch import Batch
 from kit.models.tables import trees_module
+from kit.models.tables.boosters import Task, kept_back
 from kit.models.tables.target_means import TargetMeans
-from kit.models.tables.trees_module import Task, kept_back
 from kit.pipeline.plan import resolved
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")

@@ -18,8 +18,9 @@ import torch
 
 from kit.errors import Usage
 from kit.models.graphs.base import Graph
+from kit.models.tables.boosters import PATIENCE, Boosters, Clock, Grown, Task
 from kit.models.tables.forest import Forest, joined
-from kit.models.tables.trees_module import PATIENCE, Boosters, Clock, Grown, Task, TreesModule
+from kit.models.tables.trees_module import TreesModule
 
 LOSS = {"numbers": "RMSE", "chances": "CrossEntropy", "classes": "MultiClass"}
 DEEPEST = 10

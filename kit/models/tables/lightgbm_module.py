@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.models.tables.boosters import PATIENCE, Clock, Grown, Task
 from kit.models.tables.forest import Tree
-from kit.models.tables.trees_module import PATIENCE, Clock, Grown, Task, TreesModule
+from kit.models.tables.trees_module import TreesModule
 
 OBJECTIVE = {"numbers": "regression", "chances": "cross_entropy", "classes": "multiclass"}
 ZERO, GONE = 1, 2  # kinds of missing numbers: none that are missing were seen, or NaN

@@ -10,7 +10,7 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
@@ -25,51 +25,16 @@ from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Graph
-from kit.models.tables.forest import Forest, Tree, empty, joined
+from kit.models.tables.boosters import Boosters, Clock, Grown, Task, kept_back
+from kit.models.tables.forest import Forest, empty, joined
 from kit.models.tables.target_means import TargetMeans
 from kit.parts import NONE, Parts
 
 FORWARD = 1 << 15  # rows predicted at a time
-AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
 NEVER = -30.0  # the logit of a class that the training fold does not have
 CATEGORIES = 5000  # of a column, the most frequent ones
 MANY = 100  # of a column: trees that ask for so many learn them by heart (lab book)
-KEPT_BACK = 10  # of so many training rows one decides when to stop
-STOPPED = 100  # fewer training rows do not tell when
 AGAIN = 10_000  # up to so many training rows, all of them are learned from once it is known for how long
-PATIENCE = 30  # rounds without a gain
-
-
-@dataclass(frozen=True)
-class Task:
-    """What one booster learns from rows [n, features] and answers [n]. `kind`: "numbers", "chances" or "classes" (0, 1, …).
-
-    `weights` [n]: of the rows; None: all alike. `rounds`: at most. `until`: when it must be over, by `time.monotonic()`.
-    `judged`: rows and answers that decide when to stop.
-    """
-
-    kind: str
-    x: np.ndarray
-    y: np.ndarray
-    outputs: int = 1
-    weights: np.ndarray | None = None
-    rounds: int = 1
-    until: float = math.inf
-    judged: tuple[np.ndarray, np.ndarray] | None = None
-
-
-@dataclass(frozen=True)
-class Grown:
-    """What a booster came to: its trees, or the library's own `model`; the logits [outputs] that they begin from; the rounds
-    that were best."""
-
-    trees: list[Tree]
-    baseline: np.ndarray
-    rounds: int
-    model: bytes = b""
-
-
-Boosters = list[tuple[list[int], Grown]]  # each with the outputs that it answers
 
 
 class TreesModule(FoldModule):
@@ -294,36 +259,3 @@ class TreesModule(FoldModule):
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Rows float64 [b, features] to logits [b, outputs]."""
         return self.forest(x)
-
-
-class Clock:
-    """Tells a booster after each round whether to end. `answering`: seconds that a round's trees will take to answer."""
-
-    def __init__(self, until: float, rows: int):
-        self.until, self.rows, self.answering, self.over = until, rows, 0.0, False
-
-    @property
-    def limited(self) -> bool:
-        """Is there an end at all?"""
-        return self.until < math.inf
-
-    def stops(self, rounds: int, trees: Sequence[Tree] = (), x: np.ndarray | None = None) -> bool:
-        """Is there no time for another round, `rounds` being done? `trees` and rows `x`: of the first, to be timed."""
-        if self.until < math.inf and x is not None:
-            forest, began = Forest(joined(list(trees), np.zeros(1 + max(tree.output for tree in trees)))), time.monotonic()
-            forest(torch.from_numpy(x))
-            self.answering = AFTER * (time.monotonic() - began)
-        self.over = time.monotonic() + (rounds + 1) * self.answering >= self.until
-        return self.over
-
-
-def kept_back(task: Task, seed: int) -> np.ndarray:
-    """Which of a task's rows decide when to stop, bool [n]: a tenth of each class, drawn; none of too few rows."""
-    chosen = np.zeros(len(task.y), bool)
-    if len(task.y) < STOPPED:
-        return chosen
-    order = np.random.default_rng(seed).permutation(len(task.y))
-    if task.kind != "numbers":
-        order = order[np.argsort(np.round(task.y[order]), kind="stable")]
-    chosen[order[KEPT_BACK // 2 :: KEPT_BACK]] = True
-    return chosen

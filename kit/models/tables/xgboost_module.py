@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.models.tables.boosters import PATIENCE, Clock, Grown, Task
 from kit.models.tables.forest import CODES, Tree
-from kit.models.tables.trees_module import PATIENCE, Clock, Grown, Task, TreesModule
+from kit.models.tables.trees_module import TreesModule
 
 OBJECTIVE = {"numbers": "reg:squarederror", "chances": "binary:logistic", "classes": "multi:softprob"}
 
