@@ -133,7 +133,7 @@ def test_with_weight_zero_the_bytes_are_those_of_a_run_without_them(kind: str) -
 
 def test_runs_with_and_without_extra_rows_blend() -> None:
     lay_out()
-    one, other = run("one"), run("zero", extra_weight=0, model="boosting", trees=10)
+    one, other = run("one"), run("zero", extra_weight=0, model="lightgbm", trees=10)
     assert kit.load(one.path).record.data == other.record.data
     assert app.main(["blend", "one", "zero", "--out", "both", "--quiet"]) == 0
 
@@ -142,7 +142,7 @@ def test_runs_with_and_without_extra_rows_blend() -> None:
     ("kind", "model", "knobs"),
     [
         ("table", "mlp", {}),
-        ("table", "boosting", {"trees": 10}),
+        ("table", "lightgbm", {"trees": 10}),
         ("text", "ngrams", {"inverse_penalty": "auto"}),
         ("images", "convnet", {"augment": "mixup"}),
         ("images", "convnet", {"strategy": "probe"}),

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from kit.config import Config
 from kit.errors import Usage
 from kit.models.graphs.base import Graph
 from kit.models.tables.boosters import PATIENCE, Boosters, Clock, Grown, Task
@@ -44,6 +45,11 @@ class CatBoostModule(TreesModule):
         super().__init__(config, labels, steps=steps)
         self._models: list[Any] = []
         self.keep([], np.zeros(len(self.labels.columns)))
+
+    @classmethod
+    def seeded(cls, config: Config, rows: int) -> bool:
+        """It orders the rows by chance."""
+        return True
 
     def keep(self, boosters: Boosters, baseline: np.ndarray) -> None:
         self.forest = Forest(joined([], baseline))

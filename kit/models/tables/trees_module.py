@@ -21,11 +21,12 @@ from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
+from kit.models import weighting
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Graph
-from kit.models.tables.boosters import Boosters, Clock, Grown, Task, kept_back
+from kit.models.tables.boosters import STOPPED, Boosters, Clock, Grown, Task, kept_back
 from kit.models.tables.forest import Forest, empty, joined
 from kit.models.tables.target_means import TargetMeans
 from kit.parts import NONE, Parts
@@ -45,6 +46,7 @@ class TreesModule(FoldModule):
 
     resumable = False
     one_step = True
+    takes_weights = True
     library: ClassVar[str]  # its package, and the extra that brings it
     native: ClassVar[int] = 254  # categories of a column that its trees may ask for
     means_alone: ClassVar[bool] = True  # is a column of MANY categories, encoded by mean answers, asked for by these alone?
@@ -71,6 +73,11 @@ class TreesModule(FoldModule):
                 f"--model {cls.library}: needs the extra `{cls.library}` (pip install 'kaggle-baseline-kit[{cls.library}]')."
             )
         return []
+
+    @classmethod
+    def seeded(cls, config: Config, rows: int) -> bool:
+        """Which rows and columns are drawn, which rows decide when to stop, and the parts of means; without these, nothing."""
+        return min(config.rows_share, config.columns_share) < 1 or config.target_encoding > 0 or rows >= STOPPED
 
     def learn(self, cells: Cells, rows: np.ndarray, y: np.ndarray) -> None:
         """Kinds, categories, means of answers and target scaling from the training rows."""
@@ -109,10 +116,11 @@ class TreesModule(FoldModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         assert batch.y is not None and self.cells is not None
-        self.grow(self.cells, batch.rows.numpy(), self.wanted(batch.y.numpy()))
+        weights = None if batch.weights is None else batch.weights.numpy()
+        self.grow(self.cells, batch.rows.numpy(), self.wanted(batch.y.numpy()), weights)
         x = self.encoded(self.cells)[batch.rows]
         logits = torch.cat([self.logits(some) for some in x.split(FORWARD)]).float()
-        loss = self.labels.criterion(logits, self.scaled(batch.y))
+        loss = weighting.weighted(self.labels.criterion, logits, self.scaled(batch.y), batch.weights)
         return self.stepped(batch, loss, self.answers(logits))
 
     def grow(self, cells: Cells, rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None) -> None:
