@@ -210,7 +210,7 @@ from kit import Competition, Config, Numbers, Table
 from kit.metrics import {metric}
 
 competition = Competition(slug="{name}", inputs=Table(), labels={labels}, metric={metric}, id="Id")
-presets = {{"fast": Config(model="boosting", trees=30, folds=3)}}
+presets = {{"fast": Config(model="lightgbm", trees=30, folds=3)}}
 """
 
 
