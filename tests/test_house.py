@@ -209,3 +209,15 @@ def test_every_package_is_installed() -> None:
     stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     below = {".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")} - {"kit"}
     assert set(stated) == {"kit", *below, "competitions", "kernels"}
+
+
+def test_every_mutation_finds_its_place_in_the_code() -> None:
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        import mutations
+    finally:
+        sys.path.pop(0)
+    assert len(mutations.MUTATIONS) >= 40
+    for one in mutations.MUTATIONS:
+        assert mutations.place(one) != (ROOT / one.path).read_text(encoding="utf-8")
+        assert all((ROOT / word).exists() for word in one.tests.split() if word.startswith("tests"))
