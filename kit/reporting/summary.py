@@ -23,8 +23,8 @@ def decided(scores: dict) -> tuple[str, str]:
     if (one := scores.get("decision")) is None:
         return "", ""
     if one["gain"] is None or one["noise"] is None:
-        return TITLES[one["kind"]], "what it gains is not defined, so predictions are answered as they are"
-    verdict = "kept" if one["kept"] else "did not pay: predictions are answered as they are"
+        return TITLES[one["kind"]], "what it gains is not defined, so it is left out"
+    verdict = "kept" if one["kept"] else "did not pay"
     gain = f"{abs(one['gain']):.5f} {'better' if one['gain'] >= 0 else 'worse'} ± {one['noise']:.5f}"
     return TITLES[one["kind"]], f"{shown(one['plain'])} → {shown(one['nested'])}, {gain}, {verdict}"
 
@@ -103,9 +103,12 @@ def _result(run: Run, places: bool) -> str:
     lines = [_scored(scores, extra)]
     if "rounds" in scores:
         lines.append(rounds(scores))
-    if scores.get("paid"):
-        lines.append("gain by  " + "   ".join(f"{name} {gain} {verdict}" for name, gain, verdict in gated(scores)))
-    title, told = decided(scores)
+    gains, (title, told) = gated(scores), decided(scores)
+    if title and not scores["decision"]["kept"] and scores["decision"]["noise"] is not None:
+        one, title = scores["decision"], ""
+        gains.append((TITLES[one["kind"]], f"{one['gain']:+.5f}", f"± {one['noise']:.5f}, did not pay"))
+    if gains:
+        lines.append("gain by  " + "   ".join(" ".join(each) for each in gains))
     if title:
         lines.append(f"decision by {title}, learned without the fold  {told}")
     if flattered is not None:
