@@ -56,7 +56,7 @@ def scores(found: Findings) -> Section | None:
     repeats = found.scores.get("rounds", {}).get("repeats", 1)  # of the same rows, which tell no more together
     error = np.std(folds, ddof=1) / np.sqrt(len(folds) / repeats)
     note = "A dot is a fold; the line is the score of all out-of-fold rows together."
-    without = [name for name, part in found.parts.items() if "score" in part and name not in named]
+    without = [name for name, part in found.parts.items() if "score" in part and defined(part["score"]) is None]
     note += f" {metric} is not defined for fold {', '.join(without)}." if without else ""
     note += f" From worst to best fold: {max(folds) - min(folds):.5f}. Standard error of their mean: {error:.5f}."
     note += f" {summary.rounds(found.scores)}." if "rounds" in found.scores else ""
