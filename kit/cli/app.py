@@ -14,16 +14,14 @@ from typing import NoReturn
 
 import kit
 from kit import resources
-from kit.cli import arguments as local_arguments, kaggle_arguments, knob_flags
+from kit.cli import arguments as local_arguments, catalogue, kaggle_arguments, knob_flags
 from kit.cli.knob_flags import Shown
 from kit.console import fail
 from kit.errors import Usage, did_you_mean, explained
 from kit.training.ranks import group
 
-LOCAL = (
-    "list", "run", "tune", "predict", "blend", "validate", "check", "new", "export", "report", "weights", "doctor",
-)  # fmt: skip
-KAGGLE = ("download", "submit", "ledger", "kernel")
+KAGGLE = catalogue.GROUPS["Kaggle"]
+LOCAL = [name for names in catalogue.GROUPS.values() for name in names if name not in KAGGLE]
 COMMANDS = {**dict.fromkeys(LOCAL, "kit.cli.commands"), **dict.fromkeys(KAGGLE, "kit.cli.kaggle_commands")}  # name: package
 
 
@@ -85,12 +83,16 @@ def _flags(parser: Parser, command: str) -> list[str]:
     return [flag for action in subparsers.choices[command]._actions for flag in action.option_strings]
 
 
+class MapParser(Parser):
+    """The parser of `kit` itself, whose help is the map of all commands."""
+
+    def format_help(self) -> str:
+        subparsers = next(a for a in self._actions if isinstance(a, argparse._SubParsersAction))
+        return catalogue.overview({one.dest: one.help or "" for one in subparsers._choices_actions})
+
+
 def _parser(knobs: Shown) -> Parser:
-    parser = Parser(
-        prog="kit",
-        description="Train a baseline on a Kaggle competition, score it out of fold, and write a submission.",
-        allow_abbrev=False,
-    )
+    parser = MapParser(prog="kit", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=_version())
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     common = Parser(add_help=False)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass
 from typing import Any
 
+from kit.cli.catalogue import USUAL
 from kit.config import KNOBS, Config, flag, shown as shown_value, switch
 from kit.errors import KitError
 from kit.models import families
@@ -73,14 +74,18 @@ def _value(argv: Sequence[str], name: str) -> str:
 def add(command: argparse.ArgumentParser, these: Shown) -> None:
     """Give a command these knobs as flags."""
     heeded = [name for names in these.groups.values() for name in names]
-    for heading, names in these.groups.items():
-        group = command.add_argument_group(heading.rstrip("."))
+    usual = {"The usual ones": [name for name in USUAL if name in heeded]}
+    rest = {heading: [name for name in names if name not in USUAL] for heading, names in these.groups.items()}
+    for heading, names in (usual | rest).items():
+        group = command.add_argument_group(heading.rstrip(".")) if names else command
         for name in names:
             _add(group, name, these.fields[name], these.help(name))
     for name in these.fields:
         if name not in heeded:
             _add(command, name, these.fields[name], argparse.SUPPRESS)
     left_out = f"Knobs that change nothing for {these.whose} are not shown; `{command.prog} --help` without a name shows all. "
+    positional = " ".join(str(action.metavar) for action in command._actions if not action.option_strings)
+    command.usage = f"{command.prog} {positional} [OPTION …] [--KNOB VALUE …]"
     command.epilog = (left_out if these.whose else "") + "The environment sets knobs too: KIT_EPOCHS=3."
 
 

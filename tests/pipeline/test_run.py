@@ -1,6 +1,7 @@
 """A run from files to submission: what it writes, and that all of it agrees."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,13 @@ def test_a_command_that_failed_before_it_read_the_data_is_no_run(digits: Path, t
     (run.path / "folds.csv").unlink()  # lost, but the fold is trained
     with pytest.raises(kit.Usage, match="holds another run"):
         kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "epochs": 3})
+
+
+def test_rows_that_repeat_each_other_share_a_fold(digits: Path, tmp_path: Path) -> None:
+    header, *rows = (digits / "train.csv").read_text().splitlines()
+    data = Path(shutil.copytree(digits, tmp_path / "data"))
+    (data / "train.csv").write_text("\n".join([header, *rows[:300], *rows[:60]]) + "\n")
+    study = kit.study("digits", data, out=tmp_path / "study", quiet=True, folds=5)
+    fold = frames.read_folds(study.run.path).to_numpy()
+    assert np.array_equal(fold[:60], fold[300:])
+    assert "60 training rows repeat another one: each stays in the fold of its twin" in study.notes

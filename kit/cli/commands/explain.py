@@ -1,0 +1,89 @@
+"""Explain: what a knob does, who heeds it, what recipes make of it, and what it is set to in a competition."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import Field
+from typing import Any
+
+from kit import competition as competitions, config as configs, knobs, recipes
+from kit.config import KNOBS, Config
+from kit.console import output
+from kit.errors import Usage, did_you_mean
+from kit.models import families
+from kit.pipeline.plan import family_of, resolved
+from kit.storage import plain_json
+
+FAMILIES = (families.IMAGE, families.READER, families.NGRAMS, families.TRANSFORMER, families.MLP, *families.TREES)
+NAMED = {"image": "networks of pictures", "transformer": "transformers"}
+RECIPES = (*recipes.OWN.values(), recipes.SCRATCH, recipes.PRETRAINED, recipes.ATTENTIVE, recipes.PROBE, recipes.TRANSFORMER)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    adapter = competitions.load(arguments.name) if arguments.name else None
+    own = dict(adapter.parts.knobs) if adapter else {}
+    name = arguments.knob.lstrip("-").replace("-", "_")
+    name = next((key for key in KNOBS if configs.flag(key) == f"--{arguments.knob.lstrip('-')}"), name)
+    if name not in KNOBS and name not in own:
+        raise Usage(f"unknown knob {arguments.knob!r}.{did_you_mean(name, [*KNOBS, *own])} `kit run --help` lists all.")
+    told = about(name, own.get(name) or KNOBS[name])
+    if adapter:
+        told |= here(adapter, arguments.preset, name)
+    output(json.dumps(plain_json.finite(told), allow_nan=False) if arguments.json else in_words(told))
+    return 0
+
+
+def about(name: str, one: Field[Any]) -> dict[str, Any]:
+    """What is to be said of a knob anywhere."""
+    facts, default = one.metadata, Config().json().get(name, one.default)
+    heeds = {NAMED.get(family.name, family.name): name in family.heeds for family in FAMILIES}
+    group = next((str(group.__doc__).rstrip(".") for group in knobs.GROUPS if name in knobs.names(group)), "this adapter's own")
+    suited = {recipe.name: recipe.knobs[name] for recipe in RECIPES if name in recipe.knobs}
+    return {
+        "knob": name,
+        "help": facts["help"],
+        "group": group,
+        "flag": configs.flag(name),
+        "environment": f"KIT_{name.upper()}",
+        "default": default,
+        "choices": list(filter(None, facts["choices"])),
+        "low": facts["low"],
+        "high": facts["high"],
+        "heeded_by": [family for family, heeded in heeds.items() if heeded] if name in KNOBS else [],
+        "left_alone_by": [family for family, heeded in heeds.items() if not heeded] if name in KNOBS else [],
+        "recipes": {recipe: value for recipe, value in suited.items() if value != default},
+    }
+
+
+def here(adapter: competitions.Adapter, preset: str, name: str) -> dict[str, Any]:
+    """What the knob is set to in a competition's preset, where that comes from, and whether its model heeds it."""
+    config, origins, _ = resolved(adapter, preset, {})
+    adapter = adapter.shaped(config)
+    heeded = name in {*family_of(adapter, config).heeds, *config.own}
+    value = {"value": getattr(config, name), "from": origins.get(name, "default"), "model": config.model, "heeded": heeded}
+    return {"here": {"competition": adapter.name, **value}}
+
+
+def in_words(told: dict[str, Any]) -> str:
+    """All of it as lines."""
+    name = told["knob"]
+    default = configs.shown(name, told["default"])
+    bounds = [f"{word} {told[key]:g}" for key, word in (("low", "at least"), ("high", "at most")) if told[key] is not None]
+    lines = [
+        f"{name}: {told['help']}",
+        "",
+        f"  group        {told['group']}",
+        f"  set by       {told['flag']} …, {told['environment']}=…, or Config({name}=…) in a preset",
+        f"  default      {default if default != '' else 'empty'}",
+    ]
+    lines += [f"  choices      {', '.join(map(str, told['choices']))}"] if told["choices"] else []
+    lines += [f"  bounds       {', '.join(bounds)}"] if bounds else []
+    lines += [f"  heeded by    {', '.join(told['heeded_by'])}"] if told["heeded_by"] else []
+    lines += [f"  no use for   {', '.join(told['left_alone_by'])}"] if told["left_alone_by"] else []
+    suited = [f"{configs.shown(name, value)} for {recipe}" for recipe, value in told["recipes"].items()]
+    lines += [f"  {'' if i else 'recipes':12} {line}" for i, line in enumerate(suited)]
+    if one := told.get("here"):
+        use = "" if one["heeded"] else f"; it changes nothing for --model {one['model']}"
+        lines.append(f"  in {one['competition']:10}{configs.shown(name, one['value'])} (from {one['from']}{use})")
+    return "\n".join(lines)
