@@ -103,6 +103,12 @@ class Run(_Run):
             from kit.pipeline.prediction import predict_rows
         return predict_rows(self, rows, views)
 
+    def _repr_html_(self) -> str:
+        """The run's report, as a notebook shows it; a line where no fold is done yet."""
+        from kit.reporting.report.page import framed
+
+        return framed(self)
+
     def answers(self, rows: pd.DataFrame | np.ndarray | list[str], views: int | None = None) -> pd.DataFrame:
         """The frame of answers by id, as the run's submission has them: `predict`, decided as the run learned to.
 

@@ -1,4 +1,4 @@
-"""Console: results on stdout, progress on stderr (a bar on a terminal, else plain lines). All that is printed passes here.
+"""Console: all that is printed: results on stdout, progress on stderr (a bar on a terminal or in a notebook, else lines).
 
 Names of files and cells of tables reach the terminal: what could steer it (escape sequences, marks that turn the direction of
 writing) is shown as text, so that no name can rewrite the screen.
@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from typing import Any
 
 LINE_EVERY = 5.0  # seconds between plain lines
@@ -35,10 +36,10 @@ class Progress:
         self.close()
         self.total = total
         self.began = self.last = time.monotonic()
-        if not self.quiet and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=False, bar_format=BAR)
+        if not self.quiet and (sys.stderr.isatty() or in_notebook()):
+            self.bar = _bar_class()(
+                total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=False, bar_format=BAR
+            )
 
     def fold(self, label: str, skipped: int = 0) -> None:
         """A fold begins; `skipped` of its rows were trained before the run was resumed."""
@@ -86,6 +87,19 @@ class Progress:
         self.done += rows
         if self.bar is not None:
             self.bar.update(rows)
+
+
+def in_notebook() -> bool:
+    """Does a notebook's kernel run this? It shows a bar though its streams are no terminal."""
+    return "ipykernel" in sys.modules
+
+
+def _bar_class() -> Any:
+    """tqdm's bar for where this runs: a widget in a notebook that has ipywidgets, else letters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that ipywidgets is missing, and that tqdm.rich is an experiment
+        from tqdm.auto import tqdm
+    return tqdm
 
 
 class Waiting:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,17 @@ def prints(path: Path) -> list[int]:
     """The lines of a module that print."""
     calls = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
     return [one.lineno for one in calls if ast.unparse(one.func) in ("print", "sys.stdout.write", "sys.stderr.write")]
+
+
+def test_a_notebook_gets_a_bar_and_a_pipe_gets_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = console.Progress(100)
+    assert lines.bar is None
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    bar = console.Progress(100)
+    bar.batch(50, 0, 1)
+    bar.epoch(0, 1, {"loss": 0.5})
+    assert bar.bar is not None and bar.bar.n == 50
+    bar.close()
+    assert console.Progress(100, quiet=True).bar is None

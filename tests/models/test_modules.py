@@ -173,6 +173,17 @@ def test_the_average_of_weights_starts_fast_and_forgets_the_start() -> None:
     assert averaged.mean().item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_averaged_weights_predict_and_the_last_ones_where_they_are_asked_for() -> None:
+    module = made(Config(width=4, ema=0.9), OneOf("x", ("a", "b")))
+    x = torch.rand(3, 1, 8, 8)
+    with torch.no_grad():
+        module.averaged.module[-1].bias += torch.tensor([3.0, -3.0])
+    module.eval()
+    assert module(x)[:, 0].min() > 0.9
+    with module.last_weights():
+        assert module(x)[:, 0].max() < 0.9
+
+
 def test_without_averaging_the_last_weights_predict() -> None:
     module = made(Config(width=4, ema=0.0), OneOf("x", ("a", "b")))
     assert module.averaged is None and module.predictor is module.net

@@ -1,5 +1,6 @@
 """The report page: escaped, self-contained, true to the run's files, and whole where the data is gone."""
 
+import html
 import json
 import re
 import shutil
@@ -213,3 +214,12 @@ def test_a_rate_that_the_kit_chose_is_told(small_run: kit.Run, tmp_path: Path) -
     run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
     run.note(config=run.info["config"] | {"lr": 0.0}, chosen={"lr": 0.0125, "batch": 32})
     assert "auto: 0.0125" in seen(page.write(run)).words
+
+
+def test_a_notebook_shows_the_report_in_a_frame(small_run: kit.Run, tmp_path: Path) -> None:
+    run = kit.load(small_run.path)
+    shown = run._repr_html_()
+    assert shown.startswith("<iframe sandbox srcdoc=") and shown.count("<") == 2 and "allow-scripts" not in shown
+    inside = html.unescape(shown.partition('srcdoc="')[2].partition('" style=')[0])
+    assert inside == page.page(findings.gather(run))
+    assert kit.Run(tmp_path / "none")._repr_html_().startswith("<p>")

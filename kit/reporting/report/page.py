@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from kit import config as configs
 from kit.console import clock, say
-from kit.errors import Usage
+from kit.errors import KitError, Usage
 from kit.metrics import shown as shown_score
 from kit.reporting import canvas, summary
 from kit.reporting.report import findings, sections as report_sections
@@ -19,6 +20,7 @@ from kit.reporting.report.parts import Section, Table
 from kit.storage import files, templates
 from kit.storage.run_folder import Run
 
+FRAME = 720  # pixels of height in a notebook; the rest is scrolled to
 TITLES = {"held_out": "held-out score", "flattered_by": "flattered by"}
 
 
@@ -34,6 +36,15 @@ def write(run: Run, data: str | Path | None = None) -> Path:
     if found.gone:
         say(f"the worst rows are shown without what they hold: {found.gone}", lines=True)
     return path
+
+
+def framed(run: Run) -> str:
+    """The page for another page: in a frame, where no script runs and from which no style leaks; a line where there is none."""
+    try:
+        text = page(findings.gather(run))
+    except KitError as fault:
+        return f"<p>{escape(str(fault))}</p>"
+    return f'<iframe sandbox srcdoc="{escape(text)}" style="width:100%;height:{FRAME}px;border:0"></iframe>'
 
 
 def page(found: Findings) -> str:
