@@ -170,14 +170,14 @@ MUTATIONS = [
         "kit/training/callbacks/history.py",
         "if not math.isfinite(loss):",
         "if False:",
-        "tests/training tests/pipeline/test_run.py",
+        "tests/models/test_modules.py",
     ),
     Mutation(
         "predictions of NaN are written",
         "kit/pipeline/crossval.py",
         "    if wrong:\n        raise Diverged(",
         "    if False:\n        raise Diverged(",
-        "tests/pipeline tests/training/test_comforts.py -k 'nan or finite or diverge'",
+        "tests/models/test_table.py",
     ),
     Mutation(
         "the test set is answered by one fold",
