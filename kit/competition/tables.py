@@ -17,7 +17,7 @@ import numpy as np
 from kit.competition import answers, extra as extra_rows
 from kit.competition.sample import EXCERPT, Sample
 from kit.competition.sources import every, first_of
-from kit.errors import BadData, listed
+from kit.errors import BadData, listed, quoted
 from kit.labels import Labels, missing
 from kit.metrics import Metric
 from kit.storage import frames
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kit.competition.facts import Competition
     from kit.data.number_spelling import Spellings
 
+FORMULAS = ("=", "+", "@")  # how what a spreadsheet computes begins
 SHOWN = 10  # broken files named
 
 
@@ -125,7 +126,7 @@ def prepare(
         raise BadData(f"{first_of(facts.extra)}: no extra rows with an answer.")
     labels = facts.labels.bind(train)
     labels.decode(np.zeros((0, len(labels.columns)), np.float32), list(asked.sample.columns))  # before hours of training
-    notes += answers.strange(facts, labels, asked.sample.frame)
+    notes += [*answers.strange(facts, labels, asked.sample.frame), *_formulas(asked.sample.index)]
     notes += labels.unequal(list(asked.sample.columns))
     return Tables(
         root=root,
@@ -139,6 +140,15 @@ def prepare(
         unused=unused,
         extra=more,
     )
+
+
+def _formulas(ids: pd.Index) -> list[str]:
+    """A line on ids that a spreadsheet would take for formulas. The submission holds them as they are."""
+    odd = ids[ids.astype(str).str.startswith(FORMULAS)]
+    if not len(odd):
+        return []
+    shown = f"{len(odd):,} ids begin with '=', '+' or '@', such as {quoted(odd[0])}"
+    return [f"{shown}: they stay as they are, but a spreadsheet would take them for formulas"]
 
 
 def _measured(facts: Competition, train: pd.DataFrame, asked: Asked) -> tuple[pd.DataFrame, Asked, Spellings]:

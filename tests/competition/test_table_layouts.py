@@ -405,3 +405,11 @@ def test_a_sample_that_asks_for_some_of_the_findings_is_answered_with_those(tmp_
     adapter, lines = made(root)
     assert adapter.competition.labels.names == ("f0", "f1", "f2")
     assert any("columns that the test table does not have are not used: 'f3'" in line for line in lines)
+
+
+def test_ids_that_a_spreadsheet_would_compute_stay_as_they_are(tmp_path: Path) -> None:
+    test = TEST.assign(id=["=1+1", "@SUM(A1)", "+7", *map(str, range(M - 3))])
+    data = written(tmp_path / "data", train=TRAIN, test=test.drop(columns="y"), sample_submission=test[["id"]].assign(y="k0"))
+    run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="y", epochs=1, folds=2)
+    assert [line.split(",")[0] for line in run.submission.read_text().splitlines()[1:4]] == ["=1+1", "@SUM(A1)", "+7"]
+    assert any(note.startswith("3 ids begin with '=', '+' or '@', such as '=1+1'") for note in run.record.notes)
