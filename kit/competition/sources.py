@@ -67,7 +67,7 @@ def read(
     if facts.id_from:
         table = table.assign(**{facts.id: made_ids(table, facts.id_from, first)})
     table = by_id(table, facts.id, first, notes, prefix)
-    return table.assign(**(facts.inputs.from_ids(table.index) or {})), notes
+    return table.assign(**facts.inputs.derived(table)), notes
 
 
 def _stacked(facts: Competition, root: Path, name: str, limit: int = 0) -> TableFile:

@@ -159,6 +159,10 @@ class Inputs(ABC):
         """Columns that are made of the ids of rows; None: none."""
         return None
 
+    def derived(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Further columns, made of a table (text cells, indexed by id) and its ids; none where there are none."""
+        return self.from_ids(table.index) or {}
+
     def files(self, root: Path) -> list[Path]:
         """The files besides the tables that hold this input."""
         return []

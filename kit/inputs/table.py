@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -33,6 +34,8 @@ TREES = Config(model="lightgbm", epochs=1)
 BEST_TREES = TREES.changed(trees=2000, shrinkage=0.03)
 FEW_ANSWERS, ROWS_EACH = 10, 50  # trees want so many rows for each of more classes than this
 KINDS = ("number", "category", "date")
+MARKS, PARTS, REPEATED = "/|_", 5, 4  # between parts of a cell; parts at most; cells for each value of one part at least
+FEWEST, MANY, NEARLY = 20, 2000, 0.98  # different cells that tell whether they have parts; that are looked at; that have them
 LOOKED_AT = 500  # ids that tell whether ids are dates
 
 
@@ -42,7 +45,8 @@ class Table(Inputs):
 
     `numbers`, `categories`, `dates`: columns whose kind is stated; that of the others is found in the training rows. The column
     of ids is learned from where it is among them. `id_parts`: the mark between parts of the ids (`0001_02`: "_") that are
-    learned from as columns (`id part 1`, …).
+    learned from as columns (`id part 1`, …). `parts`: columns and the mark between parts of cells (`B/12/P`: "/") which are
+    learned from too (`Cabin part 1`, …).
     """
 
     numbers: tuple[str, ...] = ()
@@ -50,6 +54,7 @@ class Table(Inputs):
     dates: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     id_parts: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
     spellings: Spellings | None = field(default=None, repr=False, compare=False)
     kind: ClassVar[str] = "table"
     channels: int = 0
@@ -63,7 +68,8 @@ class Table(Inputs):
         train = evidence.train
         names = [name for name in evidence.shared if IDENTIFIER.fullmatch(name) and train[name].is_unique]
         dated = all(dated_ids(table.index) for table in (train, evidence.test))
-        return cls(without=tuple(names), dates=(str(train.index.name),) if dated else ())
+        parts = parted_columns(train[[name for name in evidence.shared if name not in names]])
+        return cls(without=tuple(names), dates=(str(train.index.name),) if dated else (), parts=parts)
 
     def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
         few = train is not None and outputs > FEW_ANSWERS and len(train) < ROWS_EACH * outputs
@@ -80,6 +86,15 @@ class Table(Inputs):
             for i in range(max(map(len, parts), default=0)):
                 made[f"{ids.name} part {i + 1}"] = [one[i] if i < len(one) else "" for one in parts]
         return made or None
+
+    def derived(self, table: pd.DataFrame) -> dict[str, Any]:
+        made = super().derived(table)
+        for name, mark in self.parts:
+            if name in table:
+                split = [str(cell).split(mark) for cell in table[name]]
+                for i in range(max(map(len, split), default=0)):
+                    made[f"{name} part {i + 1}"] = [one[i] if i < len(one) else "" for one in split]
+        return made
 
     @property
     def stated(self) -> dict[str, str]:
@@ -147,6 +162,27 @@ class Table(Inputs):
         usual = {"size": "number", "shape": "category", "seen": "date"}
         stated = self.stated if len(self.stated) > 1 else {**usual, **self.stated}
         return {name: _invented(kind, classes, rng) for name, kind in stated.items()}
+
+
+def parted_columns(table: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """The columns whose cells are several in one (`B/12/P`), each with the mark between the parts.
+
+    Nearly all different cells have as many marks, and one part at least has far fewer values than the whole.
+    """
+    from kit.data.date_spelling import are_dates
+
+    found = []
+    for name in table:
+        cells = [one for one in dict.fromkeys(map(str, table[name].iloc[:: max(1, len(table) // MANY)])) if one.strip()]
+        for mark in MARKS if len(cells) >= FEWEST and not are_dates(cells) else ():
+            split = [one.split(mark) for one in cells]
+            many = Counter(map(len, split)).most_common(1)[0][0]
+            whole = [one for one in split if len(one) == many and all(one)]
+            values = [len(set(part)) for part in zip(*whole, strict=True)]
+            if 1 < many <= PARTS and len(whole) >= NEARLY * len(split) and REPEATED * min(values) <= len(whole):
+                found.append((str(name), mark))
+                break
+    return tuple(found)
 
 
 def dated_ids(ids: Any) -> bool:

@@ -150,7 +150,7 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
         if facts.inputs.kind == "table":  # 1.234 is no thousand, however the files write those
             cells[numbers] = table[numbers].reset_index(drop=True)
     named = cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
-    return named.assign(**(facts.inputs.from_ids(named.index) or {}))
+    return named.assign(**facts.inputs.derived(named))
 
 
 def pictures(images: Any, side: int, channels: int) -> Any:

@@ -413,3 +413,26 @@ def test_ids_that_a_spreadsheet_would_compute_stay_as_they_are(tmp_path: Path) -
     run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="y", epochs=1, folds=2)
     assert [line.split(",")[0] for line in run.submission.read_text().splitlines()[1:4]] == ["=1+1", "@SUM(A1)", "+7"]
     assert any(note.startswith("3 ids begin with '=', '+' or '@', such as '=1+1'") for note in run.record.notes)
+
+
+def test_cells_of_several_parts_are_learned_from_by_part(made: Callable, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def cabins(n: int) -> pd.DataFrame:
+        deck, side = rng.choice([*"ABC"], n), rng.choice(["P", "S"], n)
+        cells = [f"{a}/{b}/{c}" for a, b, c in zip(deck, rng.integers(0, 900, n), side, strict=True)]
+        cells[3] = ""
+        return pd.DataFrame({"id": range(n), "Cabin": cells, "when": ["2024/01/05", "2024/02/06"] * (n // 2), "y": side})
+
+    train, test = cabins(200), cabins(60).assign(id=range(900, 960))
+    data = written(tmp_path / "data", train=train, test=test.drop(columns="y"), sample_submission=test[["id"]].assign(y="P"))
+    adapter, _ = made(data)
+    assert adapter.competition.inputs.parts == (("Cabin", "/"),)
+    assert 'Table(parts=(("Cabin", "/"),))' in Path("competitions/mine.py").read_text()
+    tables = adapter.competition.tables(data)
+    assert list(tables.train["Cabin part 3"][:3]) == [one.split("/")[2] for one in train["Cabin"][:3]]
+    assert tables.train["Cabin part 1"].iloc[3] == ""
+    run = kit.run("mine", data, out=tmp_path / "run", quiet=True, model="mlp", epochs=20, folds=2)
+    assert run.scores["oof"] > 0.9
+    again = kit.load(run.path).predict(test.drop(columns="y"))
+    assert np.allclose(again.to_numpy(), run.test.to_numpy(), atol=1e-6)
