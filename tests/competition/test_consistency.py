@@ -53,7 +53,7 @@ def test_a_metric_that_is_accepted_gives_full_marks_to_one_who_knows(kind: str, 
 def test_every_kind_of_answers_has_a_metric_and_every_metric_a_kind() -> None:
     assert {labels.answers for labels in LABELS.values()} == {kind for one in ALL for kind in one.scores}
     assert all(one.scores for one in ALL)
-    assert len({one.name for one in ALL}) == len(ALL) == 13
+    assert len({one.name for one in ALL}) == len(ALL) == 14
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)

@@ -90,7 +90,7 @@ def test_only_what_exceeds_its_noise_has_paid(right: float, wins: bool, tmp_path
 
 
 def test_a_run_with_neither_says_nothing_and_costs_nothing(digits: Path, tmp_path: Path) -> None:
-    run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "ema": 0.0})
+    run = kit.run("digits", digits, out=tmp_path / "run", quiet=True, **{**SMALL, "ema": 0.0, "decide": "none"})
     assert "paid" not in run.scores and "gain by" not in summary.summary(run)
     assert not [path for name in BOTH for path in run.path.rglob(f"{name}.npz")]
 
@@ -130,4 +130,4 @@ def test_the_summary_and_the_page_say_it_and_an_older_run_is_still_read(viewed: 
         path.unlink()
         stats = json.loads((path.parent / "fold.json").read_text())
         write_json(path.parent / "fold.json", {**stats, "checksums": {"oof.npz": stats["checksums"]["oof.npz"]}})
-    assert "gain by" not in summary.summary(old) and "gain by" not in page.write(old).read_text()
+    assert "averaged weights" not in summary.summary(old) and "gain by" not in page.write(old).read_text()

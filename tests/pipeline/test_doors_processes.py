@@ -3,18 +3,22 @@
 from pathlib import Path
 
 import pytest
-from plugs import KNOBS, PLUGS, preset_model, write
+from plugs import KNOBS, PLUGS, TOGETHER, preset_model, write
 
 import kit
 from kit.cli.app import main
 
 
+def test_all_parts_but_a_plain_variant_are_tried() -> None:
+    assert {*", ".join(TOGETHER).split(", ")} | {"module", "one method changed"} == {*", ".join(PLUGS).split(", ")}
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("plug", PLUGS)
-def test_a_guests_part_trains_side_by_side_and_predicts_in_a_kernel(plug: str) -> None:
-    """Processes of their own find it in the adapter's file, and so does a kernel."""
-    write(plug)
+@pytest.mark.parametrize("plugs", TOGETHER)
+def test_a_guests_parts_train_side_by_side_and_predict_in_a_kernel(plugs: str) -> None:
+    """Processes of their own find them in the adapter's file, and so does a kernel."""
+    write(plugs)
     knobs = {**KNOBS, "epochs": 1, "model": preset_model()}
     Path("competitions").mkdir()
     Path("guest.py").rename("competitions/guest.py")
