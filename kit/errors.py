@@ -42,6 +42,10 @@ class Diverged(KitError):
     """Training produced NaN or infinity."""
 
 
+class Pruned(KitError):
+    """A trial that was ended early because others were better by then."""
+
+
 class Stopped(KitError):
     """Stopped on request with its state saved; the same command resumes. `signum` 0: asked in time (75)."""
 

@@ -41,6 +41,15 @@ class Range:
         value = float(f"{math.exp(value) if self.log else value:.2g}")
         return max(1, round(value)) if self.whole else value
 
+    def place(self, value: Any) -> int | float | None:
+        """Where a value lies: the index of a choice (None: it is none of them), or a number from 0 to 1, as `draw` takes it."""
+        if self.choices:
+            return self.choices.index(value) if value in self.choices else None
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        if self.log and value <= 0:
+            return 0.0
+        return min(1.0, max(0.0, ((math.log(value) if self.log else value) - low) / (high - low)))
+
     def __str__(self) -> str:
         if self.choices:
             return f"{self.name}={'|'.join(configs.shown(self.name, one) for one in self.choices)}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,22 @@ import pandas as pd
 
 from kit import config as configs
 from kit.console import clock, table
-from kit.errors import DiskError, KitError, Stopped, Usage
+from kit.errors import DiskError, KitError, Pruned, Stopped, Usage
 from kit.inference.blend_weights import Gain, gained
 from kit.metrics import defined
 from kit.models import prediction
-from kit.pipeline import parallel, search_space
+from kit.pipeline import parallel, sampling, search_space
 from kit.pipeline.plan import Plan, family_of
 from kit.pipeline.preparation import fold_of
 from kit.pipeline.processes.children import Task
 from kit.pipeline.run import working
+from kit.pipeline.sampling import Ended, Sampler
 from kit.pipeline.search_space import Range
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
+from kit.training.callbacks.history import Watch
 from kit.training.deadline import Budget
 from kit.training.fit import fit
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from kit.pipeline.preparation import Work
 
 SHOWN = 10  # trials in the summary
+LOOKS = 4  # times that a trial is scored, the end included, so that it may be pruned
 TABLE = "trials.csv"
 NO_GAIN = {"gain": None, "noise": None}  # as a file holds one that is not defined
 
@@ -47,8 +51,18 @@ class Trial:
 
     number: int
     knobs: dict[str, Any]
-    score: float | None  # None: it could not be trained, or has no score
+    score: float | None  # None: it could not be trained, was pruned, or has no score
     seconds: float
+    epochs: dict[int, float] = field(default_factory=dict)  # the score after each epoch that has one
+    pruned: int | None = None  # the epoch after which it was ended, being worse than the median of others
+
+    @property
+    def state(self) -> str:
+        return "complete" if self.score is not None else "failed" if self.pruned is None else "pruned"
+
+    @property
+    def ended(self) -> Ended:
+        return Ended(self.number, self.knobs, self.score, self.epochs if self.state != "failed" else {})
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,8 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
         run_lifecycle.start(target, known, plan.origins, plan.preset, plan.root)
         with working(target, plan, [], quiet, Budget(0.0, began)) as work:
             work.progress.say(f"{trials} trials of {', '.join(map(str, tried))}")
+            if not sampling.available():
+                work.progress.say(sampling.MISSING)
             found = search(work, tried, trials, budget)
             gain = weigh(work, found[0]) if found[0].number else None
             target.note(status="tuned")
@@ -104,33 +120,51 @@ def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[T
     Raises Usage where the preset has no score: then no other trial has one.
     """
     metric, found = work.adapter.competition.metric, list[Trial]()
-    fold, count_at_once = scorable(work)[0], parallel.places(work.config)
+    fold, count_at_once, sampler = scorable(work)[0], parallel.places(work.config), sampler_of(work, tried)
     work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
     if count_at_once > 1:
         work.progress.say(f"{count_at_once} trials at a time, each in a process of its own")
-        parallel.side_by_side(work, tasks(work, tried, count, fold, budget), count_at_once)
+        parallel.side_by_side(work, tasks(work, tried, sampler, count, fold, budget), count_at_once)
     for number in range(count):
         if not time_for(work, number, found, budget):
             work.progress.say(f"--time-budget: {number} of {count} trials")
             break
-        found.append(attempt(work, number, fold, search_space.draw(tried, work.config.seed, number)))
+        found.append(attempt(work, number, fold, *asked(work, sampler, number, found)))
         if found[0].score is None:
             raise Usage(f"kit tune: {metric.name} is not defined on the validation rows of fold {fold}: no trial is better.")
         tell(work, tried, found)
     return ranked(work, found)
 
 
-def tasks(work: Work, tried: list[Range], count: int, fold: int, budget: Budget) -> Iterator[Task]:
+def tasks(work: Work, tried: list[Range], sampler: Sampler, count: int, fold: int, budget: Budget) -> Iterator[Task]:
     """The trials that are missing, one after another, as long as there is time; `trials.csv` follows those that are there."""
     for number in range(count):
         if not _result(work, number).exists():
-            found = [attempt(work, one, fold, {}) for one in range(count) if _result(work, one).exists()]
+            found = [attempt(work, one, fold, {}, {}) for one in range(count) if _result(work, one).exists()]
             if found:
                 tell(work, tried, found)
             if not time_for(work, number, found, budget) or any(one.score is None for one in found if not one.number):
                 return
-            knobs = search_space.draw(tried, work.config.seed, number)
-            yield Task(f"trial {number}", attempt, (number, fold, knobs), _result(work, number).parent)
+            yield Task(
+                f"trial {number}", attempt, (number, fold, *asked(work, sampler, number, found)), _result(work, number).parent
+            )
+
+
+def sampler_of(work: Work, tried: list[Range]) -> Sampler:
+    """What asks for the trials of these ranges."""
+    preset = {one.name: getattr(work.config, one.name) for one in tried}
+    return Sampler(tried, preset, work.config.seed, work.adapter.competition.metric.higher_is_better)
+
+
+def asked(work: Work, sampler: Sampler, number: int, found: list[Trial]) -> tuple[dict[str, Any], dict[int, float]]:
+    """A trial's knobs and the medians that prune it, kept before it begins: what was begun goes on with the same."""
+    path = _result(work, number).with_name("asked.json")
+    if not path.exists():
+        ended = [one.ended for one in found]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"knobs": sampler.ask(number, ended), "bars": sampling.bars(ended) if number else {}})
+    known = read_json(path)
+    return known["knobs"], {int(epoch): bar for epoch, bar in known["bars"].items()}
 
 
 def time_for(work: Work, number: int, found: list[Trial], budget: Budget) -> bool:
@@ -156,24 +190,41 @@ def scorable(work: Work) -> list[int]:
     return folds or work.folds.numbers
 
 
-def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any]) -> Trial:
+def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any], bars: dict[int, float]) -> Trial:
     """One fit and its score on the fold; what is there already is read. Raises what the preset's fit raises.
 
     A score that is not defined counts as none.
     """
     path = _result(work, number)
     if not path.exists():
-        began = time.monotonic()
+        began, epochs, pruned = time.monotonic(), dict[int, float](), None
+        name, metric = f"trial {number}", work.adapter.competition.metric
+
+        def watch(history: list[dict[str, Any]]) -> None:
+            for row in history:
+                score, epoch = row.get(f"val_{metric.name}", math.nan), row["epoch"]
+                if math.isfinite(score):
+                    epochs[epoch] = score
+                    if epoch in bars and metric.better(bars[epoch], score):
+                        raise Pruned(f"{name}: pruned after epoch {epoch}, worse than the median of the trials before")
+
         try:
-            score = defined(predicted(work, path.parent, fold, knobs, f"trial {number}")[0])
+            score = defined(predicted(work, path.parent, fold, knobs, name, watch)[0])
+        except Pruned as fault:
+            work.progress.say(str(fault))
+            score, pruned = None, max(epochs)
+            checkpoints.drop_snapshots(path.parent)
         except KitError as fault:
             if not number or isinstance(fault, Stopped | DiskError):
                 raise
             work.progress.say(f"trial {number} failed: {fault}", lines=True)
             score = None
-        write_json(path, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began})
+        write_json(
+            path, {"knobs": knobs, "score": score, "seconds": time.monotonic() - began, "epochs": epochs, "pruned": pruned}
+        )
     known = read_json(path)
-    return Trial(number, known["knobs"], known["score"], known["seconds"])
+    scores = {int(epoch): score for epoch, score in known.get("epochs", {}).items()}
+    return Trial(number, known["knobs"], known["score"], known["seconds"], scores, known.get("pruned"))
 
 
 def _result(work: Work, number: int) -> Path:
@@ -181,12 +232,22 @@ def _result(work: Work, number: int) -> Path:
     return work.run.path / f"trial{number:03d}" / "trial.json"
 
 
-def predicted(work: Work, folder: Path, number: int, knobs: dict[str, Any], name: str) -> tuple[float, np.ndarray]:
+def validates(work: Work, config: configs.Config) -> bool:
+    """May a trial be scored in mid-training? Only where its model trains in epochs, and where that changes no result."""
+    plain = not config.val_every and not config.early_stop and config.checkpoint != "best"
+    return plain and config.epochs >= LOOKS and "val_every" in family_of(work.adapter, config).heeds
+
+
+def predicted(
+    work: Work, folder: Path, number: int, knobs: dict[str, Any], name: str, watch: Watch | None = None
+) -> tuple[float, np.ndarray]:
     """The score of a fit with these knobs on a fold's validation rows, and its predictions of them."""
     config = work.config.changed(**knobs)
+    if watch is not None and validates(work, config):
+        config = config.changed(val_every=config.epochs // LOOKS)
     whose = hashlib.sha256(f"{work.identity} {json.dumps(knobs)}".encode()).hexdigest()
     fold = replace(fold_of(work, RunPart(number), config), name=name, folder=folder, identity=whose)
-    fitted = fit(fold, work.stop, work.progress, timings=work.timings)
+    fitted = fit(fold, work.stop, work.progress, timings=work.timings, watch=watch)
     fitted.logs.close()
     module, best = fitted.module, fitted.state.best
     if best is not None:
@@ -240,7 +301,7 @@ def summary(tuned: Tuned, command: str) -> str:
     rows = [
         [
             str(one.number) if one.number else "preset",
-            "failed" if one.score is None else f"{one.score:.5f}",
+            one.state if one.score is None else f"{one.score:.5f}",
             clock(one.seconds),
             *values(one, names, config),
         ]
@@ -266,5 +327,7 @@ def values(trial: Trial, names: list[str], config: configs.Config) -> list[str]:
 
 def write_table(path: Path, trials: list[Trial], names: list[str], config: configs.Config) -> None:
     """The trials as a table, the best first."""
-    rows = [[one.number, one.score, round(one.seconds, 1), *values(one, names, config)] for one in trials]
-    frames.write_csv(path, pd.DataFrame(rows, columns=["trial", "score", "seconds", *names]), index=False)
+    rows = [
+        [one.number, one.score, one.state, one.pruned, round(one.seconds, 1), *values(one, names, config)] for one in trials
+    ]
+    frames.write_csv(path, pd.DataFrame(rows, columns=["trial", "score", "state", "pruned", "seconds", *names]), index=False)

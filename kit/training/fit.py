@@ -21,6 +21,7 @@ from kit.errors import KitError, Usage
 from kit.models import devices, registry, resident, threads
 from kit.models.base import FoldModule, FoldTrainer
 from kit.training import callbacks, trainer_options
+from kit.training.callbacks.history import Watch
 from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
 from kit.training.loggers import Log
@@ -47,10 +48,12 @@ def fit(
     progress: Progress,
     deadline: Callable[[FoldModule], float] | None = None,
     timings: Timings | None = None,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Train, or go on from the newest sound snapshot. The module ends with the weights of the last step.
 
-    `deadline`: when the fit of this module must be over. Where the memory does not suffice, batches go through the model
+    `deadline`: when the fit of this module must be over. `watch`: looks at the history when training begins and after each
+    epoch; what it raises ends the fit. Where the memory does not suffice, batches go through the model
     in twice as many parts, from the newest snapshot on. Raises KitError where two rows are too many, and where the memory of
     one of several ranks does not suffice.
     """
@@ -58,7 +61,7 @@ def fit(
     while True:
         said = ""
         try:
-            return _fit(fold, stop, progress, deadline, timings)
+            return _fit(fold, stop, progress, deadline, timings, watch)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as fault:
             if not devices.out_of_memory(fault):
                 raise
@@ -81,6 +84,7 @@ def _fit(
     progress: Progress,
     deadline: Callable[[FoldModule], float] | None,
     timings: Timings | None,
+    watch: Watch | None,
 ) -> Fitted:
     config = fold.config
     threads.use_all()
@@ -109,7 +113,7 @@ def _fit(
             *([Together(state)] if group.count() > 1 else []),
             snapshots, callbacks.Deadline(state), callbacks.Seeds(fold), callbacks.FirstEpoch(state, progress),
             callbacks.History(state), callbacks.FiniteLoss(state),
-            callbacks.Validation(state, stop), *own, callbacks.Report(state, progress, logs, logged),
+            callbacks.Validation(state, stop), *own, callbacks.Report(state, progress, logs, logged, watch),
         ]  # fmt: skip
         try:
             with quiet_lightning(), devices.deterministic(config):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,6 +21,7 @@ from kit.models.prediction import Arriving
 from kit.training.loggers import Log
 from kit.training.state import Epoch, FitState
 
+Watch = Callable[[list[dict[str, Any]]], None]  # looks at the rows of history
 FINITE_EVERY = 5  # steps between looks at the loss
 
 
@@ -114,11 +115,15 @@ class Report(pl.Callback):
     `own`: what an adapter's callbacks and module logged, which joins the row of history.
     """
 
-    def __init__(self, state: FitState, progress: Progress, logs: Log, own: LastValues | None = None):
-        self.state, self.progress, self.logs, self.own = state, progress, logs, own
+    def __init__(
+        self, state: FitState, progress: Progress, logs: Log, own: LastValues | None = None, watch: Watch | None = None
+    ):
+        self.state, self.progress, self.logs, self.own, self.watch = state, progress, logs, own, watch
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.logs.start(self.state.history)
+        if self.watch is not None:  # a fit that was killed between its snapshot and this look
+            self.watch(self.state.history)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -133,6 +138,8 @@ class Report(pl.Callback):
         scores = {f"{split} {metric}": row[f"{split}_{metric}"] for split in ("val", "train") if f"{split}_{metric}" in row}
         first = {name: score for name, score in [*scores.items()][:1] if score == score}  # a score may not be defined
         self.progress.epoch(self.state.epoch, self.state.fold.config.epochs, {"loss": row["train_loss"], **first})
+        if self.watch is not None:
+            self.watch(self.state.history)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         state = self.state
