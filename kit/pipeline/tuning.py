@@ -199,13 +199,14 @@ def attempt(work: Work, number: int, fold: int, knobs: dict[str, Any], bars: dic
     if not path.exists():
         began, epochs, pruned = time.monotonic(), dict[int, float](), None
         name, metric = f"trial {number}", work.adapter.competition.metric
+        epochs_of = work.config.changed(**knobs).epochs  # after the last nothing is saved
 
         def watch(history: list[dict[str, Any]]) -> None:
             for row in history:
                 score, epoch = row.get(f"val_{metric.name}", math.nan), row["epoch"]
                 if math.isfinite(score):
                     epochs[epoch] = score
-                    if epoch in bars and metric.better(bars[epoch], score):
+                    if epoch in bars and epoch < epochs_of and metric.better(bars[epoch], score):
                         raise Pruned(f"{name}: pruned after epoch {epoch}, worse than the median of the trials before")
 
         try:

@@ -225,3 +225,16 @@ def test_the_command_shows_trials_gain_and_how_to_run_them(
 def test_a_penalty_that_folds_choose_is_tuned_around_its_default() -> None:
     plain, chosen = (search_space.usual(Config(model="ngrams", inverse_penalty=one), NGRAMS) for one in (0.5, 0.0))
     assert plain == chosen and plain[0].low > 0
+
+
+def test_trials_worse_than_the_median_are_pruned_and_asked_for_again_after_a_kill(digits: Path, tmp_path: Path) -> None:
+    found = tuned(digits, tmp_path / "t", 11, "lr=0.0001:0.1", epochs=4)
+    pruned = [one for one in found.trials if one.state == "pruned"]
+    assert pruned and all(one.pruned in (1, 2, 3) and one.number >= 5 for one in pruned)
+    columns = ["trial", "score", "state", "pruned", "lr"]
+    before = pd.read_csv(tmp_path / "t" / "trials.csv")[columns]
+    for number in (9, 10):  # what a kill leaves: one that was begun, and one that was not asked for
+        (tmp_path / "t" / f"trial{number:03d}" / "trial.json").unlink()
+    (tmp_path / "t" / "trial010" / "asked.json").unlink()
+    tuned(digits, tmp_path / "t", 11, "lr=0.0001:0.1", epochs=4)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t" / "trials.csv")[columns], before)
