@@ -17,8 +17,8 @@ from kit.inference.blend import blend
 from kit.inputs.text import Texts
 from kit.labels import Columns
 from kit.models import registry
-from kit.pipeline import tuning
 from kit.pipeline.plan import planned
+from kit.pipeline.search import tuning
 from kit.storage import frames, ledger
 
 ADAPTER = '''"""A table with several answers."""

@@ -14,7 +14,7 @@ from conftest import SMALL, flags, warm
 import kit
 from kit.config import difference
 from kit.pipeline.plan import planned
-from kit.pipeline.tuning import tune
+from kit.pipeline.search.tuning import tune
 from kit.training import checkpoints
 
 pytest.importorskip("ray")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kit.pipeline.sampling import DRAWN, Ended, Sampler, bars
-from kit.pipeline.search_space import Range
+from kit.pipeline.search.sampling import DRAWN, Ended, Sampler, bars
+from kit.pipeline.search.search_space import Range
 
 pytest.importorskip("optuna")
 RANGES = [Range("lr", low=0.001, high=0.1, log=True), Range("width", low=8, high=64, whole=True), Range("augment", ("a", "b"))]

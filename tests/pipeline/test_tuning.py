@@ -13,10 +13,10 @@ from kit.cli.app import main
 from kit.config import KNOBS as KNOBS_OF_ALL, Config
 from kit.knobs import chosen_from
 from kit.models.families import IMAGE, MLP, NGRAMS
-from kit.pipeline import search_space, tuning
 from kit.pipeline.plan import planned
-from kit.pipeline.search_space import Range
-from kit.pipeline.tuning import Tuned
+from kit.pipeline.search import search_space, tuning
+from kit.pipeline.search.search_space import Range
+from kit.pipeline.search.tuning import Tuned
 from kit.storage import frames, run_lifecycle
 
 KNOBS = {"model": "convnet", "width": 4, "epochs": 2, "batch": 64, "folds": 3, "views": 1, "augment": "none"}

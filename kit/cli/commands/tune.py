@@ -9,8 +9,8 @@ import shlex
 from kit.cli import knob_flags
 from kit.config import flag
 from kit.console import output
-from kit.pipeline import tuning
 from kit.pipeline.plan import planned
+from kit.pipeline.search import tuning
 from kit.storage import plain_json
 from kit.storage.run_folder import Run
 

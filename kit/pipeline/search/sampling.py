@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from kit.pipeline import search_space
-from kit.pipeline.search_space import Range
+from kit.pipeline.search import search_space
+from kit.pipeline.search.search_space import Range
 
 DRAWN = 10  # trials drawn at random before TPE has something to learn from
 BEFORE_PRUNING = 5  # trials that ended, before the median of their scores may end another
-MISSING = "values are drawn at random; optuna would search better: pip install 'kaggle-baseline-kit[tune]'"
+MISSING = "values are drawn at random; the extra `tune` (optuna) would learn from earlier trials"
 
 
 @dataclass(frozen=True)

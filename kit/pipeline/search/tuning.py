@@ -21,13 +21,14 @@ from kit.errors import DiskError, KitError, Pruned, Stopped, Usage
 from kit.inference.blend_weights import Gain, gained
 from kit.metrics import defined
 from kit.models import prediction
-from kit.pipeline import parallel, sampling, search_space
+from kit.pipeline import parallel
 from kit.pipeline.plan import Plan, family_of
 from kit.pipeline.preparation import fold_of
 from kit.pipeline.processes.children import Task
 from kit.pipeline.run import working
-from kit.pipeline.sampling import Ended, Sampler
-from kit.pipeline.search_space import Range
+from kit.pipeline.search import sampling, search_space
+from kit.pipeline.search.sampling import Ended, Sampler
+from kit.pipeline.search.search_space import Range
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.runs.parts import RunPart
@@ -85,7 +86,7 @@ class Tuned:
 def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: bool) -> Tuned:
     """Try the plan's Config and `trials` - 1 draws, then weigh the best. The same call goes on where it stopped.
 
-    `tuned`: the knobs to tune, see `kit.pipeline.search_space.parsed`; "" for the usual ones. `target`: where. A time
+    `tuned`: the knobs to tune, see `kit.pipeline.search.search_space.parsed`; "" for the usual ones. `target`: where. A time
     budget is of the whole tuning; trials train to their end. Raises Usage for what cannot be tuned, and where the folder
     holds a run, or a tuning of other ranges.
     """
