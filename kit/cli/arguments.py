@@ -130,5 +130,14 @@ def _add_blend(add_command: Adder) -> None:
     blend.add_argument(
         "--test", action="append", default=[], metavar="FILE", help="file of the test predictions that belong to the --oof file"
     )
+    blend.add_argument(
+        "--by",
+        default="weights",
+        metavar="HOW",
+        help="weights (default), or stack: a regression on the predictions, kept if it is better than the weights",
+    )
+    blend.add_argument(
+        "--columns", default="", metavar="NAMES", help="with --by stack: columns of numbers it looks at too, such as age,size"
+    )
     blend.add_argument("--data", help="folder with the competition's files (default: the data of the runs)")
     blend.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
