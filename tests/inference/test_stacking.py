@@ -134,7 +134,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pair(data: Path) -> list[kit.Run]:
     """Boosting that stops far too early, so that its amounts are too near to their mean; of two sizes."""
-    knobs = {**QUICK, "folds": 3, "model": "boosting", "target": "price", "shrinkage": 0.05}
+    knobs = {**QUICK, "folds": 3, "model": "lightgbm", "target": "price", "shrinkage": 0.05}
     return [kit.run("csv", data, out=data.parent / f"run{trees}", quiet=True, **{**knobs, "trees": trees}) for trees in (8, 14)]
 
 
@@ -166,7 +166,7 @@ def test_where_a_stack_does_not_pay_the_weights_decide(pair: list[kit.Run], tmp_
     truth = frames.read_by(pair[0].path, "truth.csv").astype(float)
     for file, index in zip(exact, (pair[0].oof.index, pair[0].test.index), strict=True):
         known = truth.reindex(index).fillna(150).to_numpy()
-        frames.write_csv(file, pd.DataFrame({"price": (known + rng.normal(0, 5, known.shape))[:, 0]}, index=index))
+        frames.write_csv(file, pd.DataFrame({"price": (known + rng.normal(0, 0.01, known.shape))[:, 0]}, index=index))
     plain, run = (blend([pair[0]], [exact], out=tmp_path / way, quiet=True, way=way) for way in ("weights", "stack"))
     assert not run.info["blend"]["stack"]["kept"]
     assert [one["weight"] for one in run.info["members"]] == [one["weight"] for one in plain.info["members"]]
@@ -194,7 +194,7 @@ def test_a_stack_of_what_cannot_be_is_refused_in_words(
 
 def test_runs_with_other_rows_are_not_stacked(pair: list[kit.Run], data: Path, tmp_path: Path) -> None:
     other = kit.run(
-        "csv", data, out=tmp_path / "few", quiet=True, target="price", **{**QUICK, "model": "boosting", "limit": 100}
+        "csv", data, out=tmp_path / "few", quiet=True, target="price", **{**QUICK, "model": "lightgbm", "limit": 100}
     )
     with pytest.raises(kit.Usage, match=r"cannot be blended .*limit: 0 → 100"):
         blend([pair[0], other], out=tmp_path / "b", way="stack")

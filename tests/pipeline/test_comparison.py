@@ -115,7 +115,7 @@ def test_what_cannot_be_compared_is_refused_in_a_line(
 ) -> None:
     table = sold()
     data = folder(tmp_path / "data", table[:90], table[90:].drop(columns=["price", "dear"]))
-    priced = kit.run("csv", data, out=tmp_path / "priced", quiet=True, target="price", model="boosting", **QUICK)
+    priced = kit.run("csv", data, out=tmp_path / "priced", quiet=True, target="price", model="lightgbm", **QUICK)
     bare = Path(shutil.copytree(small_run.path, tmp_path / "bare"))
     for name in ("truth.csv", "manifest.json"):
         (bare / name).unlink()
@@ -140,7 +140,7 @@ def priced(tmp_path_factory: pytest.TempPathFactory) -> list[kit.Run]:
     place = tmp_path_factory.mktemp("priced")
     table = sold(240)
     data = folder(place / "data", table[:200].drop(columns="dear"), table[200:].drop(columns=["price", "dear"]))
-    knobs = {**QUICK, "folds": 3, "model": "boosting", "target": "price"}
+    knobs = {**QUICK, "folds": 3, "model": "lightgbm", "target": "price"}
     return [kit.run("csv", data, out=place / f"trees{n}", quiet=True, **{**knobs, "trees": n}) for n in (40, 4)]
 
 

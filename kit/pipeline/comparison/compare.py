@@ -57,16 +57,10 @@ class Comparison:
     @property
     def table(self) -> pd.DataFrame:
         """A row for each run: its score, and how much worse it is than the best (in the metric's direction), with the noise."""
-        rows = {one.other: one for one in self.pairs}
-        values = [
-            (
-                score,
-                *((rows[name].difference.gain, rows[name].difference.noise, rows[name].correlation) if name in rows else ()),
-            )
-            for name, score in self.scores.items()
-        ]
-        frame = pd.DataFrame(values, columns=[self.metric, "behind", "noise", "correlation"], dtype=float)
-        return frame.set_index(pd.Index(self.scores, name="run"))
+        told = {one.other: (one.difference.gain, one.difference.noise, one.correlation) for one in self.pairs}
+        values = [(score, *told.get(name, (np.nan, np.nan, np.nan))) for name, score in self.scores.items()]
+        columns = [self.metric, "behind", "noise", "correlation"]
+        return pd.DataFrame(values, index=pd.Index(self.scores, name="run"), columns=columns)
 
     def json(self) -> dict[str, Any]:
         """Plain values."""
