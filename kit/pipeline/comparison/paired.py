@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DRAWS, FEWEST = 300, 100
+DRAWS, FEWEST = 200, 100
 CELLS = 400_000_000  # answers that are scored in all at most, as long as there are FEWEST draws
 Scorer = Callable[[np.ndarray], list[float]]  # the scores of several predictions on these rows
 

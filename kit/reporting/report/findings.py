@@ -72,7 +72,7 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     if found.y is None:
         found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
     else:
-        found.worst = worst_rows.worst(labels, pd.DataFrame(decided, oof.index), found.y, fold)
+        found.worst = worst_rows.worst(labels, pd.DataFrame(found.decided, oof.index), found.y, fold)
         found.gone = worst_rows.illustrate(run, found.worst, data)
     return found
 
