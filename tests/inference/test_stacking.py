@@ -104,6 +104,11 @@ def test_a_member_that_predicts_the_error_of_another_has_a_negative_coefficient(
     assert first == pytest.approx(1, abs=0.1) and second == pytest.approx(-0.9, abs=0.15)
 
 
+def test_runs_that_differ_by_seed_share_the_coefficient_of_their_mean() -> None:
+    stack = Stack(RIDGE, 1.0, np.array([[0.6], [-0.2]]), np.zeros(1), np.zeros((0, 1)), groups=((0, 2), (1,)))
+    assert stack.of_members(3).tolist() == [0.3, -0.2, 0.3]
+
+
 @pytest.mark.parametrize("made", [numbers, classes])
 def test_a_strong_penalty_leaves_the_mean_of_the_members(made: Callable[[np.random.Generator, int], Made]) -> None:
     labels, _, y, parts = made(np.random.default_rng(3), 300)
@@ -155,6 +160,8 @@ def test_a_stack_is_a_run_that_predicts_other_rows(
     assert np.allclose(run.predict(rows.iloc[::-1]).loc[run.test.index], run.test, atol=1e-3)
     with pytest.raises(kit.BadData, match=r"no column 'size'|'size', which the table does not have"):
         run.predict(rows.drop(columns="size"))
+    assert main(["report", "stack", "--quiet"]) == 0
+    assert "Stacked by ridge regression" in (run.path / "report.html").read_text()
     assert main(words) == 0
     with pytest.raises(kit.Usage, match="model: stack with size → stack"):
         blend(pair, out="stack", way="stack")
