@@ -172,6 +172,14 @@ def test_the_gain_of_a_worse_run_is_a_loss_and_that_of_its_copy_none(priced: lis
     assert kit.load(tmp_path / "same" / "copy").scores["rows"]["train"] == 120
 
 
+def test_both_are_trained_on_the_same_folds(priced: list[kit.Run], tmp_path: Path) -> None:
+    knobs = {**QUICK, "folds": 2, "model": "lightgbm", "target": "price", "limit": 90}
+    other = kit.run("csv", priced[0].info["root"], out=tmp_path / "other", quiet=True, **knobs)
+    recheck(priced[1], other, limit=120, out=tmp_path / "both", quiet=True)
+    first, second = (frames.read_folds(tmp_path / "both" / name) for name in (priced[1].path.name, "other"))
+    assert len(first) == 120 and first.equals(second)
+
+
 def test_without_another_run_the_preset_is_trained_on_the_same_data(priced: list[kit.Run], tmp_path: Path) -> None:
     found = recheck(priced[1], limit=100, out=tmp_path / "preset", quiet=True)
     assert found.against == "preset fast" and np.isnan(found.before)

@@ -90,24 +90,10 @@ def recheck(
     title = f"recheck-{run.path.name}-against-{other}-seed{new['seed']}{few}"
     place = Path(out) if out else Path("runs") / run.record.name / title
     folders = run.path.name, other + "-other" * (other == run.path.name)
-    trained = []
-    for folder, whose, knobs in zip(folders, (run, against or run), sides, strict=True):
-        if not quiet:
-            say(f"{folder}, trained on folds of seed {new['seed']}")
-        trained.append(
-            train(
-                whose.record.competition,
-                root,
-                whose.record.preset,
-                run_name=None,
-                out=place / folder,
-                only_fold=None,
-                fresh=fresh,
-                rewrite=False,
-                quiet=quiet,
-                knobs={**knobs, **new},
-            )
-        )
+    trained = [
+        _train(whose, root, {**knobs, **new}, place / folder, fresh, quiet)
+        for folder, whose, knobs in zip(folders, (run, against or run), sides, strict=True)
+    ]
     told = compare(trained)
     gain, noise = _gain(told, trained[0])
     score, beside = (told.scores[str(one.path)] for one in trained)
@@ -122,6 +108,17 @@ def recheck(
         noise=noise,
         before=math.nan if against is None else _gain(compare([run, against]), run)[0],
     )
+
+
+def _train(whose: Run, root: Path, knobs: dict[str, Any], out: Path, fresh: bool, quiet: bool) -> Run:
+    """A run's preset with these knobs, trained in a folder of its own, or what is missing of that."""
+    if not quiet:
+        say(f"{out.name}, trained on folds of seed {knobs['seed']}")
+    record = whose.record
+    return train(
+        record.competition, root, record.preset, run_name=None, out=out, only_fold=None, fresh=fresh, rewrite=False,
+        quiet=quiet, knobs=knobs,
+    )  # fmt: skip
 
 
 def data_of(run: Run, data: str | Path | None) -> Path:
@@ -162,7 +159,9 @@ def _knobs(run: Run, root: Path, like: Run | None = None) -> dict[str, Any]:
     if record.dealt is not None and record.dealt["by_time"]:
         raise Usage(f"{run.path}: its folds are by time, and the same however often they are dealt.")
     asked = {name: config[name] for name in configs.by_hand(record.origins) if name not in ("on", "repeats", "seed")}
-    return asked | _moved(run, root, asked)
+    asked |= _moved(run, root, asked)
+    dealt = {} if like is None else {name: like.record.config[name] for name in DEALING}
+    return asked | {name: value for name, value in dealt.items() if config[name] != value}  # both on the same folds
 
 
 def _moved(run: Run, root: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
