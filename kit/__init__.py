@@ -7,6 +7,7 @@ run.scores, run.submission
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kit.models.images.image_module import ImageModule
     from kit.models.net_module import NetModule
     from kit.models.tables.mlp_module import MLPModule
+    from kit.pipeline.comparison.compare import Comparison
     from kit.pipeline.study import Study
 
 __version__ = "0.1.0"
@@ -73,6 +75,7 @@ __all__ = [
     "Tags",
     "Text",
     "Usage",
+    "compare",
     "knob",
     "load",
     "predict",
@@ -187,6 +190,18 @@ def predict(
     with resources.importing():
         from kit.pipeline.prediction import predict as predict_all
     return predict_all(run if isinstance(run, _Run) else load(run), data, views, out, time_budget)
+
+
+def compare(runs: Sequence[_Run | str | Path], by: str = "", data: str | Path | None = None) -> Comparison:
+    """Complete runs of one competition beside each other, on the rows that all of them have: the best first.
+
+    How much better it is by the competition's metric, with the noise of the rows and of the folds, and where: `table` (a
+    frame), `pairs`, `text()`, `json()`. `by`: a column of the training table by which scores are shown; `data`: where that
+    is, if it was moved. Raises Usage where runs cannot be compared, BadData for a run without its answers.
+    """
+    with resources.importing():
+        from kit.pipeline.comparison.compare import compare as compare_runs
+    return compare_runs([one if isinstance(one, _Run) else load(one) for one in runs], by, data)
 
 
 def validate(name: str, file: str | Path, data: str | Path | None = None, **knobs: Any) -> list[str]:

@@ -51,6 +51,7 @@ PUBLIC = [
     "Tags",
     "Text",
     "Usage",
+    "compare",
     "knob",
     "load",
     "predict",

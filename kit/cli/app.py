@@ -20,9 +20,10 @@ from kit.console import fail
 from kit.errors import Usage, did_you_mean, explained
 from kit.training.ranks import group
 
-KAGGLE = catalogue.GROUPS["Kaggle"]
-LOCAL = [name for names in catalogue.GROUPS.values() for name in names if name not in KAGGLE]
-COMMANDS = {**dict.fromkeys(LOCAL, "kit.cli.commands"), **dict.fromkeys(KAGGLE, "kit.cli.kaggle_commands")}  # name: package
+PACKAGES = {"Judge": "kit.cli.judging_commands", "Kaggle": "kit.cli.kaggle_commands"}  # of a group's commands
+COMMANDS = {
+    name: PACKAGES.get(kind, "kit.cli.commands") for kind, names in catalogue.GROUPS.items() for name in names
+}  # name: package
 
 
 class Parser(argparse.ArgumentParser):

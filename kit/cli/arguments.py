@@ -19,6 +19,7 @@ def add(add_command: Adder, knobs: Shown) -> None:
     _add_tune(add_command, knobs)
     _add_predict(add_command)
     _add_blend(add_command)
+    _add_compare(add_command)
     validate = add_command("validate", "list all errors of a submission file, with line and id")
     validate.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
     validate.add_argument("file", metavar="FILE", help="submission file to check")
@@ -130,5 +131,32 @@ def _add_blend(add_command: Adder) -> None:
     blend.add_argument(
         "--test", action="append", default=[], metavar="FILE", help="file of the test predictions that belong to the --oof file"
     )
+    blend.add_argument(
+        "--by",
+        default="weights",
+        metavar="HOW",
+        help="weights (default), or stack: a regression on the predictions, kept if it is better than the weights",
+    )
+    blend.add_argument(
+        "--columns", default="", metavar="NAMES", help="with --by stack: columns of numbers it looks at too, such as age,size"
+    )
     blend.add_argument("--data", help="folder with the competition's files (default: the data of the runs)")
     blend.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
+
+
+def _add_compare(add_command: Adder) -> None:
+    compare = add_command("compare", "compare runs on the same rows: how much better is the best, how surely, and where")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="folder of a complete run")
+    compare.add_argument("--by", default="", metavar="COLUMN", help="show the scores by this column of the training table")
+    compare.add_argument("--data", help="folder with the data of the runs, if it was moved; needed for --by only")
+    recheck = add_command(
+        "recheck", "train a run and its preset (or --against) on folds dealt anew, and say whether the gain survives"
+    )
+    recheck.add_argument("run", metavar="RUN", help="folder of a complete run")
+    recheck.add_argument("--against", metavar="RUN", help="folder of the run that it is compared with (default: its preset)")
+    recheck.add_argument("--seed", type=int, help="seed by which folds are dealt (default: the run's, and 1000 more)")
+    recheck.add_argument("--repeats", type=int, default=1, help="how often folds are dealt (default: 1)")
+    recheck.add_argument("--limit", type=int, help="use the first training rows only")
+    recheck.add_argument("--data", help="folder with the data of the run, if it was moved")
+    recheck.add_argument("--out", help="folder of the new runs (default: runs/NAME/recheck-RUN)")
+    recheck.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")

@@ -45,6 +45,7 @@ class Competition:
     a folder, if one is given; `one_file`: the data may be a single file. `code`: a code competition, whose kernel is run
     again on a hidden test set. `delimiter`, `quoting` (doubled, backslash, none), `decimal`, `encoding`: how the tables are
     written, where that is not found right. `questions`: what is not known yet; each run repeats them in its notes.
+    `public`: the share of the test rows that make the public score, by which `kit ledger` tells how far that may stray.
     """
 
     slug: str
@@ -72,6 +73,7 @@ class Competition:
     decimal: str = ""
     encoding: str = ""
     questions: tuple[str, ...] = ()
+    public: float = 1 / 3
 
     def __post_init__(self) -> None:
         consistency.refuse(self.inputs, self.labels, self.metric)

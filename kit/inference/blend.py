@@ -11,33 +11,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit import competition as competitions, config as configs
+from kit import config as configs
 from kit.competition import submission
 from kit.console import say
-from kit.errors import BadData, Usage, listed, quoted
+from kit.errors import Usage, listed
 from kit.inference import blend_weights, seed_groups
-from kit.inference.decisions import learning
+from kit.inference.blending import stacking, table_columns
+from kit.inference.blending.judge import Judge, the_judge
+from kit.inference.blending.member import Member, by, of_files, of_run, scaled
+from kit.inference.blending.stack import Stack
+from kit.inference.blending.stacking import Columns
 from kit.inference.loaded_run import LoadedRun, load_run
-from kit.labels import DECISION, Labels, to_json
-from kit.labels.parsing import LARGEST
-from kit.metrics import defined, over_folds
+from kit.labels import DECISION, to_json
+from kit.metrics import defined
 from kit.storage import files, frames, predictions, run_lifecycle
 from kit.storage.run_folder import Run, write_json
 from kit.storage.run_record import BlendGain
 
 MODEL = "blend"  # in the place of `--model`, so that no other run is taken for a blend or the other way round
-SLACK = 1e-3  # by which a probability from elsewhere may miss 0 and 1
+STACK = "stack"
+WAYS = ("weights", STACK)  # how runs are combined: `--by`
 LEAKS = ("split", "limit")  # knobs by which one run may have learned from rows that another one predicts
-
-
-@dataclass(frozen=True)
-class Member:
-    """One that is blended: predictions by id of the training rows and of the test, and what they are known by."""
-
-    name: str
-    oof: pd.DataFrame
-    test: pd.DataFrame
-    sums: tuple[str, str]
 
 
 def blend(
@@ -48,11 +42,16 @@ def blend(
     data: str | Path | None = None,
     fresh: bool = False,
     quiet: bool = False,
+    way: str = WAYS[0],
+    columns: str = "",
 ) -> Run:
     """A new run from the predictions of complete ones, and of pairs of CSV files (`outside`: out-of-fold, test).
 
+    `way`: by weights, or by a stack where that is better; `columns`: of the table, `age,size`, at which a stack looks too.
     Raises Usage where the runs are not of one competition, data and rows, BadData for a file that does not fit.
     """
+    if way not in WAYS or (columns and way != STACK):
+        raise Usage(f"--by {way}: one of {', '.join(WAYS)} is expected." if way not in WAYS else "--columns needs --by stack.")
     if not sources or len(sources) + len(outside) < 2:
         raise Usage("two runs at least are blended, or one and a pair of files (--oof FILE --test FILE).")
     first, notes = sources[0], together(sources)
@@ -62,8 +61,10 @@ def blend(
     target = Run(Path(out) if out else Path("runs") / record.name / name)
     if target.path.resolve() in {one.path.resolve() for one in sources}:
         raise Usage(f"{target.path}: is one of the runs to be blended. Use another --name.")
-    members = [of_run(one, first) for one in sources] + [of_files(*pair, whole, first) for pair in outside]
-    config = configs.Config.of(record.config).changed(model=MODEL).json()
+    stacked = way == STACK
+    members = [of_run(one, first) for one in sources] + [of_files(*pair, whole, first, stacked) for pair in outside]
+    model = f"{STACK} with {columns}" if columns else STACK if stacked else MODEL
+    config = configs.Config.of(record.config).changed(model=model).json()
     known = {"competition": record.competition, "config": config, "data": record.data, "backbone": ""}
     with target.locked():
         run_lifecycle.refuse_other(target, known, fresh)
@@ -80,7 +81,9 @@ def blend(
             for line in lines if not quiet else []:
                 say(line)
             notes += lines
-            _finish(target, first, the_judge(whole, members[0].oof.index), members, groups, notes)
+            judge = the_judge(whole, members[0].oof.index)
+            own = _columns(judge, columns) if stacked else None
+            _finish(target, first, judge, members, groups, notes, own)
         except BaseException as fault:
             run_lifecycle.note_end(target, "failed", str(fault))
             raise
@@ -118,63 +121,6 @@ def undecided(run: Run) -> dict[str, Any]:
     return {name: value for name, value in run.record.labels.items() if name != DECISION}
 
 
-def of_run(run: Run, like: Run) -> Member:
-    """A run as a member, its rows in the order of another's."""
-    oof, test = run.oof.loc[like.oof.index], run.test.loc[like.test.index]
-    return Member(str(run.path), oof, test, (_sum(run.path / "oof.csv"), _sum(run.path / "test.csv")))
-
-
-def _sum(path: Path) -> str:
-    return files.checksum(path)[:16]
-
-
-def of_files(oof: Path, test: Path, whole: LoadedRun, like: Run) -> Member:
-    """Predictions from elsewhere: an id and a column per answer, for the rows of a run. Raises BadData naming what differs."""
-    read = [outside_frame(path, wanted, whole.labels) for path, wanted in ((oof, like.oof), (test, like.test))]
-    if by(whole.facts) == "mean" and whole.labels.bounded:
-        for path, values in zip((oof, test), read, strict=True):
-            refuse_other_scale(path, values)
-    return Member(str(oof), read[0], read[1], (_sum(oof), _sum(test)))
-
-
-def outside_frame(path: Path, like: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """A CSV of predictions with the ids and columns of `like`; numbers that are learned as logarithms may be plain ones."""
-    if not path.is_file():
-        raise BadData(f"{path}: no such file.")
-    table = frames.read_csv(path.read_bytes(), str(path))
-    table = frames.index_by(table, str(table.columns[0]), str(path))
-    plain = dict(zip(labels.train_columns, labels.columns, strict=False)) if labels.log else {}
-    if len(table.columns) == 1 == len(like.columns) and table.columns[0] not in plain:
-        table.columns = like.columns
-    odd = sorted(set(table.index) ^ set(like.index))
-    if odd:
-        raise BadData(f"{path}: {len(odd)} ids differ from those of the run, such as {listed(odd, 3)}.")
-    values = table.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    wrong = ~(np.abs(values.to_numpy()) <= LARGEST)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        cell = quoted(table.iat[row, column])
-        raise BadData(f"{path}, id {table.index[row]!r}: {cell} is not a finite number up to {LARGEST:g}.")
-    for name in [name for name in values.columns if name in plain]:
-        values[plain[name]] = np.log1p(values.pop(name))
-    frames.need_columns(values, [str(name) for name in like.columns], str(path))
-    return values.loc[like.index, list(like.columns)].astype(np.float32)
-
-
-def refuse_other_scale(path: Path, values: pd.DataFrame) -> None:
-    """Raise BadData for what is no probability: beside probabilities, logits would have a weight of their own."""
-    wrong = (values.to_numpy() < -SLACK) | (values.to_numpy() > 1 + SLACK)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        where = f"{path}, id {values.index[row]!r}, column {values.columns[column]!r}"
-        raise BadData(f"{where}: {values.iat[row, column]:g} is no probability (from 0 to 1; {wrong.sum():,} such cells).")
-
-
-def by(facts: competitions.Competition) -> str:
-    """How predictions are averaged: by rank where the metric heeds the order alone, else as they are."""
-    return "rank" if facts.metric.name == "auc" else "mean"
-
-
 def refuse_others(target: Run, members: list[Member]) -> None:
     """Raise Usage where the folder holds a blend of other predictions."""
     old = target.record.members if target.exists else None
@@ -183,56 +129,70 @@ def refuse_others(target: Run, members: list[Member]) -> None:
         raise Usage(f"{target.path} blends other predictions ({names}).\nUse --name for a new run, or --fresh to start over.")
 
 
+def _columns(judge: Judge, text: str) -> tuple[str, ...]:
+    """The columns at which a stack is to look. Raises Usage where there can be no stack, or no such column."""
+    stacking.refuse_unsuited(judge.labels, len(np.unique(judge.fold)))
+    return table_columns.named(text, judge.tables.train, judge.tables.test, judge.labels.train_columns)
+
+
 @dataclass(frozen=True)
-class Judge:
-    """What members are judged by: the answers `y` of the rows [n] that all of them predict, and the folds of these."""
+class Combined:
+    """Out-of-fold and test predictions, the members' weights, and what `run.json` says of how they came about."""
 
-    facts: competitions.Competition
-    tables: competitions.Tables
-    labels: Labels
-    y: np.ndarray
-    fold: np.ndarray
-
-    def __call__(self, rows: np.ndarray, predictions: np.ndarray) -> float:
-        """The competition's metric on these rows' predictions."""
-        truth = self.labels.truth(self.y[rows])
-        return self.facts.metric(truth, self.labels.harden(predictions.astype(np.float32)))
-
-    def learned(self, oof: pd.DataFrame) -> learning.Learned | None:
-        """What these rows teach of how predictions become answers."""
-        return learning.learn(self.labels, self.facts.metric, self.y, oof.to_numpy(np.float32), self.fold)
-
-    def scores(self, values: np.ndarray, test: pd.DataFrame, labels: Labels) -> dict[str, Any]:
-        """What `scores.json` holds, but for the seconds; of out-of-fold predictions [n, c], decided where a decision is kept,
-        and of the test's, which `labels` decide."""
-        each = [np.flatnonzero(self.fold == k) for k in np.unique(self.fold)]
-        folds = over_folds([self(rows, values[rows]) for rows in each])
-        held_out = self.tables.held_out(labels, self.facts.metric, test)
-        extra = {} if held_out is None else {"held_out": defined(held_out)}
-        return {
-            "metric": self.facts.metric.name,
-            "higher_is_better": self.facts.metric.higher_is_better,
-            "oof": defined(self(np.arange(len(values)), values)),
-            **folds,
-            "extra": extra,
-            "rows": {"train": len(values), "test": len(test), "broken_test": 0},
-        }
+    oof: pd.DataFrame
+    test: pd.DataFrame
+    weights: np.ndarray
+    about: BlendGain
 
 
-def _finish(target: Run, first: Run, judge: Judge, members: list[Member], groups: list[list[int]], notes: list[str]) -> None:
-    """Choose the weights and write every file of the run, the submission last. `groups`: members of one configuration."""
-    began = time.monotonic()
-    sign = 1 if judge.facts.metric.higher_is_better else -1
-    kind = by(judge.facts)
+def _combine(judge: Judge, members: list[Member], groups: list[list[int]], columns: tuple[str, ...] | None) -> Combined:
+    """The members as they are best combined, by weights or, where `columns` is not None and it pays, by a stack."""
+    sign, kind = 1 if judge.facts.metric.higher_is_better else -1, by(judge.facts)
     parts = np.stack([scaled(one, one.oof, kind) for one in members])
     joined = seed_groups.means(parts, groups)
-    chosen = blend_weights.choose(joined, lambda rows, predictions: sign * judge(rows, predictions), judge.fold)
+
+    def score(rows: np.ndarray, values: np.ndarray) -> float:
+        return sign * judge(rows, values)
+
+    chosen = blend_weights.choose(joined, score, judge.fold)
     weights, best = seed_groups.shared(chosen.weights, groups, len(members)), groups[chosen.best]
-    kept = chosen.kept or len(best) > 1
     oof, test = members[best[0]].oof, members[best[0]].test
+    kept = chosen.kept or len(best) > 1
     if kept:
         oof = _frame(oof, chosen.nested)
         test = _frame(test, combined(members, [one.test for one in members], weights, kind))
+    about: BlendGain = {"kept": kept, "by": kind, "gain": defined(chosen.gain), "noise": defined(chosen.noise)}
+    if not chosen.kept and len(best) > 1:
+        about |= {"seeds": len(best)}
+    if columns is None:
+        return Combined(oof, test, weights, about)
+    plain = seed_groups.means(np.stack([one.oof.to_numpy(np.float64) for one in members]), groups)
+    cells = table_columns.read(columns, judge.tables.train.loc[oof.index])
+    found = stacking.choose(
+        judge.labels, judge.y, plain, judge.fold, score, (chosen.nested, joined[chosen.best]), groups, cells
+    )
+    about |= {"stack": found.json()}
+    if found.kept:
+        values = stacked(found.stack, [one.test for one in members], judge.tables.test.loc[test.index])
+        oof, test, weights = _frame(oof, found.nested), _frame(test, values), found.stack.of_members(len(members))
+        about |= {"kept": True, "by": STACK}
+        about.pop("seeds", None)
+    return Combined(oof, test, weights, about)
+
+
+def _finish(
+    target: Run,
+    first: Run,
+    judge: Judge,
+    members: list[Member],
+    groups: list[list[int]],
+    notes: list[str],
+    columns: tuple[str, ...] | None,
+) -> None:
+    """Combine the members and write every file of the run, the submission last. `groups`: members of one configuration."""
+    began = time.monotonic()
+    made = _combine(judge, members, groups, columns)
+    oof, test, weights, about = made.oof, made.test, made.weights, made.about
     for name in ("folds.csv", "truth.csv"):
         files.write(target.path / name, (first.path / name).read_bytes())
     predictions.write_csv(target.path / "oof.csv", oof)
@@ -244,9 +204,6 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], groups
     ]
     learned = judge.learned(oof) if configs.Config.of(first.record.config).decide != "none" else None
     labels = judge.labels.changed(decision=learned and learned.decision)
-    about: BlendGain = {"kept": kept, "by": kind, "gain": defined(chosen.gain), "noise": defined(chosen.noise)}
-    if not chosen.kept and len(best) > 1:
-        about |= {"seeds": len(best)}
     seconds = {"total": time.monotonic() - began, "train": 0.0, "predict": 0.0}
     scores = judge.scores(learned.predictions if learned else oof.to_numpy(np.float32), test, labels)
     scores |= {"decision": learned.json()} if learned else {}
@@ -259,40 +216,44 @@ def _finish(target: Run, first: Run, judge: Judge, members: list[Member], groups
     run_lifecycle.complete(target, submission.checked(judge.tables.sample, answer, labels))
 
 
-def the_judge(whole: LoadedRun, ids: pd.Index) -> Judge:
-    """The answers and folds of these rows."""
-    tables, labels = whole.facts.tables(whole.root), whole.labels.undecided
-    fold = frames.read_folds(whole.run.path).loc[ids].to_numpy()
-    return Judge(whole.facts, tables, labels, labels.encode(tables.train.loc[ids]), fold)
-
-
-def scaled(member: Member, values: pd.DataFrame, kind: str) -> np.ndarray:
-    """A member's predictions [n, c] as they are averaged: as they are, or by rank among its out-of-fold ones."""
-    plain = values.to_numpy(np.float64)
-    return blend_weights.ranked(member.oof.to_numpy(np.float64), plain) if kind == "rank" else plain
-
-
 def combined(members: Sequence[Member], parts: Sequence[pd.DataFrame], share: np.ndarray, kind: str) -> np.ndarray:
     """The blend [n, c] of the members' predictions for the same rows."""
     every = zip(members, parts, share, strict=True)
     return np.sum([weight * scaled(one, part, kind) for one, part, weight in every if weight > 0], axis=0)
 
 
+def stacked(stack: Stack, parts: Sequence[pd.DataFrame], table: pd.DataFrame | None) -> np.ndarray:
+    """The stack [n, c] of the members' predictions for the same rows, whose `table` is needed where it looks at columns."""
+    plain = seed_groups.means(np.stack([one.to_numpy(np.float64) for one in parts]), stack.groups)
+    cells = Columns.none(len(parts[0])) if table is None else table_columns.read(stack.columns, table)
+    return stack.predict(plain, cells.values)
+
+
 def _frame(like: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(values.astype(np.float32), index=like.index, columns=like.columns)
 
 
-def predicted(source: Run, predict: Callable[[Run], pd.DataFrame]) -> pd.DataFrame:
-    """A blend's predictions for other rows, from what `predict` says of the runs in it."""
+def predicted(
+    source: Run, predict: Callable[[Run], pd.DataFrame], table: Callable[[LoadedRun, pd.Index], pd.DataFrame]
+) -> pd.DataFrame:
+    """A blend's predictions for other rows, from what `predict` says of the runs in it.
+
+    `table`: of these rows, as a run (the first) reads it; called where a stack looks at its columns.
+    """
     record = source.record
     assert record.members is not None and record.blend is not None
-    used = [one for one in record.members if one["weight"] > 0]
+    about = record.blend
+    used = [one for one in record.members if one["weight"] > 0 or about["by"] == STACK]
     strange = [one["name"] for one in used if not (Path(one["name"]) / "run.json").exists()]
     if strange:
         raise Usage(f"{source.path}: blends {listed(strange)}, which is no run here and cannot predict other rows.")
     made_of = [Run(Path(one["name"])) for one in used]
     parts = [predict(one) for one in made_of]
-    if not record.blend["kept"]:
+    if not about["kept"]:
         return parts[0]
+    if about["by"] == STACK:
+        stack = Stack.from_json(about["stack"])
+        rows = table(load_run(made_of[0], needed=False), parts[0].index) if stack.columns else None
+        return _frame(parts[0], stacked(stack, parts, rows))
     members = [of_run(one, made_of[0]) for one in made_of]
-    return _frame(parts[0], combined(members, parts, np.array([one["weight"] for one in used]), record.blend["by"]))
+    return _frame(parts[0], combined(members, parts, np.array([one["weight"] for one in used]), about["by"]))

@@ -12,10 +12,10 @@ import pandas as pd
 from kit import competition as competitions, labels as all_labels
 from kit.competition import Sample, submission
 from kit.console import say
-from kit.data.number_spelling import holds_numbers
+from kit.data.number_spelling import Spellings, holds_numbers
 from kit.errors import BadData, Usage
 from kit.inference import blend, members, time_budget as budgets
-from kit.inference.loaded_run import load_run
+from kit.inference.loaded_run import LoadedRun, load_run
 from kit.inputs.base import Keep
 from kit.inputs.decode import resize
 from kit.inputs.text import Texts
@@ -89,7 +89,9 @@ def _blended(source: Run, data: str | Path | None, views: int | None, time_budge
     """What `answered` does, for a blend, whose runs share the time that is left."""
     began = time.monotonic()
     samples: list[Sample] = []
-    used = sum(one["weight"] > 0 for one in source.record.members or [])
+    about = source.record.blend
+    stack = about is not None and about["by"] == blend.STACK
+    used = sum(one["weight"] > 0 or stack for one in source.record.members or [])
 
     def one(run: Run) -> pd.DataFrame:
         left = None if time_budget is None else max(0.1, time_budget - time.monotonic() + began) / (used - len(samples))
@@ -97,14 +99,25 @@ def _blended(source: Run, data: str | Path | None, views: int | None, time_budge
         samples.append(sample)
         return answers
 
-    return blend.predicted(source, one), samples[0]
+    def table(whole: LoadedRun, ids: pd.Index) -> pd.DataFrame:
+        here = load_run(whole.run, data)
+        return _spelled(here, here.facts.test_tables(here.root).test.loc[ids])
+
+    return blend.predicted(source, one, table), samples[0]
+
+
+def _spelled(whole: LoadedRun, table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose numbers are read as the run has read them."""
+    return Spellings.from_json(whole.run.record.spellings).read_inputs(table)
 
 
 def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
 
     if source.record.is_blend:
-        return blend.predicted(source, lambda one: predict_rows(one, rows, views))
+        return blend.predicted(
+            source, lambda one: predict_rows(one, rows, views), lambda whole, ids: _table_of(source, whole, rows).loc[ids]
+        )
     whole = load_run(source, needed=False)
     facts, models = whole.facts, whole.models(views)
     broken: list[str] = []
@@ -123,6 +136,13 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     answers = members.ensemble(source, models, x, ids, whole.config)
     answers.loc[answers.index.isin(broken)] = np.array(source.record.prior, np.float32)
     return answers
+
+
+def _table_of(source: Run, whole: LoadedRun, rows: Any) -> pd.DataFrame:
+    """Rows given in Python as a table. Raises Usage where they are no frame, which alone has columns."""
+    if not isinstance(rows, pd.DataFrame):
+        raise Usage(f"{source.path}: a stack that looks at columns of the table, which a {type(rows).__name__} does not have.")
+    return _spelled(whole, named_rows(whole.facts, rows))
 
 
 def answer_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:

@@ -34,7 +34,8 @@ def summary(run: Run, places: bool = True) -> str:
     record = run.record
     if record.blend is not None and run.complete:
         header, rows, said = blended(run)
-        title = f"{record.name} · blend by {record.blend['by']}"
+        stacked = record.blend["by"] == "stack"
+        title = f"{record.name} · {'stack' if stacked else 'blend by ' + record.blend['by']}"
         return f"{title}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
     done = [(part.label, run.fold(part) / "fold.json") for part in record.parts if part.fold is not None]
     stats = {label: read_json(path) for label, path in done if path.exists()}
@@ -62,7 +63,24 @@ def blended(run: Run) -> tuple[list[str], list[list[str]], str]:
     if about["gain"] is not None and about["noise"] is not None:
         gain = f"better by {about['gain']:+.5f} ± {about['noise']:.5f} where weights are chosen without the fold"
         gain += "; it must exceed twice that noise"
-    return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain})"
+    if "stack" not in about:
+        return ["run", run.scores["metric"], "weight"], rows, f"{words} ({gain})"
+    if about["stack"]["kept"]:
+        return ["run", run.scores["metric"], "coefficient"], rows, f"{stacked(about['stack'])}\nweights alone would be {gain}"
+    return ["run", run.scores["metric"], "weight"], rows, f"{stacked(about['stack'])}\n{words} ({gain})"
+
+
+def stacked(about: dict) -> str:
+    """What `run.json` says of a stack that was tried, and the slopes of its columns, if it was kept."""
+    told = "what it gains is not defined"
+    if about["gain"] is not None and about["noise"] is not None:
+        told = f"{about['gain']:+.5f} ± {about['noise']:.5f} over the weights, without the fold"
+    if not about["kept"]:
+        return f"a stack by {about['form']} does not pay, so the weights decide ({told}; it must exceed twice that noise)"
+    means = [sum(one) / len(one) for one in about["slopes"]]
+    slopes = [f"{name} {mean:+.4f}" for name, mean in zip(about["columns"], means, strict=True)]
+    columns = f"; by deviation of {', '.join(slopes)}" if slopes and about["form"] != "multinomial logistic regression" else ""
+    return f"stacked by {about['form']}, penalty {about['penalty']:g} ({told}{columns})"
 
 
 def rounds(scores: dict) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.config import difference
+from kit.config import IMMATERIAL, KNOBS, difference
 from kit.console import clock
 from kit.errors import KitError
 from kit.storage import files, plain_json
@@ -114,18 +114,43 @@ class Row:
         return (self.run["std"] or 0.0) / max(self.run["folds"] - 1, 1) ** 0.5 if self.run else 0.0
 
 
+class Lineage:
+    """The runs of a competition so far, and which of them another one comes from: that with the nearest configuration."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, tuple[dict[str, Any], frozenset[tuple[str, str]]]] = {}
+
+    def add(self, entry: dict[str, Any]) -> str:
+        """The knobs in which a run differs from the nearest earlier one, the latest of several, and its name; empty where there
+        is none, or it is alike in all."""
+        config, name = entry["config"], entry["run"]
+        own, told = self._values(config), ""
+        others = [one for one in self.runs.items() if one[0] != name]
+        if others:
+            nearest, (theirs, _) = min(reversed(others), key=lambda one: len({knob for knob, _ in one[1][1] ^ own}))
+            lines = difference(theirs, config)
+            told = f"{'; '.join(lines)} (from {Path(nearest).name})" if lines else ""
+        self.runs.pop(name, None)
+        self.runs[name] = config, own
+        return told
+
+    def _values(self, config: dict[str, Any]) -> frozenset[tuple[str, str]]:
+        """The material knobs that are not at their defaults."""
+        plain = {name: about.default for name, about in KNOBS.items()}
+        changed = {name: value for name, value in config.items() if plain.get(name) != value and name not in IMMATERIAL}
+        return frozenset((name, str(value)) for name, value in changed.items())
+
+
 def rows(competition: str | None = None) -> list[Row]:
     """Runs and submissions in their order, scores filled in; of one competition or all."""
     runs: dict[str, Row] = {}
     found: list[Row] = []
     sent: dict[int, Row] = {}
-    before: dict[str, dict[str, Any]] = {}
+    lineage: dict[str, Lineage] = {}
     for entry in entries()[0]:
         if entry["kind"] == "run":
             name = entry["competition"]
-            lines = difference(before[name], entry["config"]) if name in before else []
-            before[name] = entry["config"]
-            row = Row(name, entry["time"], entry, changed="; ".join(lines))
+            row = Row(name, entry["time"], entry, changed=lineage.setdefault(name, Lineage()).add(entry))
             found = [one for one in found if one is not runs.get(entry["run"]) or one.ref]
             runs[entry["run"]] = row
             found.append(row)

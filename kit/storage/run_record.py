@@ -32,9 +32,11 @@ class BlendMember(TypedDict):
 
 
 class BlendGain(TypedDict):
-    """Whether a blend was kept, how predictions are averaged (`mean` or `rank`), and its gain over the best single run.
+    """Whether a blend was kept, how predictions are combined (`mean`, `rank`, `stack`), and by how much weights are better than
+    the best single run.
 
-    `seeds`: how many runs that differ by seed alone are averaged, where the blend is nothing else.
+    `seeds`: how many runs that differ by seed alone are averaged, where the blend is nothing else. `stack`: one that was tried
+    (`kit.inference.blending.stacking.Stacked`): whether it was kept, its gain over the weights.
     """
 
     kept: bool
@@ -42,6 +44,7 @@ class BlendGain(TypedDict):
     gain: float | None
     noise: float | None
     seeds: NotRequired[int]
+    stack: NotRequired[dict[str, Any]]
 
 
 class Decided(TypedDict):

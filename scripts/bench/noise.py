@@ -18,6 +18,7 @@ import numpy as np
 from kit import metrics
 from kit.console import table
 from kit.inference import blend_weights
+from kit.inference.blending import stacking
 from kit.inference.decisions import learning
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 from kit.metrics import Metric
@@ -159,7 +160,16 @@ def blend(one: NoiseSet) -> bool:
     return blend_weights.choose(parts, one.score, one.fold).kept
 
 
-GATES: Mapping[str, Callable[[NoiseSet], bool]] = {"decision": decision, "blend": blend}
+def stack(one: NoiseSet) -> bool:
+    """Does a stack take the place of the weights?"""
+    parts = np.stack([one.predictions, *one.others]).astype(np.float64)
+    chosen = blend_weights.choose(parts, one.score, one.fold)
+    rivals, groups = (chosen.nested, parts[chosen.best]), [[i] for i in range(len(parts))]
+    none = stacking.Columns.none(len(one.y))
+    return stacking.choose(one.labels, one.y, parts, one.fold, one.score, rivals, groups, none).kept
+
+
+GATES: Mapping[str, Callable[[NoiseSet], bool]] = {"decision": decision, "blend": blend, "stack": stack}
 
 
 def made(maker: Maker, seed: int, rows: int) -> NoiseSet:

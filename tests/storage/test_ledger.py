@@ -99,11 +99,31 @@ def test_rows_hold_runs_with_their_submissions_and_what_changed() -> None:
     rows = ledger.rows("digits")
     assert [(row.name, row.ref, row.cv, row.public, row.private, row.changed) for row in rows] == [
         ("a", 1, 0.90, 0.89, 0.88, ""),
-        ("b", 0, 0.91, None, None, "lr: 1 → 2"),
+        ("b", 0, 0.91, None, None, "lr: 1 → 2 (from a)"),
         ("a", 2, 0.90, 0.87, None, ""),
         ("m3", 3, None, 0.5, None, ""),
     ]
     assert len(ledger.rows()) == 5
+
+
+def test_a_run_comes_from_the_nearest_earlier_one() -> None:
+    for name, config in (
+        ("a", {"lr": 1, "epochs": 3}),
+        ("far", {"lr": 2, "epochs": 9, "width": 64}),
+        ("b", {"lr": 1, "epochs": 4}),
+        ("c", {"lr": 2, "epochs": 9, "width": 48}),
+        ("d", {"lr": 1, "epochs": 3, "jobs": 2}),
+        ("e", {"lr": 2, "epochs": 4}),
+    ):
+        run_entry(name, 0.9, config=config)
+    assert [row.changed for row in ledger.rows()] == [
+        "",
+        "width: 32 → 64; epochs: 3 → 9; lr: 1 → 2 (from a)",
+        "epochs: 3 → 4 (from a)",
+        "width: 64 → 48 (from far)",
+        "",
+        "lr: 1 → 2 (from b)",
+    ]
 
 
 def test_a_run_done_again_replaces_the_one_that_was_not_sent() -> None:

@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
     sources = [kit.load(one) for one in arguments.runs]
     run = blend(
         sources, pairs, name=arguments.run_name, out=arguments.out, data=arguments.data,
-        fresh=arguments.fresh, quiet=arguments.quiet,
+        fresh=arguments.fresh, quiet=arguments.quiet, way=arguments.by, columns=arguments.columns,
     )  # fmt: skip
     run_command.show(run, arguments.json)
     return 0

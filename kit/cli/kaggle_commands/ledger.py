@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kit.console import output, say, table
-from kit.errors import Usage
+from kit.errors import KitError, Usage
 from kit.kaggle.api import adapter_name
 from kit.reporting import canvas, standings
 from kit.storage import ledger, plain_json
+from kit.storage.run_folder import Run
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -41,7 +44,7 @@ def _tell(name: str, own: list[Any]) -> dict[str, Any]:
     """Facts from the ledger's rows of a competition; draws a chart if a submission has a score."""
     scored = ledger.both(own)
     metric = next((row.run["metric"] for row in own if row.run), "score")
-    picture = Path("runs") / name / "ledger.png"
+    picture, chosen = Path("runs") / name / "ledger.png", ledger.select(own)
     if scored:
         points = [standings.Standing(row.name, row.cv or 0.0, row.error, row.public or 0.0) for row in scored]
         drawn = standings.standings(points, "out-of-fold score ± standard error", "public score", f"{name}: {metric}")
@@ -50,9 +53,42 @@ def _tell(name: str, own: list[Any]) -> dict[str, Any]:
         "competition": name,
         "metric": metric,
         "rank_correlation": ledger.correlation(scored),
-        "select": [{"ref": row.ref, "run": row.name, "why": why} for row, why in ledger.select(own)],
+        "select": [{"ref": row.ref, "run": row.name, "why": why} for row, why in chosen],
+        "alike": _alike([row for row, _ in chosen]),
+        "strays": [told for row, _ in chosen if (told := _strays(row))],
         "picture": str(picture) if scored else None,
     }
+
+
+def _strays(row: ledger.Row) -> dict[str, Any] | None:
+    """How far a public score of the row's size may stray; None where its run is not here, or does not tell."""
+    from kit.pipeline.comparison import public_score
+
+    with suppress(KitError):
+        if row.run:
+            told = public_score.strays(Run(Path(row.run["run"])))
+            return {"run": row.name, "cv": row.cv, "public_score": row.public, **asdict(told)}
+    return None
+
+
+def _alike(chosen: list[ledger.Row]) -> float | None:
+    """The correlation of the two chosen submissions' test predictions; None where their runs are not both here."""
+    from kit.pipeline.comparison import public_score
+
+    runs = [row.run["run"] for row in chosen if row.run]
+    with suppress(KitError):
+        if len(set(runs)) == 2:
+            return public_score.alike(*(Run(Path(one)) for one in runs))
+    return None
+
+
+def _far(told: dict[str, Any]) -> str:
+    """How far a public score may stray, and how far it is from the out-of-fold one."""
+    error = told["error"]
+    line = f"public score of {told['run']}  strays by ± {error:.5f} ({told['public']:,} of {told['test']:,} test rows)"
+    if told["public_score"] is None or told["cv"] is None or not error > 0:
+        return line
+    return f"{line}: {told['public_score']:.5f} is {abs(told['public_score'] - told['cv']) / error:.1f} of these from CV"
 
 
 def _advice(facts: dict[str, Any], scored: int) -> str:
@@ -65,6 +101,9 @@ def _advice(facts: dict[str, Any], scored: int) -> str:
     elif scored:
         lines.append("rank correlation of CV and public score  needs three scored submissions that differ")
     lines += [f"select  {one['run']} ({one['ref']}): {one['why']}" for one in facts["select"]]
+    if facts["alike"] is not None:
+        lines.append(f"the two correlate by {facts['alike']:.4f}: the more alike, the less the second insures")
+    lines += [_far(one) for one in facts["strays"]]
     if facts["picture"]:
         lines.append(f"picture  {facts['picture']}")
     return "\n".join(lines)

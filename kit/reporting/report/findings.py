@@ -58,12 +58,7 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     if not predicted and not (run.path / "oof.csv").exists():
         raise Usage(f"{run.path}: no fold of this run is done yet. Run it again; it goes on where it stopped.")
     oof, fold = _out_of_fold(run, predicted)
-    whole = all_labels.from_json(info["labels"])
-    labels, by_fold = whole.undecided, (info.get("decision") or {}).get("folds", {})
-    decided = oof.to_numpy()
-    if whole.decision is not None:
-        told = {int(number): Decision.from_json(one) for number, one in by_fold.items()}
-        decided = learning.decided_by_fold(labels, decided, fold, told)
+    labels = all_labels.from_json(info["labels"]).undecided
     found = Findings(
         run=run,
         labels=labels,
@@ -72,14 +67,23 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
         oof=oof,
         y=truth(run, labels, oof),
         fold=fold,
-        decided=decided,
+        decided=decided(run, oof, fold),
     )
     if found.y is None:
         found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
     else:
-        found.worst = worst_rows.worst(labels, pd.DataFrame(decided, oof.index), found.y, fold)
+        found.worst = worst_rows.worst(labels, pd.DataFrame(found.decided, oof.index), found.y, fold)
         found.gone = worst_rows.illustrate(run, found.worst, data)
     return found
+
+
+def decided(run: Run, oof: pd.DataFrame, fold: np.ndarray) -> np.ndarray:
+    """A run's out-of-fold predictions [n, c] as its score takes them: each row's as the other folds taught to decide."""
+    whole, by_fold = all_labels.from_json(run.record.labels), (run.info.get("decision") or {}).get("folds", {})
+    if whole.decision is None:
+        return oof.to_numpy()
+    told = {int(number): Decision.from_json(one) for number, one in by_fold.items()}
+    return learning.decided_by_fold(whole.undecided, oof.to_numpy(), fold, told)
 
 
 def _out_of_fold(run: Run, predicted: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
