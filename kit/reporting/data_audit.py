@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import numpy as np
 
 from kit.competition import Adapter, Tables, first_of, sound
 from kit.config import Config
+from kit.data import folds
 from kit.errors import listed
 from kit.inputs import remarks
 from kit.models.images import picture_size
 from kit.reporting import augmentation_preview, contact_sheet
+from kit.reporting.drift import audit as drift
 
 
 def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterator[tuple[str, bool]]:
@@ -47,8 +49,26 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         yield from _repeats(without, remarks.unit(train), tables, labels.encode(tables.train))
         if tables.extra is not None:
             yield from _extra(group, ends, tables, first_of(facts.extra))
+    group = np.arange(len(tables.train) + len(tables.sample)) if both is None else without
+    yield from _drift((train.look, test.look), tables, test.broken, group, facts.group)
     if remarks.are_pictures(train):
         yield _previews(train.rows, tables, folder, config, inputs.mirror), False
+
+
+def _drift(
+    looks: tuple[Any, Any], tables: Tables, broken: Mapping[str, str], twins: np.ndarray, group: str | None
+) -> Iterator[tuple[str, bool]]:
+    """Lines on what tells training rows from sound test rows; extra rows stay out."""
+    ids = tables.train.index, tables.sample.index
+    if group and group in tables.test:
+        cells = [*tables.train[group], *tables.test.loc[ids[1], group]]
+        twins = folds.joined(twins, folds.codes(cells))
+    kept = np.concatenate([np.ones(len(ids[0]), bool), ~ids[1].isin(list(broken))])
+    before, after = (
+        drift.Side(look, rows, one[rows].to_numpy(object))
+        for look, one, rows in zip(looks, ids, map(np.flatnonzero, np.split(kept, [len(ids[0])])), strict=True)
+    )
+    yield from drift.audit(before, after, twins[kept])
 
 
 def _previews(pictures: Any, tables: Tables, folder: Path, config: Config, mirror: bool) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kit import competition as competitions
@@ -21,19 +23,33 @@ def main(arguments: argparse.Namespace) -> int:
     config, _, _ = resolved(adapter, arguments.preset, knobs)
     adapter = adapter.shaped(config)
     results = list(adapter_check.adapter(adapter))
-    for name, fault in results:
-        output(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}", lines=False)
     failed = sum(bool(fault) for _, fault in results)
-    output(f"{len(results) - failed} of {len(results)} checks passed\n")
+    if not arguments.json:
+        for name, fault in results:
+            output(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}", lines=False)
+        output(f"{len(results) - failed} of {len(results)} checks passed\n")
     try:
         root = adapter.competition.find(arguments.data) if not _lays_out(adapter, arguments) else None
     except BadData as fault:
-        output(f"The data was not audited: {fault}")
-        return 65 if failed else 0
-    folder = Path("runs") / adapter.name / "check"
-    for line, warns in data_audit.audit(adapter.shaped(config, root), root, folder, config) if root else []:
-        output(f"{'!' if warns else '·'} {line}", lines=False)
+        lines, root = [(f"The data was not audited: {fault}", True)], None
+        if not arguments.json:
+            output(lines[0][0])
+    else:
+        folder = Path("runs") / adapter.name / "check"
+        found = data_audit.audit(adapter.shaped(config, root), root, folder, config) if root else iter(())
+        lines = list(found if arguments.json else _shown(found))
+    if arguments.json:
+        checks = [{"check": name, "fault": fault or None} for name, fault in results]
+        data = [{"line": line, "warns": warns} for line, warns in lines]
+        output(json.dumps({"checks": checks, "data": data}))
     return 65 if failed else 0
+
+
+def _shown(lines: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
+    """The lines of an audit, each printed as soon as it is known."""
+    for line, warns in lines:
+        output(f"{'!' if warns else '·'} {line}", lines=False)
+        yield line, warns
 
 
 def _lays_out(adapter: Adapter, arguments: argparse.Namespace) -> bool:
