@@ -150,6 +150,10 @@ class Inputs(ABC):
         """Height and width of the pictures of some training rows; none where the rows are no pictures."""
         return []
 
+    def file_facts(self, root: Path, frame: pd.DataFrame, split: str) -> dict[str, np.ndarray]:
+        """Facts of the rows' files, float64 [n] each, by name: width, bytes; NaN where there is none. Empty without files."""
+        return {}
+
     @property
     def form(self) -> TableFormat:
         """How the tables are written, where these inputs state it."""

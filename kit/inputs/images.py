@@ -90,6 +90,10 @@ class Images(Inputs):
         """Height and width of the pictures of some training rows that can be read."""
         return self._pictures(root, train.iloc[:: -(-len(train) // MEASURED)], "train").sides()
 
+    def file_facts(self, root: Path, frame: pd.DataFrame, split: str) -> dict[str, np.ndarray]:
+        width, height, size = self._pictures(root, frame, split).measures().T
+        return {"width": width, "height": height, "aspect": width / height, "file size": size}
+
     def _templates(self, split: str) -> tuple[Template, ...]:
         return tuple(map(Template, _texts(self.test if split == "test" and self.test else self.template)))
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kit.competition import Adapter, Tables, first_of, sound
+from kit.competition import Adapter, Competition, Tables, first_of, sound
 from kit.config import Config
 from kit.data import folds
 from kit.errors import listed
 from kit.inputs import remarks
+from kit.inputs.base import Loaded
 from kit.models.images import picture_size
 from kit.reporting import augmentation_preview, contact_sheet
 from kit.reporting.drift import audit as drift
@@ -50,25 +52,26 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         if tables.extra is not None:
             yield from _extra(group, ends, tables, first_of(facts.extra))
     group = np.arange(len(tables.train) + len(tables.sample)) if both is None else without
-    yield from _drift((train.look, test.look), tables, test.broken, group, facts.group)
+    yield from _drift((train, test), tables, group, facts)
     if remarks.are_pictures(train):
         yield _previews(train.rows, tables, folder, config, inputs.mirror), False
 
 
-def _drift(
-    looks: tuple[Any, Any], tables: Tables, broken: Mapping[str, str], twins: np.ndarray, group: str | None
-) -> Iterator[tuple[str, bool]]:
+def _drift(loaded: tuple[Loaded, Loaded], tables: Tables, twins: np.ndarray, facts: Competition) -> Iterator[tuple[str, bool]]:
     """Lines on what tells training rows from sound test rows; extra rows stay out."""
     ids = tables.train.index, tables.sample.index
-    if group and group in tables.test:
-        cells = [*tables.train[group], *tables.test.loc[ids[1], group]]
+    if facts.group and facts.group in tables.test:
+        cells = [*tables.train[facts.group], *tables.test.loc[ids[1], facts.group]]
         twins = folds.joined(twins, folds.codes(cells))
-    kept = np.concatenate([np.ones(len(ids[0]), bool), ~ids[1].isin(list(broken))])
-    before, after = (
-        drift.Side(look, rows, one[rows].to_numpy(object))
-        for look, one, rows in zip(looks, ids, map(np.flatnonzero, np.split(kept, [len(ids[0])])), strict=True)
-    )
-    yield from drift.audit(before, after, twins[kept])
+    kept = ~ids[1].isin(list(loaded[1].broken))
+
+    def file_facts(some: np.ndarray, split: str) -> dict[str, np.ndarray]:
+        frame = tables.train if split == "train" else tables.test
+        return facts.inputs.file_facts(tables.root, frame.loc[some], split)
+
+    train = drift.Side(loaded[0].look, np.arange(len(ids[0])), ids[0].to_numpy(object), partial(file_facts, split="train"))
+    test = drift.Side(loaded[1].look, np.flatnonzero(kept), ids[1][kept].to_numpy(object), partial(file_facts, split="test"))
+    yield from drift.audit(train, test, np.concatenate([twins[: len(ids[0])], twins[len(ids[0]) :][kept]]))
 
 
 def _previews(pictures: Any, tables: Tables, folder: Path, config: Config, mirror: bool) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from kit.cli.app import main
 from kit.inputs.cells import Cells
+from kit.inputs.images import Images
 from kit.inputs.texts import Texts
 from kit.reporting.drift import audit as drift
 from kit.reporting.drift.auc import Split
@@ -115,6 +118,22 @@ def test_planted_brightness_is_named() -> None:
     some[asked] += 40
     verdict = audit(some, asked)[0]
     assert verdict.startswith("! training and test rows differ: AUC 0.") and "brightness (0." in verdict
+
+
+def test_sizes_and_bytes_of_files_are_compared(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ids = [f"p{i}" for i in range(80)]
+    for i, one in enumerate(ids):
+        pixels = rng.integers(0, 255, (8, 8 + 4 * (i % 2) + i % 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{one}.png")
+    facts = partial(Images("{id}.png", channels=1).file_facts, tmp_path, split="train")
+    rows = np.array(ids, object)
+    look = np.full((80, 8, 8, 1), 99, np.uint8)
+    train, test = (
+        drift.Side(look, np.arange(k, 80, 2), rows[k::2], lambda some: facts(pd.DataFrame(index=some))) for k in (0, 1)
+    )
+    (verdict, warns), *_ = drift.audit(train, test, np.arange(80))
+    assert warns and "aspect (1.00)" in verdict and "width (1.00)" in verdict and "height" not in verdict
 
 
 def test_the_order_of_rows_and_the_names_of_groups_are_immaterial() -> None:

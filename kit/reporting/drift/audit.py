@@ -19,6 +19,7 @@ from kit.reporting.drift.traits import Trait, Words
 
 FEWEST = 30  # rows of each kind
 MOST, FEW = 10_000, 1_000  # rows of each kind that are looked at; fewer where they have many columns, but so many
+PICTURES = 5_000  # of each kind, whose files are read
 CELLS = 2_000_000  # of the rows of each kind, together
 CHANCE = 0.01  # of a false alarm by the classifier, and by all columns or words together
 SHOWN = 5
@@ -36,11 +37,12 @@ class Cause:
 
 @dataclass(frozen=True)
 class Side:
-    """Rows of one kind: positions int [n] in a `Loaded.look`, and their ids [n]."""
+    """Rows of one kind: positions int [n] in a `Loaded.look`, and their ids [n]; `file_facts`: see `Inputs`, of some ids."""
 
     look: Any
     rows: np.ndarray
     ids: np.ndarray
+    file_facts: Callable[[np.ndarray], dict[str, np.ndarray]] = lambda ids: {}
 
     def sample(self, most: int, seed: int) -> np.ndarray:
         """At most so many positions in `rows`, in the order of the ids."""
@@ -60,6 +62,8 @@ def audit(train: Side, test: Side, group: np.ndarray) -> Iterator[tuple[str, boo
         return
     table = hasattr(train.look, "names")
     most = min(MOST, max(FEW, CELLS // len(train.look.names))) if table else MOST
+    if isinstance(train.look, np.ndarray):
+        most = PICTURES
     if max(counts) > most:
         yield f"training and test rows are compared by a sample of {most:,} of each at most", False
     chosen = train.sample(most, 0), test.sample(most, 1)
@@ -67,6 +71,8 @@ def audit(train: Side, test: Side, group: np.ndarray) -> Iterator[tuple[str, boo
     names = [f"train {one}" for one in train.ids[chosen[0]]] + [f"test {one}" for one in test.ids[chosen[1]]]
     asked = np.repeat([False, True], [len(one) for one in chosen])
     found, words = traits_of.of(_both(train.look, test.look, train.rows[chosen[0]], test.rows[chosen[1]]))
+    facts = [side.file_facts(side.ids[rows]) for side, rows in zip((train, test), chosen, strict=True)]
+    found += traits_of.of_files(*facts)
     yield from _compared(found, words, Split.deal(np.array(names, object), asked, group), table)
 
 

@@ -138,6 +138,12 @@ def _of_pictures(arrays: list[np.ndarray]) -> list[Trait]:
     return [*traits, Trait("the brightness of parts", thumbs.astype(np.float64), shown=False)]
 
 
+def of_files(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> list[Trait]:
+    """Facts of both kinds of rows' files, without those that are the same for all."""
+    facts = {name: np.concatenate([train[name], test[name]]) for name in train if name in test}
+    return [Trait(name, values[:, None]) for name, values in facts.items() if len(np.unique(values[np.isfinite(values)])) > 1]
+
+
 def _looks(pictures: np.ndarray) -> dict[str, np.ndarray]:
     some = pictures.astype(np.float32)
     grey = some.mean(axis=3)
