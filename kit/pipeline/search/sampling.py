@@ -17,6 +17,7 @@ from kit.pipeline.search import search_space
 from kit.pipeline.search.search_space import Range
 
 DRAWN = 10  # trials drawn at random before TPE has something to learn from
+ASKED = 10  # times at most for values that no trial had: they would score the same
 BEFORE_PRUNING = 5  # trials that ended, before the median of their scores may end another
 MISSING = "values are drawn at random; the extra `tune` (optuna) would learn from earlier trials"
 
@@ -36,36 +37,61 @@ def available() -> bool:
     return importlib.util.find_spec("optuna") is not None
 
 
+@dataclass(frozen=True)
 class Sampler:
     """Asks optuna's TPE for values of these ranges. `preset`: the knobs of trial 0. Without optuna: random draws."""
 
-    def __init__(self, ranges: list[Range], preset: Mapping[str, Any], seed: int, higher_is_better: bool):
-        self.ranges, self.preset, self.seed, self.told = ranges, preset, seed, set[int]()
-        self.study: Any = None
-        if available():
-            import optuna
+    ranges: list[Range]
+    preset: Mapping[str, Any]
+    seed: int
+    higher_is_better: bool
 
-            optuna.logging.set_verbosity(optuna.logging.ERROR)
-            self.study = optuna.create_study(direction="maximize" if higher_is_better else "minimize")
+    def ask(self, number: int, ended: Sequence[Ended], under_way: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """The knobs of this trial; of the first (0) none, which is the preset itself. The first DRAWN are drawn at random.
 
-    def ask(self, number: int, ended: Sequence[Ended]) -> dict[str, Any]:
-        """The knobs of this trial; of the first (0) none, which is the preset itself. The first DRAWN are drawn at random."""
-        if self.study is None or number < DRAWN:
+        `under_way`: knobs of trials that have not ended, which count as bad ones (constant liar), so that others are asked for.
+        """
+        if number < DRAWN or not available():
             return search_space.draw(self.ranges, self.seed, number)
+        study, axes = self._study(number, ended, under_way), self._axes()
+        tried = [dict(self.preset) | dict(knobs) for knobs in (*(one.knobs for one in ended), *under_way)]
+        found: dict[str, Any] = {}
+        for _ in range(ASKED):
+            places = study.ask(axes).params
+            found = {
+                one.name: (one.choices[at] if one.choices else one.draw(at))
+                for one in self.ranges
+                for at in (places[one.name],)
+            }
+            if found not in tried:
+                break
+        return found
+
+    def _study(self, number: int, ended: Sequence[Ended], under_way: Sequence[Mapping[str, Any]]) -> Any:
+        """A new study in memory, told of these trials, in their order: nothing else is remembered from question to question."""
         import optuna
+        from optuna.trial import TrialState, create_trial
 
-        for one in sorted((one for one in ended if one.number not in self.told), key=lambda one: one.number):
-            self._tell(one)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         own = int(hashlib.sha256(f"{self.seed} {number}".encode()).hexdigest()[:8], 16)
-        self.study.sampler = optuna.samplers.TPESampler(seed=own)
-        trial = self.study.ask(self._distributions())
-        self.study.tell(trial, state=optuna.trial.TrialState.FAIL)  # its result comes with its trial.json, as after a kill
-        return {one.name: one.choices[found] if one.choices else one.draw(found) for one, found in self._found(trial.params)}
+        study = optuna.create_study(
+            direction="maximize" if self.higher_is_better else "minimize",
+            sampler=optuna.samplers.TPESampler(seed=own, multivariate=True, constant_liar=True),
+        )
+        told = [(one.knobs, _state(one), one.score, one.epochs) for one in sorted(ended, key=lambda one: one.number)]
+        for knobs, state, score, epochs in [*told, *((knobs, "RUNNING", None, {}) for knobs in under_way)]:
+            values = {**self.preset, **knobs}
+            places = {knob.name: knob.place(values[knob.name]) for knob in self.ranges}
+            if None not in places.values():  # the preset may lie outside the ranges: it teaches nothing
+                study.add_trial(
+                    create_trial(
+                        state=TrialState[state], value=score, params=places, distributions=self._axes(),
+                        intermediate_values=dict(epochs),
+                    )
+                )  # fmt: skip
+        return study
 
-    def _found(self, values: Mapping[str, Any]) -> list[tuple[Range, Any]]:
-        return [(one, values[one.name]) for one in self.ranges]
-
-    def _distributions(self) -> dict[str, Any]:
+    def _axes(self) -> dict[str, Any]:
         """Places in the ranges: the index of a choice, or a number from 0 to 1 (`Range.draw` knows the scale)."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution
 
@@ -74,22 +100,10 @@ class Sampler:
             for one in self.ranges
         }
 
-    def _tell(self, one: Ended) -> None:
-        """Add a trial to the study, once. A trial that failed, or whose values are no places in the ranges, teaches nothing."""
-        from optuna.trial import TrialState, create_trial
 
-        values = {**self.preset, **one.knobs}
-        places = {knob.name: knob.place(values[knob.name]) for knob in self.ranges}
-        self.told.add(one.number)
-        if (one.score is None and not one.epochs) or None in places.values():
-            return
-        state = TrialState.PRUNED if one.score is None else TrialState.COMPLETE
-        self.study.add_trial(
-            create_trial(
-                state=state, value=one.score, params=places, distributions=self._distributions(),
-                intermediate_values=dict(one.epochs),
-            )
-        )  # fmt: skip
+def _state(one: Ended) -> str:
+    """What optuna calls it: a trial that failed teaches nothing."""
+    return "COMPLETE" if one.score is not None else "PRUNED" if one.epochs else "FAIL"
 
 
 def bars(ended: Sequence[Ended]) -> dict[int, float]:

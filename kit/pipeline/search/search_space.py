@@ -38,16 +38,20 @@ class Range:
             return self.choices[min(int(random_number * len(self.choices)), len(self.choices) - 1)]
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         value = low + random_number * (high - low)
-        value = float(f"{math.exp(value) if self.log else value:.2g}")
+        return self._settled(math.exp(value) if self.log else value)
+
+    def _settled(self, value: float) -> Any:
+        """A number as trials take it: of two digits, and within the range."""
+        value = min(max(float(f"{value:.2g}"), self.low), self.high)
         return max(1, round(value)) if self.whole else value
 
     def place(self, value: Any) -> int | float | None:
-        """Where a value lies: the index of a choice (None: it is none of them), or a number from 0 to 1, as `draw` takes it."""
+        """Where a value lies: the index of a choice, or a number from 0 to 1, as `draw` takes it. None: outside."""
         if self.choices:
             return self.choices.index(value) if value in self.choices else None
+        if not self._settled(self.low) <= value <= self._settled(self.high):
+            return None
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        if self.log and value <= 0:
-            return 0.0
         return min(1.0, max(0.0, ((math.log(value) if self.log else value) - low) / (high - low)))
 
     def __str__(self) -> str:

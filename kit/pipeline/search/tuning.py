@@ -161,9 +161,11 @@ def asked(work: Work, sampler: Sampler, number: int, found: list[Trial]) -> tupl
     """A trial's knobs and the medians that prune it, kept before it begins: what was begun goes on with the same."""
     path = _result(work, number).with_name("asked.json")
     if not path.exists():
-        ended = [one.ended for one in found]
+        ended, over = [one.ended for one in found], {one.number for one in found}
+        begun = [_result(work, one).with_name("asked.json") for one in range(1, number) if one not in over]
+        under_way = [read_json(one)["knobs"] for one in begun if one.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"knobs": sampler.ask(number, ended), "bars": sampling.bars(ended) if number else {}})
+        write_json(path, {"knobs": sampler.ask(number, ended, under_way), "bars": sampling.bars(ended) if number else {}})
     known = read_json(path)
     return known["knobs"], {int(epoch): bar for epoch, bar in known["bars"].items()}
 
