@@ -222,3 +222,9 @@ def test_every_mutation_finds_its_place_in_the_code() -> None:
     for one in mutations.MUTATIONS:
         assert mutations.place(one) != (ROOT / one.path).read_text(encoding="utf-8")
         assert all((ROOT / word).exists() for word in one.tests.split() if word.startswith("tests"))
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone, and which of two comes first depends on the order of the folders."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)) > 100
