@@ -36,7 +36,7 @@ def held(run: Path, name: str, patience: float = MOMENT) -> Iterator[None]:
     except OSError as fault:
         raise files.disk_error(run, fault) from fault
     try:
-        files.write(holder, str(os.getpid()))
+        _sign(holder)
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -86,7 +86,15 @@ def at_work(run: Path, but: Iterable[str]) -> None:
                 pass
 
 
+def _sign(holder: Path) -> None:
+    """Write who holds a lock: in place, since a kill between a temporary file and its renaming would leave the first behind."""
+    try:
+        holder.write_text(str(os.getpid()))
+    except OSError as fault:
+        raise files.disk_error(holder, fault) from fault
+
+
 def _pid(holder: Path) -> str:
     with contextlib.suppress(OSError):
-        return holder.read_text()
+        return holder.read_text() or "unknown"
     return "unknown"
