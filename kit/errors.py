@@ -1,5 +1,6 @@
 """Errors for people: what is wrong, where, how to mend it. Each kind carries its exit code."""
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -58,7 +59,7 @@ def explained(fault: Exception) -> tuple[str, int]:
     """The message and the exit code of any error: one that no place of the kit foresaw too."""
     if isinstance(fault, KitError):
         return str(fault), fault.code
-    if isinstance(fault, MemoryError):
+    if _lacks_memory(fault):
         advice = "Close other programs, or use a machine with more; in training --batch, --size and --limit need less."
         return f"the memory of this machine is full. {advice}", KitError.code
     if isinstance(fault, ConnectionError | TimeoutError) or type(fault).__module__.partition(".")[0] in NETWORK:
@@ -68,6 +69,13 @@ def explained(fault: Exception) -> tuple[str, int]:
         said = f"cannot be read or written ({fault.strerror or fault}). What was written before is intact."
         return f"{where}: {said}", DiskError.code
     return f"this is an error in the kit: {type(fault).__name__}: {fault}\nPlease report it. --debug shows the traceback.", 1
+
+
+def _lacks_memory(fault: Exception) -> bool:
+    """A library that finds no room when it is loaded is an ImportError by glibc's words: `failed to map segment`."""
+    if isinstance(fault, ImportError):
+        return "failed to map segment" in str(fault) or "annot allocate memory" in str(fault)
+    return isinstance(fault, MemoryError) or (isinstance(fault, OSError) and fault.errno == errno.ENOMEM)
 
 
 def unreadable(path: Path, fault: OSError) -> DiskError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +17,7 @@ from kit.errors import listed
 from kit.inputs import remarks
 from kit.inputs.base import Loaded
 from kit.models.images import picture_size
-from kit.reporting import augmentation_preview, contact_sheet
+from kit.reporting import augmentation_preview, contact_sheet, lookalikes
 from kit.reporting.drift import audit as drift
 
 
@@ -34,7 +33,8 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
         counts = Counter(tables.train[labels.class_column])
         common = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(10))
         yield f"answers: {common}{' …' if len(counts) > 10 else ''}", False
-        yield from _lookalikes(list(counts))
+        for remark in lookalikes.remarks(counts):
+            yield remark, True
     inputs = facts.inputs
     size = picture_size.chosen(config, inputs, root, tables.train, subject.parts.models)
     train, test = inputs.load_both(root, tables.rows, tables.test.loc[tables.sample.index], size)
@@ -79,15 +79,6 @@ def _previews(pictures: Any, tables: Tables, folder: Path, config: Config, mirro
     contact_sheet.write(folder / "augmented.png", augmentation_preview.augmented(pictures, tables, config, mirror))
     contact_sheet.write(folder / "views.png", augmentation_preview.viewed(pictures, tables, config, mirror))
     return f"look at {folder}/augmented.png (policy {config.augment}) and {folder}/views.png before you train"
-
-
-def _lookalikes(classes: list[str]) -> Iterator[tuple[str, bool]]:
-    same: dict[str, list[str]] = {}
-    for name in classes:
-        same.setdefault(unicodedata.normalize("NFKC", name).strip().lower(), []).append(name)
-    for names in same.values():
-        if len(names) > 1:
-            yield f"classes spelled alike: {listed(names)} (kept apart; mend the file if they are one)", True
 
 
 def _repeats(group: np.ndarray, what: str, tables: Tables, y: np.ndarray) -> Iterator[tuple[str, bool]]:

@@ -215,6 +215,8 @@ def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[s
         (OSError(5, "Input/output error"), 74, "Input/output error"),
         (ConnectionResetError("reset"), 69, "the connection failed (reset)"),
         (MemoryError(), 1, "the memory of this machine is full"),
+        (OSError(12, "Cannot allocate memory"), 1, "the memory of this machine is full"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1, "the memory of this machine is full"),
         (ZeroDivisionError("by zero"), 1, "this is an error in the kit: ZeroDivisionError: by zero"),
     ],
 )
