@@ -1,10 +1,12 @@
 """The house: twelve rooms whose imports only go down, a front door that is frozen and light; every file says what it is."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -213,15 +215,30 @@ def test_every_package_is_installed() -> None:
 
 
 def test_every_mutation_finds_its_place_in_the_code() -> None:
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import mutations
-    finally:
-        sys.path.pop(0)
+    mutations = _script("mutations.py")
     assert len(mutations.MUTATIONS) >= 40
     for one in mutations.MUTATIONS:
         assert mutations.place(one) != (ROOT / one.path).read_text(encoding="utf-8")
         assert all((ROOT / word).exists() for word in one.tests.split() if word.startswith("tests"))
+
+
+def test_every_fault_is_injected_by_tests_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "faults")
+    faults = _script("faults/__main__.py").FAULTS
+    assert len(faults) >= 45 and len({fault.name for fault in faults}) == len(faults)
+    for name in (name for fault in faults for name in getattr(fault.count, "names", ())):
+        file, _, function = name.partition("::")
+        assert not function or f"def {function}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), name
+
+
+def _script(name: str) -> ModuleType:
+    """A file of `scripts` as a module, which it is not otherwise."""
+    about = importlib.util.spec_from_file_location(f"script_{Path(name).stem}", ROOT / "scripts" / name)
+    assert about is not None and about.loader is not None
+    module = importlib.util.module_from_spec(about)
+    sys.modules[about.name] = module
+    about.loader.exec_module(module)
+    return module
 
 
 def test_no_two_test_files_have_one_name() -> None:

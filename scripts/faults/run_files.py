@@ -1,4 +1,4 @@
-"""Faults of files, at full length: a dying disk, files that may not be read, flipped bits, kills of every other command."""
+"""Faults of a run's files: a dying disk, files that may not be read, flipped bits."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import itertools
 import os
 import random
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from counting import Count
 
 from kit.cli.app import main
 from kit.errors import BadData, DiskError, Usage
@@ -21,7 +20,7 @@ from kit.storage.runs import manifest
 
 SMALL = ["--epochs", "1", "--folds", "2", "--width", "8", "--limit", "200", "--quiet"]
 OTHER = ["--epochs", "1", "--folds", "2", "--width", "16", "--limit", "200", "--quiet"]
-FLIPS, KILLS = 20, 10
+FLIPS = 20
 NAMED = (BadData.code, Usage.code)  # a flipped bit in run.json may make it another run's
 
 
@@ -41,7 +40,8 @@ def inside(folder: Path) -> Iterator[None]:
     os.chdir(place)
     try:
         for name, knobs in (("one", SMALL), ("two", OTHER)):
-            assert kit("run", "digits", "--out", name, *knobs)[0] == 0
+            if kit("run", "digits", "--out", name, "--fresh", *knobs)[0]:
+                raise SystemExit(f"the run {name} failed without a fault")
         yield
     finally:
         os.chdir(here)
@@ -64,7 +64,7 @@ def well_said(code: int, said: str, codes: tuple[int, ...]) -> bool:
     return code in codes and "error in the kit" not in said and 1 <= len(said.splitlines()) <= 3
 
 
-def dying_disk(folder: Path, seconds: float) -> str:
+def dying_disk(folder: Path) -> Count:
     """fsync fails once with EIO, at each of its calls in turn: exit 74; the same command ends with the same bytes."""
     good = total = 0
     with inside(folder):
@@ -80,7 +80,7 @@ def dying_disk(folder: Path, seconds: float) -> str:
             total += 1
             held = code == 0 or well_said(code, said, (DiskError.code,))  # a ledger that cannot be written breaks no run
             good += held and again and Path("dying/submission.csv").read_bytes() == whole
-    return f"{good} of {total} held"
+    return Count(good, total)
 
 
 class Flush:
@@ -96,7 +96,7 @@ class Flush:
         self.true(handle)
 
 
-def unreadable(folder: Path, seconds: float) -> str:
+def unreadable(folder: Path) -> Count:
     """A table, a run's files, checkpoints that may not be read: exit 74, which file."""
     with inside(folder):
         root = next(Path("data").rglob("train.csv")).parent
@@ -110,7 +110,7 @@ def unreadable(folder: Path, seconds: float) -> str:
             if held:  # a file that no command reads (a lock, a log) is no fault
                 tried, good = tried + 1, good + all(held)
         faulty = [path for path in names if any(code == 1 for code, _ in _refused(path, root))]
-        return f"{good} of {tried} files named with code 74, {len(faulty)} errors in the kit"
+        return Count(good if not faulty else 0, tried, "files")
 
 
 def _refused(path: Path, root: Path) -> list[tuple[int, str]]:
@@ -130,7 +130,7 @@ def _refused(path: Path, root: Path) -> list[tuple[int, str]]:
         ]
 
 
-def flipped(folder: Path, seconds: float) -> str:
+def flipped(folder: Path) -> Count:
     """A bit flipped in each file of a complete run, 20 times each: report, predict or run name it, or none reads it."""
     good, total, rng = 0, 0, random.Random(0)
     rerun = ["run", "digits", "--out", "one", *SMALL]
@@ -151,51 +151,4 @@ def flipped(folder: Path, seconds: float) -> str:
                 unread = path.suffix == ".npz"  # a complete run's are read no more, but by `--rewrite`
                 good += all(code in (0, *NAMED) for code, _ in answers) and (named or unread)
             path.write_bytes(before)
-    return f"{good} of {total} named, or not read"
-
-
-def killed_commands(folder: Path, seconds: float) -> str:
-    """kill -9 at 10 random moments each of blend, tune, export and report: the same command ends with the same bytes."""
-    lines = []
-    with inside(folder):
-        commands = {
-            "blend": (["blend", "one", "two", "--out", "made"], "made/submission.csv"),
-            "tune": (["tune", "digits", "--trials", "2", "--knobs", "lr", "--out", "made", *SMALL], "made/trials.csv"),
-            "export": (["export", "one", "--format", "safetensors", "--out", "made"], ""),
-            "report": (["report", "one"], "one/report.html"),
-        }
-        for name, (words, result) in commands.items():
-            lines.append(f"{name} {_killed(words, result)} of {KILLS}")
-    return ", ".join(lines)
-
-
-def _killed(words: list[str], result: str) -> int:
-    """How often the result has the bytes of an undisturbed command's, or of `result` no name: the command ends well."""
-    began = time.monotonic()
-    _clear(result)
-    assert _start(words).wait() == 0
-    lasts, good = time.monotonic() - began, 0
-    whole = _content(result)
-    for i in range(KILLS):
-        _clear(result)
-        process = _start(words)
-        time.sleep(random.Random(i).uniform(0.3, 1.0) * lasts)
-        process.kill()
-        process.wait()
-        ended = _start(words).wait() == 0
-        good += ended and _content(result) == whole and not list(Path("made").rglob(".tmp-*"))
-    return good
-
-
-def _clear(result: str) -> None:
-    shutil.rmtree("made", ignore_errors=True)
-    if result:
-        Path(result).unlink(missing_ok=True)
-
-
-def _content(result: str) -> bytes:
-    return Path(result).read_bytes() if result else b""
-
-
-def _start(words: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "kit", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return Count(good, total)
