@@ -1,6 +1,7 @@
 """The documentation: short, without dead links, with commands, flags and scripts that exist and Python that runs."""
 
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import kit
 from kit.cli import app, knob_flags
 from kit.competition import load
 from kit.competition.synthetic import fabricate
+from kit.config import KNOBS, flag
 from kit.errors import Usage
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +27,7 @@ PAGES = [
     ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+REFERENCE = ROOT / "docs" / "site" / "reference.py"
 MOST_LINES, MOST_CHARACTERS = 150, 120
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 LANGUAGES = {"", "bash", "console", "python"}
@@ -115,6 +118,19 @@ def test_the_index_links_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")} - {"index.md"}
     assert {name for name in pages if f"]({name})" not in index} == set()
+
+
+def test_the_reference_has_every_knob_and_command() -> None:
+    made = runpy.run_path(str(REFERENCE))
+    knobs, commands = made["knobs"](), made["commands"]()
+    assert [name for name in KNOBS if f"### `{flag(name)}`\n" not in knobs] == []
+    assert [name for name in app.COMMANDS if f"### `kit {name}`\n" not in commands] == []
+
+
+@pytest.mark.slow
+def test_the_reference_has_every_public_name() -> None:
+    python = runpy.run_path(str(REFERENCE))["python"]()
+    assert [name for name in kit.__all__ if not re.search(rf"auto\w+:: kit\.{name}\b", python)] == []
 
 
 @every_page

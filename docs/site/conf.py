@@ -15,7 +15,7 @@ import kit
 project = "Kaggle baseline kit"
 release = version = kit.__version__
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/*.md", "docs/reference/*.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/reference/*.md", "skills/*/*.md"]
 exclude_patterns = ["build", "data", "runs", ".*", "kit", "tests", "scripts", "kernels", "competitions", "docs/site"]
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 
@@ -26,6 +26,7 @@ default_role = "literal"  # docstrings write `code` as Markdown does
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # what Lightning says of its own methods is in its documentation
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True  # as the code writes them
 python_maximum_signature_line_length = 88
 
 html_theme = "furo"
@@ -34,7 +35,7 @@ pygments_dark_style = "github-dark"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_extra_path = ["root"]  # the site's first address leads to docs/index.html
-html_copy_source = html_show_sphinx = False
+html_copy_source = html_show_sphinx = html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
 GENERATED = re.compile(r"<!-- generated: (\w+) -->")
@@ -42,7 +43,7 @@ GENERATED = re.compile(r"<!-- generated: (\w+) -->")
 
 def setup(app: Any) -> None:
     app.connect("source-read", complete)
-    app.connect("autodoc-process-signature", public_names)
+    app.connect("autodoc-process-signature", readable)
 
 
 def complete(app: Any, page: str, source: list[str]) -> None:
@@ -52,8 +53,6 @@ def complete(app: Any, page: str, source: list[str]) -> None:
         source[0] += navigation.toctrees(source[0])
 
 
-def public_names(
-    app: Any, what: str, name: str, value: Any, options: Any, arguments: str | None, returned: str | None
-) -> tuple:
-    """A signature with `Run` for the name that the front door imports it by."""
-    return arguments and arguments.replace("_Run", "Run"), returned
+def readable(app: Any, what: str, name: str, value: Any, options: Any, arguments: str | None, returned: str | None) -> tuple:
+    """A signature with `Run` for the name that the front door imports it by, and no inner words for a default."""
+    return arguments and arguments.replace("_Run", "Run").replace("=<factory>", " = ..."), returned

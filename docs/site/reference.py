@@ -9,14 +9,14 @@ from kit import config, knobs as knob_groups
 from kit.cli import app, catalogue, knob_flags
 from kit.cli.commands.explain import about
 
-KINDS = (  # the first that a name is of; all public names are in one of them
+KINDS = (  # every public name is of one of them
     ("Functions", lambda value: inspect.isfunction(value)),
     ("A run", lambda value: value is kit.Run),
+    ("A competition and its choices", lambda value: value in (kit.Competition, kit.Asked, kit.Metric, kit.Config)),
     ("Inputs", lambda value: issubclass(value, kit.Inputs | kit.Loaded)),
     ("Labels", lambda value: issubclass(value, kit.Labels)),
     ("Models", lambda value: issubclass(value, kit.FoldModule)),
     ("Errors", lambda value: issubclass(value, kit.KitError)),
-    ("A competition and its choices", lambda value: True),
 )
 RETURNED = ("kit.pipeline.study.Study", "kit.pipeline.study.StudyFold", "kit.pipeline.comparison.compare.Comparison")
 SHOWN_ONCE = ("-h", "--help", "--quiet", "--json", "--debug")  # every command has them
