@@ -75,8 +75,8 @@ def command(parser: argparse.ArgumentParser) -> Iterable[str]:
 
 
 def spelling(action: argparse.Action) -> str:
-    """An argument as it is written: `--out …`, `RUN`."""
-    value = action.metavar or (action.dest.upper() if action.nargs != 0 else "")
+    """An argument as it is written: `--out OUT`, `RUN`, `--task classes|numbers`."""
+    value = action.metavar or "|".join(action.choices or ()) or action.dest.upper()
     words = action.option_strings or [str(value)]
     tail = f" {value}" if action.option_strings and action.nargs != 0 else ""
     return ", ".join(f"`{word}{tail}`" for word in words)
