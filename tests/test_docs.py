@@ -1,6 +1,8 @@
 """The documentation: short, without dead links, with commands, flags and scripts that exist and Python that runs."""
 
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import kit
 from kit.cli import app, knob_flags
 from kit.competition import load
 from kit.competition.synthetic import fabricate
+from kit.config import KNOBS, flag
+from kit.errors import Usage
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -21,10 +25,12 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     ROOT / "AGENTS.md",
     ROOT / "SECURITY.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
+REFERENCE = ROOT / "docs" / "site" / "reference.py"
 MOST_LINES, MOST_CHARACTERS = 150, 120
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+LANGUAGES = {"", "bash", "console", "python"}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = "# not run: "
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -46,18 +52,26 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def code(page: Path) -> Iterator[str]:
-    """The lines of fenced blocks that are not Python, and the code in the prose.
-
-    A command that is shown with the error it ends in is left out.
-    """
+def block_lines(page: Path) -> Iterator[str]:
+    """The lines of fenced blocks that are not Python. A command that is shown with the error it ends in is left out."""
     for language, text in blocks(page):
         if language != "python":
             lines = text.replace("\\\n", " ").splitlines()
             for line, answer in zip(lines, [*lines[1:], ""], strict=True):
                 if not answer.startswith("kit: unknown"):
                     yield line.split(" # ")[0].removeprefix("$ ")
+
+
+def code(page: Path) -> Iterator[str]:
+    """The lines of fenced blocks that are not Python, and the code in the prose."""
+    yield from block_lines(page)
     yield from (span.replace("\\|", "|") for span in re.findall(r"`([^`]+)`", prose(page)))
+
+
+def commands(page: Path) -> Iterator[str]:
+    """The whole commands of the kit in fenced blocks."""
+    for line in block_lines(page):
+        yield from (command for command in line.split(" && ") if re.match(r"(\.venv/bin/)?kit [^…]+$", command))
 
 
 def flags() -> dict[str, set[str]]:
@@ -102,8 +116,21 @@ def test_a_cell_of_the_benchmarks_is_short() -> None:
 
 def test_the_index_links_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")} - {"index.md"}
     assert {name for name in pages if f"]({name})" not in index} == set()
+
+
+def test_the_reference_has_every_knob_and_command() -> None:
+    made = runpy.run_path(str(REFERENCE))
+    knobs, commands = made["knobs"](), made["commands"]()
+    assert [name for name in KNOBS if f"### `{flag(name)}`\n" not in knobs] == []
+    assert [name for name in app.COMMANDS if f"### `kit {name}`\n" not in commands] == []
+
+
+@pytest.mark.slow
+def test_the_reference_has_every_public_name() -> None:
+    python = runpy.run_path(str(REFERENCE))["python"]()
+    assert [name for name in kit.__all__ if not re.search(rf"auto\w+:: kit\.{name}\b", python)] == []
 
 
 @every_page
@@ -121,6 +148,25 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 def test_commands_flags_and_scripts_exist(page: Path) -> None:
     known = flags()
     assert {text: wrong for text in code(page) if (wrong := wrong_flags(text, known))} == {}
+
+
+@every_page
+def test_commands_in_blocks_can_be_parsed(page: Path) -> None:
+    wrong = {}
+    for command in commands(page):
+        try:
+            app.parse(shlex.split(command)[1:])
+        except Usage as fault:
+            wrong[command] = str(fault)
+    assert wrong == {}
+
+
+@every_page
+def test_no_block_escapes_the_checks(page: Path) -> None:
+    """Every fence opens or closes a block that is known here: none in a list, none in a language that nothing checks."""
+    fences = re.findall(r"^ *(?:```|~~~)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len(blocks(page))
+    assert {language for language, _ in blocks(page)} <= LANGUAGES
 
 
 @pytest.mark.parametrize(
