@@ -61,6 +61,13 @@ MUTATIONS = [
         "tests/data/test_groups_times.py",
     ),
     Mutation(
+        "a split inside the training fold parts groups",
+        "kit/training/fit.py",
+        "module.groups = fold.groups",
+        "pass",
+        "tests/pipeline/test_inner_groups.py",
+    ),
+    Mutation(
         "strata are ignored",
         "kit/data/folds.py",
         "fold[order] = _deal(strata[order], groups[order], k, rng)",

@@ -132,6 +132,12 @@ def codes(values: Any) -> np.ndarray:
     return np.unique(np.asarray(values, dtype=str), return_inverse=True)[1]
 
 
+def inner_groups(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    """The groups of some rows, by which a training fold is split again; None where they are one group, or no row has any."""
+    own = None if groups is None else groups[rows]
+    return None if own is None or len(np.unique(own)) < 2 else own
+
+
 def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Groups of rows that are linked by either grouping, over any number of links."""
     from kit.data import duplicates  # loads scipy, which `kit list` does not need

@@ -55,6 +55,7 @@ class FoldModule(pl.LightningModule):
     one_pass: ClassVar[bool] = False  # do the rows go through the network once for all folds?
     takes_weights: ClassVar[bool] = True  # does a training step heed `batch.weights` (`--extra-weight`)?
     views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
+    groups: np.ndarray | None = None  # of all rows, before `learn`: training rows that are split again keep groups together
     shift: torch.Tensor
     scale: torch.Tensor
 

@@ -15,6 +15,7 @@ import numpy as np
 from kit import competition as competitions, config as configs, recipes
 from kit.config import Config
 from kit.console import Progress, clock
+from kit.data import folds as dealing
 from kit.data.folds import Folds
 from kit.errors import Usage
 from kit.inference import members
@@ -269,9 +270,16 @@ def fold_of(work: Work, part: RunPart, config: Config) -> Fold:
         identity=work.identity,
         mirror=facts.inputs.mirror,
         source=initial_weights.source(work.config.from_run, work.run, part),
+        groups=groups_of(work),
         weights=weights_of(work),
         parts=work.adapter.parts,
     )
+
+
+def groups_of(work: Work) -> np.ndarray | None:
+    """The competition's groups of all rows, whole numbers [n]; None where it has none."""
+    column = work.adapter.competition.group
+    return dealing.codes(work.tables.rows[column]) if column and column in work.tables.rows else None
 
 
 def weights_of(work: Work) -> np.ndarray | None:

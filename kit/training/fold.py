@@ -21,7 +21,8 @@ class Fold:
 
     `number`: of the fold, -1 for the refit on all rows; `repeat`: of the folds, 0: as they were dealt first; `identity`: of
     the run, which a snapshot must share; `mirror`: may pictures be mirrored? `source`: the module whose backbone this fit
-    begins with (`--from`); `parts`: of the adapter. `weights`: of all rows' losses, float32 [n]; None: all count alike.
+    begins with (`--from`); `parts`: of the adapter. `groups`: of all rows, whole numbers [n], which stay together where
+    training rows are split again; None: there are none. `weights`: of all rows' losses, float32 [n]; None: all count alike.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Fold:
     repeat: int = 0
     mirror: bool = False
     source: Callable[[], Any] | None = None
+    groups: np.ndarray | None = None
     weights: np.ndarray | None = None
     parts: Parts = NONE
 

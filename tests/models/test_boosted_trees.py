@@ -83,6 +83,25 @@ def test_a_row_is_encoded_without_its_own_answer() -> None:
     assert not TargetMeans.of([3], 0).columns and not TargetMeans.of([20], 20).columns
 
 
+def test_a_row_is_encoded_without_its_groups_answers() -> None:
+    codes, answers = np.array([[1], [1], [2], [2], [0]] * 8), np.random.default_rng(0).normal(size=(40, 1))
+    means, groups = TargetMeans.of([3], 2), np.arange(40) // 4
+    whole = means.without_own(codes, answers, 0, groups)
+    for row in range(40):
+        other = answers.copy()
+        other[row] = 100.0
+        assert np.array_equal(means.without_own(codes, other, 0, groups)[groups == groups[row]], whole[groups == groups[row]])
+
+
+def test_whole_groups_decide_when_to_stop() -> None:
+    groups, x = np.random.default_rng(0).permutation(np.arange(400) // 8), np.zeros((400, 1))
+    for kind in ("numbers", "classes"):
+        chosen = kept_back(Task(kind, x, np.arange(400) % 2, groups=groups), 0)
+        assert 8 <= chosen.sum() <= 40 and not set(groups[chosen]) & set(groups[~chosen])
+    alone = kept_back(Task("classes", x, (groups == groups[0]).astype(float), groups=groups), 0)
+    assert 0 < alone.sum() <= 41 and (groups[~alone] == groups[0]).any()  # its only group is not kept back
+
+
 def test_weights_of_rows_are_learned_by() -> None:
     """Rows of no weight are as good as none."""
     table, y = cells(z=[str(one % 2) for one in range(80)]), np.arange(80, dtype=np.float32)[:, None] % 2

@@ -272,10 +272,14 @@ def test_what_has_no_backbone_is_refused(data: Path, digits: Path, tmp_path: Pat
 def test_inner_parts_are_dealt_like_folds(weights: Path) -> None:
     x, which = pictures(40)
     module = probe_of(LABELS["classes"][0], x, which, np.arange(40), weights=str(weights))
-    parts = module.inner_parts(which)
+    parts = module.inner_parts(np.arange(40), which)
     assert sorted(torch.cat(parts).tolist()) == list(range(40)) and len(parts) == 5
     assert all(set(which[part.numpy()]) == set(range(4)) for part in parts)
-    assert len(module.inner_parts(np.arange(1200) % 4)) == 1
+    assert len(module.inner_parts(np.arange(1200), np.arange(1200) % 4)) == 1
+    module.groups = np.repeat(np.arange(10), 4)[::-1]
+    for part in module.inner_parts(np.arange(40), which):
+        held = set(module.groups[part.numpy()])
+        assert len(part) == 4 * len(held) > 0
 
 
 def test_real_weights_tell_parts_of_two_photographs_apart() -> None:

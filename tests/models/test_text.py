@@ -335,6 +335,10 @@ def test_splits_of_the_training_rows_are_inside_them_and_apart() -> None:
     rows = np.arange(0, 300, 3)
     for inner, outer in ngram_penalty.splits(rows, 0):
         assert np.array_equal(np.sort(np.r_[inner, outer]), rows)
+    groups = np.arange(300) // 15
+    for inner, outer in ngram_penalty.splits(rows, 0, groups):
+        assert np.array_equal(np.sort(np.r_[inner, outer]), rows) and len(outer)
+        assert not set(groups[inner]) & set(groups[outer])
     assert len(ngram_penalty.splits(rows, 0)) == 5 and len(ngram_penalty.splits(np.arange(20_000), 0)) == 1
 
 

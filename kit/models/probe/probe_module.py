@@ -96,7 +96,7 @@ class Probe(FoldModule):
             x=self.training_features(rows), y=self.scaled(y), criterion=criterion, outputs=head.out_features,
             intercept=head.bias is not None, until=self.until, weights=weights,
         )  # fmt: skip
-        found, choice = head_fit.fitted(problem, self.inner_parts(y.cpu().numpy()))
+        found, choice = head_fit.fitted(problem, self.inner_parts(rows, y.cpu().numpy()))
         with torch.no_grad():
             head.weight.copy_(found.weight.T / self.backbone.factor)
             if head.bias is not None:
@@ -112,11 +112,12 @@ class Probe(FoldModule):
         """Features [n, views, d] of these training rows, on the device."""
         return torch.from_numpy(self.features_of(self.x)[rows]).to(self.device)
 
-    def inner_parts(self, y: np.ndarray) -> list[torch.Tensor]:
+    def inner_parts(self, rows: np.ndarray, y: np.ndarray) -> list[torch.Tensor]:
         """Positions of the training rows that choose the penalty, dealt as folds are: a fifth, or of FEW each fifth in turn."""
         count = max(2, min(PARTS, len(y) // 2))
-        dealt = folds.make(pd.RangeIndex(len(y)), count, self.config.seed, self.labels.strata(y)).fold
-        return [torch.from_numpy(np.flatnonzero(dealt == k)) for k in range(count if len(y) <= FEW else 1)]
+        groups = folds.inner_groups(self.groups, rows)
+        dealt = folds.make(pd.RangeIndex(len(y)), count, self.config.seed, self.labels.strata(y), groups)
+        return [torch.from_numpy(np.flatnonzero(dealt.fold == k)) for k in dealt.numbers[: count if len(y) <= FEW else 1]]
 
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
         """Loss and predictions of the fitted head."""

@@ -23,7 +23,7 @@ class Task:
     """What one booster learns from rows [n, features] and answers [n]. `kind`: "numbers", "chances" or "classes" (0, 1, …).
 
     `weights` [n]: of the rows; None: all alike. `rounds`: at most. `until`: when it must be over, by `time.monotonic()`.
-    `judged`: rows and answers that decide when to stop.
+    `judged`: rows and answers that decide when to stop. `groups` [n]: whose rows decide together or not at all.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Task:
     rounds: int = 1
     until: float = math.inf
     judged: tuple[np.ndarray, np.ndarray] | None = None
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,20 @@ class Clock:
 
 
 def kept_back(task: Task, seed: int) -> np.ndarray:
-    """Which of a task's rows decide when to stop, bool [n]: a tenth of each class, drawn; none of too few rows."""
-    chosen = np.zeros(len(task.y), bool)
+    """Which of a task's rows decide when to stop, bool [n]: a tenth of each class, or of the groups, drawn; none of too few."""
+    chosen, rng = np.zeros(len(task.y), bool), np.random.default_rng(seed)
     if len(task.y) < STOPPED:
         return chosen
-    order = np.random.default_rng(seed).permutation(len(task.y))
+    if task.groups is not None:
+        names, sizes = np.unique(task.groups, return_counts=True)
+        order = rng.permutation(len(names))
+        enough = np.cumsum(sizes[order]) <= max(len(task.y) // KEPT_BACK, sizes[order[0]])
+        chosen = np.isin(task.groups, names[order[enough]])
+        left = task.y[~chosen]
+        if len(left) and (task.kind == "numbers" or len(np.unique(np.round(left))) == len(np.unique(np.round(task.y)))):
+            return chosen
+        chosen[:] = False  # a class, or all, would not be learned: single rows decide
+    order = rng.permutation(len(task.y))
     if task.kind != "numbers":
         order = order[np.argsort(np.round(task.y[order]), kind="stable")]
     chosen[order[KEPT_BACK // 2 :: KEPT_BACK]] = True

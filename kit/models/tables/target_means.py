@@ -50,9 +50,11 @@ class TargetMeans:
         begins = np.cumsum([0, *self.sizes])
         return np.concatenate([means[codes[:, j] + begin] for j, begin in zip(self.columns, begins, strict=False)], axis=1)
 
-    def without_own(self, codes: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
-        """The training rows as float64 [n, width], each by the means of the parts that it is not in."""
-        part = np.random.default_rng(seed).permutation(len(codes)) % PARTS
+    def without_own(self, codes: np.ndarray, wanted: np.ndarray, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+        """The training rows as float64 [n, width], each by the means of the parts that it is not in, nor its group [n]."""
+        units = len(codes) if groups is None else int(groups.max()) + 1
+        part = np.random.default_rng(seed).permutation(units) % PARTS
+        part = part if groups is None else part[groups]
         found = np.zeros((len(codes), self.width(wanted.shape[1])))
         for k in range(PARTS):
             found[part == k] = self.of_codes(codes[part == k], self.learn(codes[part != k], wanted[part != k]))

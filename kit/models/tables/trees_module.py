@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from kit.config import Config
+from kit.data.folds import inner_groups
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
@@ -125,15 +126,15 @@ class TreesModule(FoldModule):
 
     def grow(self, cells: Cells, rows: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Fit the forest to some rows and what is `wanted` of them, [n, columns]; `weights` [n] of the rows."""
-        x = self.encoded(cells).numpy()[rows]
+        x, groups = self.encoded(cells).numpy()[rows], inner_groups(self.groups, rows)
         if self.means.numel():
             assert self.encoding is not None
             wide = x.shape[1] - self.target_means.width(wanted.shape[1])
-            x[:, wide:] = self.target_means.without_own(self.encoding.encode(cells)[1][rows], wanted, self.config.seed)
+            x[:, wide:] = self.target_means.without_own(self.encoding.encode(cells)[1][rows], wanted, self.config.seed, groups)
         if self.labels.exclusive:
-            boosters, baseline = self._classes(x, wanted.argmax(axis=1), wanted.shape[1], weights)
+            boosters, baseline = self._classes(x, wanted.argmax(axis=1), wanted.shape[1], weights, groups)
         else:
-            boosters, baseline = self._columns(x, wanted, weights)
+            boosters, baseline = self._columns(x, wanted, weights, groups)
         for outputs, one in boosters:
             baseline[outputs] = one.baseline
         self.keep(boosters, baseline)
@@ -143,7 +144,9 @@ class TreesModule(FoldModule):
         trees = [replace(tree, output=outputs[tree.output]) for outputs, one in boosters for tree in one.trees]
         self.forest = Forest(joined(trees, baseline))
 
-    def _columns(self, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None) -> tuple[Boosters, np.ndarray]:
+    def _columns(
+        self, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None, groups: np.ndarray | None
+    ) -> tuple[Boosters, np.ndarray]:
         """A booster for each column, with the output that it answers, and the logits of those that need none."""
         columns = wanted.shape[1]
         baseline, boosters, kind = np.zeros(columns), Boosters(), "numbers" if self.labels.continuous else "chances"
@@ -155,11 +158,14 @@ class TreesModule(FoldModule):
             if kind == "chances" and answers.min() == answers.max() and answers[0] in (0, 1):
                 baseline[column] = NEVER if answers[0] == 0 else -NEVER
                 continue
-            own = None if weights is None else weights[known]
-            boosters.append(([column], self._in_time(Task(kind, x[known], answers, 1, own), columns - column)))
+            own, groups_of = (None if some is None else some[known] for some in (weights, groups))
+            task = Task(kind, x[known], answers, 1, own, groups=groups_of)
+            boosters.append(([column], self._in_time(task, columns - column)))
         return boosters, baseline
 
-    def _classes(self, x: np.ndarray, y: np.ndarray, outputs: int, weights: np.ndarray | None) -> tuple[Boosters, np.ndarray]:
+    def _classes(
+        self, x: np.ndarray, y: np.ndarray, outputs: int, weights: np.ndarray | None, groups: np.ndarray | None
+    ) -> tuple[Boosters, np.ndarray]:
         """One booster, of the classes that there are; of two classes it answers the second only."""
         baseline = np.full(outputs, NEVER)
         present, y = np.unique(y, return_inverse=True)
@@ -168,7 +174,7 @@ class TreesModule(FoldModule):
             return [], baseline
         two = len(present) == 2
         kind, count, own = ("chances", 1, present[1:]) if two else ("classes", len(present), present)
-        return [(own.tolist(), self._in_time(Task(kind, x, y, count, weights), 1))], baseline
+        return [(own.tolist(), self._in_time(Task(kind, x, y, count, weights, groups=groups), 1))], baseline
 
     def _in_time(self, task: Task, share: int) -> Grown:
         """All rounds of a booster, or as many as help; where time is short, as many as one share of so many allows.

@@ -89,7 +89,9 @@ class NgramModule(FoldModule):
         self.weight, self.direction, _ = self._nothing(self.design)
         self.inverse_penalty, self.splits = self.config.inverse_penalty, []
         if not self.inverse_penalty:
-            self.splits = [self._split(texts, held, y, *parts) for parts in ngram_penalty.splits(rows, self.config.seed)]
+            self.splits = [
+                self._split(texts, held, y, *parts) for parts in ngram_penalty.splits(rows, self.config.seed, self.groups)
+            ]
             self.known = torch.from_numpy(y)
 
     def _nothing(self, design: ngram_design.Design) -> list[torch.nn.Parameter]:

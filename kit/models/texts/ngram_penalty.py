@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kit.data import folds
 from kit.models.texts.ngram_design import Design
 
 # Times the mean square length of a text's columns: the best for short and long texts, classes and numbers lay inside.
@@ -37,10 +38,18 @@ class Split:
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of logits and of the rows they are of
 
 
-def splits(rows: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Inner and outer rows, each rising: several splits where rows are few, as one would tell little."""
-    parts = np.array_split(np.random.default_rng(seed).permutation(rows), PARTS)
-    count = min(PARTS, max(1, ENOUGH * PARTS // max(len(rows), 1)))
+def splits(rows: np.ndarray, seed: int, groups: np.ndarray | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Inner and outer rows, each rising: several splits where rows are few, as one would tell little.
+
+    `groups`: of all rows that there are; a group's rows stay together.
+    """
+    own = folds.inner_groups(groups, rows)
+    if own is None:
+        parts = np.array_split(np.random.default_rng(seed).permutation(rows), PARTS)
+    else:
+        dealt = folds.make(np.arange(len(rows)), min(PARTS, len(np.unique(own))), seed, groups=own)
+        parts = [rows[dealt.fold == k] for k in dealt.numbers]
+    count = min(len(parts), max(1, ENOUGH * PARTS // max(len(rows), 1)))
     return [(np.sort(np.concatenate(parts[:k] + parts[k + 1 :])), np.sort(parts[k])) for k in range(count)]
 
 
