@@ -189,6 +189,9 @@ class FoldKnobs:
         " dates a duration such as 7d",
     )
     folds_from: str = knob("", "the folds of another run (its folder), or of a file with the columns id and fold")
+    kept_back: str = knob(
+        "", "file with the columns id and part: training rows of the parts public and private are the test (see `kit shadow`)"
+    )
     extra_weight: float = knob(
         1.0, "weight of the competition's extra rows, beside 1 for a training row; 0: they are left out", low=0
     )

@@ -20,6 +20,7 @@ def add(add_command: Adder, knobs: Shown) -> None:
     _add_predict(add_command)
     _add_blend(add_command)
     _add_compare(add_command)
+    _add_shadow(add_command, knobs)
     validate = add_command("validate", "list all errors of a submission file, with line and id")
     validate.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
     validate.add_argument("file", metavar="FILE", help="submission file to check")
@@ -160,3 +161,22 @@ def _add_compare(add_command: Adder) -> None:
     recheck.add_argument("--data", help="folder with the data of the run, if it was moved")
     recheck.add_argument("--out", help="folder of the new runs (default: runs/NAME/recheck-RUN)")
     recheck.add_argument("--fresh", action="store_true", help="discard the earlier results and start again")
+
+
+def _add_shadow(add_command: Adder, knobs: Shown) -> None:
+    shadow = add_command(
+        "shadow",
+        "keep a fifth of the training rows back as a public and a private test, train presets without them, and rank their"
+        " submissions; the same command resumes",
+    )
+    shadow.add_argument("name", metavar="NAME", help="name of a competition (see `kit list`) or file of an adapter")
+    shadow.add_argument("--data", help="folder with the competition's files")
+    shadow.add_argument("--presets", default="fast,best", metavar="NAMES", help="presets to train (default: fast,best)")
+    shadow.add_argument(
+        "--leaderboard",
+        metavar="FILE",
+        help="leaderboard as Kaggle gives it for download, to place the scores in (default: *publicleaderboard* in the data)",
+    )
+    shadow.add_argument("--out", help="folder of the runs (default: runs/NAME/shadow); all complete runs in it are ranked")
+    shadow.add_argument("--fresh", action="store_true", help="discard the earlier results of these presets and start again")
+    knob_flags.add(shadow, knobs)

@@ -12,7 +12,7 @@ GROUPS = {
     "Train": ("run", "tune"),
     "Look": ("report", "explain", "weights"),
     "Predict and combine": ("predict", "blend", "validate", "export"),
-    "Judge": ("compare", "recheck"),
+    "Judge": ("compare", "recheck", "shadow"),
     "Kaggle": ("download", "submit", "ledger", "kernel"),
 }
 USUAL = ("model", "epochs", "batch", "lr", "size", "augment", "folds", "seeds", "views", "time_budget")  # knobs, shown first

@@ -16,7 +16,7 @@ from kit.errors import KitError
 from kit.models import families
 
 PREFIX = "knob "  # of a knob's place among the parsed arguments: no option is called so
-OF_AN_ADAPTER = ("run", "tune", "check")  # commands whose first word is a competition, and that take all knobs
+OF_AN_ADAPTER = ("run", "tune", "check", "shadow")  # commands whose first word is a competition, and that take all knobs
 
 
 @dataclass(frozen=True)

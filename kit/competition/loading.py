@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kit.competition import kept_back
 from kit.competition.facts import Competition
 from kit.config import KNOBS, Config
 from kit.errors import Usage, did_you_mean, listed
@@ -33,7 +34,8 @@ class Adapter:
         Raises Usage for knobs that a loss of the adapter does not use.
         """
         facts = self.competition.written(config)
-        adapter = replace(self, competition=facts.shape(facts, config, root) if facts.shape else facts)
+        facts = facts.shape(facts, config, root) if facts.shape else facts
+        adapter = replace(self, competition=kept_back.answered(facts, config.kept_back) if config.kept_back else facts)
         adapter.competition.labels.chosen(config)  # before anything is read
         return adapter
 

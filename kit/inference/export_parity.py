@@ -46,7 +46,8 @@ def rows(whole: LoadedRun, config: Config) -> Rows:
     asked = whole.facts.test_tables(whole.root)
     ids = list(asked.sample.index[:ROWS])
     keep = Keep(config.cache_gb * 2**30, say)
-    x = whole.facts.inputs.load(whole.root, asked.test.loc[ids], "test", config.size, keep).rows
+    inputs = whole.facts.inputs
+    x = inputs.load(whole.root, asked.test.loc[ids], inputs.test_split, config.size, keep).rows
     return Rows(ids, x, np.split(np.arange(len(x)), np.cumsum(EACH)[np.cumsum(EACH) < len(x)]))
 
 

@@ -100,6 +100,7 @@ class Inputs(ABC):
     alike: bool = True  # do pictures that are nearly the same count as one?
     unlabelled: str = ""  # the name of a table of further rows without answers
     exact: tuple[str, ...] = ()  # columns that others need as they are written: id, answers, group and time
+    test_split: str = "test"  # "train" where training rows that are kept back are the test (`--kept-back`)
     numbered: ClassVar[bool] = False  # have the tables no ids, so that rows are numbered 1, 2, 3, …?
 
     def changed(self, **values: Any) -> Self:
@@ -208,7 +209,7 @@ class Inputs(ABC):
         """Training rows, and test rows as the inputs read them with what they learned from the training rows."""
         loaded = self.load(root, train, "train", size, keep)
         inputs = self.changed(**loaded.learned) if loaded.learned else self
-        asked = inputs.load(root, test, "test", size, keep)
+        asked = inputs.load(root, test, self.test_split, size, keep)
         asked.notes = [note for note in asked.notes if note not in loaded.notes]
         loaded.learned |= asked.learned
         return loaded, asked

@@ -99,6 +99,8 @@ def build(
     if run:
         _refuse_run(run, adapter)
         preset = run.record.preset
+    if (knobs or {}).get("kept_back") or (run and run.record.config.get("kept_back")):
+        raise Usage("--kept-back: training rows are the test there, so that no kernel can answer the competition's own.")
     settings: dict[str, Any] = {
         "name": adapter.name, "mode": mode, "preset": preset, "knobs": {}, "views": views, "time_budget": time_budget,
         "attached": "", "run": str(run.path) if run else "", "commit": environment.commit() or "unknown",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions, config as configs, recipes
+from kit.competition import kept_back
 from kit.data.dealing import gaps
 from kit.errors import Usage
 from kit.inference.decisions import learning
@@ -68,6 +69,8 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     config, origins, preset = resolved(adapter, preset, knobs)
     config, origins = with_folds_of(config, origins)
     gaps.parsed(config.gap)
+    if config.kept_back:
+        kept_back.read(config.kept_back)
     loggers.names(config)  # one that is missing is said at once
     clusters.refuse_missing(config.on)
     root = adapter.competition.find(data)

@@ -60,7 +60,7 @@ def answered(
     config, root, inputs = whole.config, whole.root, whole.facts.inputs
     asked = whole.facts.test_tables(root)
     test, sample = asked.test, asked.sample
-    loaded = inputs.load(root, test.loc[sample.index], "test", config.size, Keep(config.cache_gb * 2**30, say))
+    loaded = inputs.load(root, test.loc[sample.index], inputs.test_split, config.size, Keep(config.cache_gb * 2**30, say))
     for note in loaded.notes:
         say(note)
     for fault in loaded.broken.values():

@@ -45,6 +45,8 @@ def load(
     train, test = inputs.load_both(root, tables.rows, tables.test.loc[tables.sample.index], config.size, keep)
     if train.learned:
         run.note(inputs=(run.record.inputs or {}) | train.learned)
+    if test.broken and config.kept_back:
+        raise BadData(f"--kept-back {config.kept_back}: {next(iter(test.broken.values()))}. Leave that row out of the file.")
     tables, notes = competitions.sound(tables, train.broken, test.broken)
     notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
@@ -108,15 +110,7 @@ def deal(
 
     `look`: the inputs, or small copies of them.
     """
-    notes = []
-    groups = folds.codes(tables.train[facts.group]) if facts.group else None
-    strata = None if config.split == "plain" else tables.labels.dealt_by(y)
-    when = times(facts, tables.train, config)
-    same = facts.inputs.twins(look)
-    doubled = len(same) - len(np.unique(same))
-    if doubled and when is None:
-        notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
-        groups = same if groups is None else folds.joined(groups, same)
+    strata, groups, when, notes = dealt_by(facts, tables, y, look, config)
     if config.folds_from:
         return from_file(tables, config, when, groups)
     dealt, *further = (
@@ -130,6 +124,22 @@ def deal(
             "--split plain keeps each in one fold"
         )
     return dealt, notes
+
+
+def dealt_by(
+    facts: competitions.Competition, tables: competitions.Tables, y: np.ndarray, look: Any, config: Config
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, list[str]]:
+    """Strata, groups and times of the training rows, as `folds.make` takes them, and what there is to say of them."""
+    notes = []
+    groups = folds.codes(tables.train[facts.group]) if facts.group else None
+    strata = None if config.split == "plain" else tables.labels.dealt_by(y)
+    when = times(facts, tables.train, config)
+    same = facts.inputs.twins(look)
+    doubled = len(same) - len(np.unique(same))
+    if doubled and when is None:
+        notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
+        groups = same if groups is None else folds.joined(groups, same)
+    return strata, groups, when, notes
 
 
 def from_file(

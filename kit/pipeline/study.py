@@ -28,7 +28,15 @@ from kit.training.deadline import Budget
 from kit.training.signals import Stop
 
 MODEL = "study"  # in the place of `--model`: no other run is taken for a study, or the other way round
-DEALT = ("folds", "limit", "seed", "gap", "folds_from", "extra_weight")  # knobs that the rows of a study's folds depend on
+DEALT = (
+    "folds",
+    "limit",
+    "seed",
+    "gap",
+    "folds_from",
+    "kept_back",
+    "extra_weight",
+)  # knobs that the rows of a study's folds depend on
 
 
 class StudyFold:

@@ -68,7 +68,7 @@ def pictures(run: Run, root: Path, answers: pd.DataFrame, path: Path) -> None:
     ids = asked.sample.index[:MANY]
     decoded = whole.labels.decode(answers.loc[ids].to_numpy("float32"), list(asked.sample.columns))
     rows = [{name: values[i] for name, values in decoded.items()} for i in range(len(ids))]
-    shown = facts.inputs.show(root, asked.test.loc[ids], "test", run.record.settings["size"])
+    shown = facts.inputs.show(root, asked.test.loc[ids], facts.inputs.test_split, run.record.settings["size"])
     images = [picture for picture in shown if not isinstance(picture, str)]
     if len(images) == len(ids):
         contact_sheet.write(path, contact_sheet.captioned(images, [_caption(row) for row in rows]))

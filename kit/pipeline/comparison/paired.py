@@ -13,11 +13,17 @@ CELLS = 400_000_000  # answers that are scored in all at most, as long as there 
 Scorer = Callable[[np.ndarray], list[float]]  # the scores of several predictions on these rows
 
 
-def bootstrap(score: Scorer, rows: int, cells: int, seed: int = 0) -> np.ndarray:
-    """Scores [draws, k] of k predictions, each draw of so many rows with replacement. `cells`: that one draw scores."""
+def bootstrap(score: Scorer, rows: int, cells: int, seed: int = 0, size: int | None = None) -> np.ndarray:
+    """Scores [draws, k] of k predictions, each draw of `size` rows (None: of as many as there are) with replacement.
+
+    `cells`: that all rows have, of all predictions."""
     rng = np.random.default_rng(seed)
-    count = min(DRAWS, max(FEWEST, CELLS // max(cells, 1)))
-    return np.array([score(rng.integers(0, rows, rows)) for _ in range(count)])
+    return np.array([score(rng.integers(0, rows, rows if size is None else size)) for _ in range(draws(cells))])
+
+
+def draws(cells: int) -> int:
+    """How often to draw where one draw scores so many cells."""
+    return min(DRAWS, max(FEWEST, CELLS // max(cells, 1)))
 
 
 @dataclass(frozen=True)

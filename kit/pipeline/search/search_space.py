@@ -16,8 +16,8 @@ FACTOR = 4.0  # from a preset's number divided by this to the number times this
 SHARES = 0.3  # the largest share (dropout, label smoothing) that is tried unasked
 # What belongs to the rows rather than to the model, or changes no result: the trials share one reading of the files.
 FIXED = {
-    "text", "target", "task", "size", "limit", "folds", "split", "gap", "folds_from", "seed", "vectors", "ngrams", "final",
-    "devices", "layout", "deterministic", *configs.IMMATERIAL,
+    "text", "target", "task", "size", "limit", "folds", "split", "gap", "folds_from", "kept_back", "seed", "vectors", "ngrams",
+    "final", "devices", "layout", "deterministic", *configs.IMMATERIAL,
 }  # fmt: skip
 
 
