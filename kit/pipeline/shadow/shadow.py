@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,109 +12,21 @@ import pandas as pd
 
 from kit import config as configs
 from kit.competition import kept_back
-from kit.competition.kept_back import PRIVATE, PUBLIC, TRAIN
-from kit.console import say as say_line, table
+from kit.competition.kept_back import PUBLIC, TRAIN
+from kit.console import say as say_line
 from kit.errors import BadData, Usage
-from kit.metrics import Metric, shown
+from kit.metrics import Metric
 from kit.pipeline.comparison.recheck import READING
 from kit.pipeline.plan import Plan, planned
 from kit.pipeline.run import run as train
 from kit.pipeline.shadow import entries, kaggle_board, parts, ranks
 from kit.pipeline.shadow.entries import Entry
-from kit.pipeline.shadow.kaggle_board import Place
-from kit.pipeline.shadow.ranks import Meaning
-from kit.reporting import canvas, rank_lines
+from kit.pipeline.shadow.leaderboard import FIGURE, Leaderboard, Standing
+from kit.reporting import canvas
 from kit.storage import frames
 from kit.storage.run_folder import read_json, write_json
 
-FOLDER, PARTS, RECORD, FIGURE = "shadow", "parts.csv", "shadow.json", "shake-up.svg"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A submission's scores and its ranks by them. `kept_back`: the score of all rows kept back."""
-
-    name: str
-    oof: float
-    public: float
-    private: float
-    kept_back: float
-    oof_rank: int
-    public_rank: int
-    private_rank: int
-
-    @property
-    def cells(self) -> list[str]:
-        """The row of a table: name, scores and ranks, and how many places it gained."""
-        gained = self.public_rank - self.private_rank
-        boards = [shown(self.public), str(self.public_rank), shown(self.private), str(self.private_rank)]
-        return [self.name, shown(self.oof), *boards, f"{gained:+d}" if gained else "0"]
-
-
-@dataclass(frozen=True)
-class Shadow:
-    """A shadow leaderboard, the privately best submission first. `rows`: how many train, and are public and private.
-
-    `places`: of each score on the competition's own leaderboard, where that was downloaded to `board`.
-    """
-
-    folder: str
-    metric: str
-    higher_is_better: bool
-    rows: dict[str, int]
-    standings: list[Standing]
-    shake_up: float
-    meaning: Meaning
-    board: str
-    places: list[Place]
-
-    def json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    def text(self) -> str:
-        """For people."""
-        count = self.rows
-        head = f"{count[TRAIN]:,} rows train, {count[PUBLIC]:,} are public, {count[PRIVATE]:,} private; by {self.metric}"
-        rows = [one.cells for one in self.standings]
-        header = ["submission", "out of fold", "public", "rank", "private", "rank", "moved"]
-        return "\n".join([head, table(header, rows), *self._meaning(), *self._places(), f"{self.folder}/{FIGURE}"])
-
-    def _meaning(self) -> list[str]:
-        """Lines on what a public rank means."""
-        about, count = self.meaning, self.rows
-        lines = []
-        if math.isfinite(about.public):
-            lines.append(
-                f"a public score of {count[PUBLIC]:,} rows strays by ± {about.public:.5f},"
-                f" a private one of {count[PRIVATE]:,} by ± {about.private:.5f}"
-            )
-        if math.isfinite(about.agrees):
-            known = math.isfinite(about.oof_agrees)
-            lines += [
-                f"shake-up {self.shake_up:.3f}: the mean change of rank, as a share of {len(self.standings)} submissions",
-                f"two submissions are in the private order by their public scores in {about.agrees:.0%} of the splits (by chance"
-                " 50%)" + (f", by their out-of-fold scores in {about.oof_agrees:.0%}" if known else ""),
-                f"the private first is the first by the public score in {about.first:.0%} of the splits (by chance"
-                f" {1 / len(self.standings):.0%})" + (f", by the out-of-fold score in {about.oof_first:.0%}" if known else ""),
-            ]
-        return lines or [f"{self.metric} is not defined on so few rows, so nothing can be said of the ranks"]
-
-    def _places(self) -> list[str]:
-        if not self.places:
-            return []
-        rows = [
-            [
-                one.name,
-                shown(one.score),
-                f"{one.rank:,} of {one.teams:,}",
-                f"{one.best:,} to {one.worst:,}",
-                one.medal or "none",
-            ]
-            for one in self.places
-        ]
-        head = f"in {self.board}, by the score of all rows kept back"
-        return [head, table(["submission", self.metric, "rank", "within its noise", "medal"], rows)]
+FOLDER, PARTS, RECORD = "shadow", "parts.csv", "shadow.json"
 
 
 def shadow(
@@ -126,7 +38,7 @@ def shadow(
     fresh: bool = False,
     quiet: bool = False,
     knobs: Mapping[str, Any] | None = None,
-) -> Shadow:
+) -> Leaderboard:
     """Keep a fifth of the training rows back, train the presets on the others (or what is missing of that), and rank the
     submissions of all complete runs in the folder.
 
@@ -163,7 +75,7 @@ def shadow(
         noise = ranks.error(metric, [one.hidden for one in found], int((part != TRAIN).sum()))
         made = _placed(made, noise, str(board), teams)
     write_json(folder / RECORD, {**read_json(folder / RECORD), "leaderboard": made.json()})
-    canvas.write_svg(folder / FIGURE, figure(made))
+    canvas.write_svg(folder / FIGURE, made.figure())
     return made
 
 
@@ -207,7 +119,7 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}: {before.get(name)} → {value}" for name, value in now.items() if before.get(name) != value)
 
 
-def _ranked(found: list[Entry], part: pd.Series, metric: Metric, folder: Path) -> Shadow:
+def _ranked(found: list[Entry], part: pd.Series, metric: Metric, folder: Path) -> Leaderboard:
     """The leaderboard of these submissions."""
     rows = {name: int((part == name).sum()) for name in kept_back.PARTS}
     scores = [[getattr(one, name) for one in found] for name in ("score", "public", "private")]
@@ -216,7 +128,7 @@ def _ranked(found: list[Entry], part: pd.Series, metric: Metric, folder: Path) -
         Standing(one.name, one.score, one.public, one.private, one.kept_back, *of)
         for one, *of in zip(found, *places, strict=True)
     ]
-    return Shadow(
+    return Leaderboard(
         folder=str(folder),
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
@@ -231,21 +143,10 @@ def _ranked(found: list[Entry], part: pd.Series, metric: Metric, folder: Path) -
     )
 
 
-def _placed(made: Shadow, noise: float, board: str, teams: Any) -> Shadow:
+def _placed(made: Leaderboard, noise: float, board: str, teams: Any) -> Leaderboard:
     places = [
         kaggle_board.place(one.name, one.kept_back, noise, teams, made.higher_is_better)
         for one in made.standings
         if math.isfinite(one.kept_back)
     ]
-    return Shadow(**{**vars(made), "board": board, "places": places})
-
-
-def figure(made: Shadow) -> Any:
-    """The ranks out of fold, in public and in private, a line a submission."""
-    names = [one.name for one in made.standings]
-    columns = {
-        "out of fold": [(one.oof_rank, shown(one.oof)) for one in made.standings],
-        f"public ({made.rows[PUBLIC]:,} rows)": [(one.public_rank, shown(one.public)) for one in made.standings],
-        f"private ({made.rows[PRIVATE]:,} rows)": [(one.private_rank, shown(one.private)) for one in made.standings],
-    }
-    return rank_lines.rank_lines(names, columns, f"Ranks by {made.metric}")
+    return replace(made, board=board, places=places)
