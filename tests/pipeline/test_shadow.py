@@ -40,12 +40,13 @@ def lay_out(facts: str = CLASSES, sold: object = None, rows: int = ROWS) -> None
     """An adapter `shop.py`, and its files in `data`; a column `late` that the test does not have gives the answers away."""
     Path("shop.py").write_text(ADAPTER.format(facts=facts))
     Path("data").mkdir(exist_ok=True)
-    for name, count in (("train", rows), ("test", TEST)):
+    for name, count in {"train": rows, "more": 12, "test": TEST}.items():
         rng = np.random.default_rng(count)
         table = pd.DataFrame({"id": [f"{name}{i}" for i in range(count)], "n": rng.normal(size=count)})
         table = table.assign(m=rng.normal(size=count), who=rng.integers(0, 30, count), day=rng.permutation(count) // 2)
-        if name == "train":
-            table["sold"] = ((table["n"] + rng.normal(size=count)) > 0).astype(int) if sold is None else sold
+        if name != "test":
+            right = ((table["n"] + rng.normal(size=count)) > 0).astype(int)
+            table["sold"] = right if sold is None or name == "more" else sold
             table["late"] = table["sold"]
         table.to_csv(Path("data") / f"{name}.csv", index=False)
     pd.DataFrame({"id": [f"test{i}" for i in range(TEST)], "sold": 0}).to_csv("data/sample_submission.csv", index=False)
@@ -89,7 +90,9 @@ def test_presets_are_trained_without_the_rows_kept_back_ranked_and_gone_on_with(
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*/fold*/*")}
 
 
-@pytest.mark.parametrize("facts", [CLASSES, 'labels=Numbers(("sold",)), metric=rmse', f'{CLASSES}, time="day"'])
+@pytest.mark.parametrize(
+    "facts", [CLASSES, 'labels=Numbers(("sold",)), metric=rmse', f'{CLASSES}, time="day"', f'{CLASSES}, extra="more.csv"']
+)
 def test_other_answers_of_the_rows_kept_back_change_no_byte(facts: str) -> None:
     lay_out(facts)
     part = dealt()
@@ -263,3 +266,5 @@ def test_a_folder_keeps_its_rows_back(capsys: pytest.CaptureFixture[str]) -> Non
     names = {one.name for one in shadow("shop.py", "data", ["fast"], out="s", knobs={"epochs": 1}).standings}
     assert names == {"fast-epochs1", "mine"}
     assert "s/all: has other rows kept back" in capsys.readouterr().err
+    found = refused(capsys, "kernel", "build", "shop.py", "--run", "s/mine")
+    assert found[0] == 2 and "no kernel can answer the competition's own" in found[1]
