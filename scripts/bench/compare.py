@@ -1,4 +1,4 @@
-"""Compare: how long a stack and a comparison take on so many rows of ten classes, with made predictions.
+"""Compare: how long a stack, a comparison and a shadow leaderboard take on so many rows of ten classes, made up.
 
     python scripts/bench/compare.py [--rows 42000]
 
@@ -20,6 +20,7 @@ from kit.inference.blending import stacking
 from kit.labels import OneOf
 from kit.metrics import Metric
 from kit.pipeline.comparison import paired
+from kit.pipeline.shadow import ranks
 
 CLASSES, MEMBERS, FOLDS = 10, 3, 5
 
@@ -69,6 +70,14 @@ def main() -> None:
             return [metric(truth[some], one[some]) for one in answers]
 
         timed(f"comparison by {metric.name}", lambda drawn=drawn, cells=cells: paired.bootstrap(drawn, rows, cells))  # type: ignore[misc]
+        hidden = [(truth[: rows // 5], one[: rows // 5]) for one in answers]
+        names = [str(i) for i in range(MEMBERS)]
+        timed(
+            f"shadow leaderboard by {metric.name}",
+            lambda names=names, metric=metric, hidden=hidden: ranks.meaning(  # type: ignore[misc]
+                names, metric, hidden, oof=[0.0] * MEMBERS, public=rows // 15
+            ),
+        )
 
 
 if __name__ == "__main__":
