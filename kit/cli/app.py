@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import kit
 from kit import resources
-from kit.cli import arguments as local_arguments, catalogue, kaggle_arguments, knob_flags
+from kit.cli import arguments as local_arguments, catalogue, json_output, kaggle_arguments, knob_flags
 from kit.cli.knob_flags import Shown
 from kit.console import fail
 from kit.errors import Usage, did_you_mean, explained
@@ -66,6 +66,8 @@ def _fail(message: str, code: int, argv: list[str]) -> int:
     if "--debug" in argv:
         traceback.print_exc()
     fail(message)
+    if "--json" in argv:
+        json_output.show({"error": message, "code": code})
     return code
 
 

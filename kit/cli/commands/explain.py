@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import Field
 from typing import Any
 
 from kit import competition as competitions, config as configs, knobs, recipes
+from kit.cli import json_output
 from kit.config import KNOBS, Config
 from kit.console import output
 from kit.errors import Usage, did_you_mean
 from kit.models import families
 from kit.pipeline.plan import family_of, resolved
-from kit.storage import plain_json
 
 FAMILIES = (families.IMAGE, families.READER, families.NGRAMS, families.TRANSFORMER, families.MLP, *families.TREES)
 NAMED = {"image": "networks of pictures", "transformer": "transformers"}
@@ -30,7 +29,10 @@ def main(arguments: argparse.Namespace) -> int:
     told = about(name, own.get(name) or KNOBS[name])
     if adapter:
         told |= here(adapter, arguments.preset, name)
-    output(json.dumps(plain_json.finite(told), allow_nan=False) if arguments.json else in_words(told))
+    if arguments.json:
+        json_output.show(told)
+    else:
+        output(in_words(told))
     return 0
 
 
