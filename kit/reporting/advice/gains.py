@@ -22,7 +22,7 @@ def views(found: Findings) -> Advice | None:
         return None
     shows = f"{count} views change the score by {one['gain']:+.5f} ± {one['noise']:.5f}, which is no sure gain."
     do = f"--views 1 predicts in a fraction of the time (1/{count})."
-    return Advice("views", shows, do, ("views", "view_kind"), "tuning-and-blending.md#ablations")
+    return Advice("views", shows, do, ("views", "view_kind"), "folds-and-scores.md#ablations")
 
 
 def averages(found: Findings) -> Advice | None:
@@ -32,7 +32,7 @@ def averages(found: Findings) -> Advice | None:
         return None
     shows = f"Averaged weights change the score by {one['gain']:+.5f} ± {one['noise']:.5f}: they do harm."
     do = "Try --ema 0, or more --epochs: the average lags behind a short training."
-    return Advice("averaged weights", shows, do, ("ema", "epochs"), "tuning-and-blending.md#ablations")
+    return Advice("averaged weights", shows, do, ("ema", "epochs"), "folds-and-scores.md#ablations")
 
 
 def decision(found: Findings) -> Advice | None:

@@ -64,7 +64,7 @@ def uneven(found: Findings) -> Advice | None:
     if dealt.get("by_time"):
         knobs = ("split", "gap")
         do = "Rows change with time: go by the latest fold, and do not learn from rows that are too old."
-    return Advice("uneven folds", shows, do, knobs, "your-own-competition.md#folds")
+    return Advice("uneven folds", shows, do, knobs, "folds-and-scores.md#folds")
 
 
 def _rarely(chance: float) -> str:
