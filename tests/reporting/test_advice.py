@@ -120,7 +120,10 @@ def test_a_pair_of_classes_that_is_confused_is_named(found: Findings) -> None:
 
 def test_folds_that_differ_by_more_than_chance_are_told(found: Findings) -> None:
     bad = (found.fold == 1) & (np.arange(len(found.fold)) % 3 == 0)
-    told(mistakes.uneven(answering(found, lambda y: np.where(bad, (y + 1) % 10, y))), "In fold 1 38.0%", "in fold 0 0.0%")
+    told(
+        mistakes.uneven(answering(found, lambda y: np.where(bad, (y + 1) % 10, y))),
+        "Of fold 1 38.0% of the rows are wrong, of fold 0 0.0%",
+    )
     for seed in range(20):  # one in two hundred may be wrong
         wrong = np.random.default_rng(seed).random(len(found.fold)) < 0.15
         assert mistakes.uneven(answering(found, lambda y, wrong=wrong: np.where(wrong, (y + 1) % 10, y))) is None  # type: ignore[misc]

@@ -21,7 +21,7 @@ def views(found: Findings) -> Advice | None:
     if one is None or one["paid"] or count < 2:
         return None
     shows = f"{count} views change the score by {one['gain']:+.5f} ± {one['noise']:.5f}, which is no sure gain."
-    do = f"--views 1 predicts in a fraction of the time (1/{count})."
+    do = f"--views 1 predicts {count} times as fast."
     return Advice("views", shows, do, ("views", "view_kind"), "folds-and-scores.md#ablations")
 
 

@@ -55,9 +55,11 @@ def uneven(found: Findings) -> Advice | None:
     worst, best = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
     if not chance < CHANCE or means[worst] - means[best] < UNEVEN * errors[known].mean():
         return None
-    said = [f"{means[fold]:.1%}" if classes is not None else f"{means[fold]:.4g}" for fold in (worst, best)]
-    what = "of the rows are wrong" if classes is not None else "is the mean loss"
-    shows = f"In fold {worst} {said[0]} {what}, in fold {best} {said[1]}: chance alone makes such folds {_rarely(chance)}."
+    if classes is None:
+        told = f"The mean loss is {means[worst]:.4g} in fold {worst} and {means[best]:.4g} in fold {best}"
+    else:
+        told = f"Of fold {worst} {means[worst]:.1%} of the rows are wrong, of fold {best} {means[best]:.1%}"
+    shows = f"{told}: chance alone makes such folds {_rarely(chance)}."
     dealt: dict[str, Any] = found.run.info.get("dealt") or {}
     knobs: tuple[str, ...] = ("repeats",)
     do = "--repeats 3 deals the rows anew; where it stays so, state which rows belong together (group=)."
