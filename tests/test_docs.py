@@ -16,7 +16,7 @@ from kit.cli import app, knob_flags
 from kit.competition import load
 from kit.competition.synthetic import fabricate
 from kit.config import KNOBS, flag
-from kit.errors import Usage
+from kit.errors import KitError, Usage
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -26,6 +26,7 @@ PAGES = [
     ROOT / "AGENTS.md",
     ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "skills").glob("*/SKILL.md")),
 ]
 REFERENCE = ROOT / "docs" / "site" / "reference.py"
 MOST_LINES, MOST_CHARACTERS = 150, 120
@@ -131,6 +132,19 @@ def test_the_reference_has_every_knob_and_command() -> None:
 def test_the_reference_has_every_public_name() -> None:
     python = runpy.run_path(str(REFERENCE))["python"]()
     assert [name for name in kit.__all__ if not re.search(rf"auto\w+:: kit\.{name}\b", python)] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name == "SKILL.md"], ids=lambda page: page.parent.name)
+def test_a_skill_says_what_it_is_called_and_when_to_use_it(page: Path) -> None:
+    head = re.match(r"---\nname: ([a-z0-9-]{1,64})\ndescription: ([^\n]{1,1024})\n---\n", page.read_text(encoding="utf-8"))
+    assert head and head[1] == page.parent.name and "Use " in head[2] and ": " not in head[2]
+
+
+def test_the_exit_codes_of_the_skill_are_those_of_the_kit() -> None:
+    text = (ROOT / "skills" / "kaggle-baseline" / "SKILL.md").read_text(encoding="utf-8")
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    kinds = [KitError, *KitError.__subclasses__()]
+    assert codes == {0, *(kind("a").code for kind in kinds)}
 
 
 @every_page

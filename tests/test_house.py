@@ -14,7 +14,17 @@ import kit
 
 PACKAGE = Path(kit.__file__).parent
 ROOT = PACKAGE.parent
-GROUND = ["errors", "knobs", "parts", "config", "metrics", "recipes", "console", "resources"]  # modules: no torch
+GROUND = [
+    "adapter_files",
+    "errors",
+    "knobs",
+    "parts",
+    "config",
+    "metrics",
+    "recipes",
+    "console",
+    "resources",
+]  # modules: no torch
 ROOMS = [
     "storage", "data", "inputs", "labels", "competition", "models", "training", "inference", "reporting", "pipeline", "kaggle",
     "cli",

@@ -9,12 +9,13 @@ import argparse
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 from typing import NoReturn
 
 import kit
 from kit import resources
-from kit.cli import arguments as local_arguments, catalogue, kaggle_arguments, knob_flags
+from kit.cli import arguments as local_arguments, catalogue, completion, json_output, kaggle_arguments, knob_flags
 from kit.cli.knob_flags import Shown
 from kit.console import fail
 from kit.errors import Usage, did_you_mean, explained
@@ -41,8 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code. Errors take one to three lines, a traceback only with --debug."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        arguments = parse(argv)
-        return _call(arguments)
+        if completion.asked():
+            _complete()
+        return _call(parse(argv))
     except KeyboardInterrupt:
         return _fail("interrupted. The same command continues from the last saved state.", 130, argv)
     except BrokenPipeError:  # `kit list | head`
@@ -50,6 +52,12 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except Exception as fault:
         return _fail(*explained(fault), argv)
+
+
+def _complete() -> None:
+    """Answer the shell that completes a command line, and end the process."""
+    parser = _parser(knob_flags.shown(completion.words()))
+    completion.offer(parser, _commands(parser).values())
 
 
 def _call(arguments: argparse.Namespace) -> int:
@@ -66,6 +74,8 @@ def _fail(message: str, code: int, argv: list[str]) -> int:
     if "--debug" in argv:
         traceback.print_exc()
     fail(message)
+    if "--json" in argv:
+        json_output.show({"error": message, "code": code})
     return code
 
 
@@ -80,8 +90,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _flags(parser: Parser, command: str) -> list[str]:
-    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return [flag for action in subparsers.choices[command]._actions for flag in action.option_strings]
+    return [flag for action in _commands(parser)[command]._actions for flag in action.option_strings]
+
+
+def _commands(parser: Parser) -> Mapping[str, argparse.ArgumentParser]:
+    """The parsers of the commands, by name."""
+    return next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
 
 
 class MapParser(Parser):

@@ -56,10 +56,14 @@ def add(add_command: Adder, knobs: Shown) -> None:
     )
     report.add_argument("run", metavar="RUN", help="folder of a run")
     report.add_argument("--data", help="folder with the data of the run, if it was moved; the page shows its images or texts")
-    explain = add_command("explain", "explain a knob: what it does, which models heed it, what recipes and presets set it to")
+    explain = add_command(
+        "explain", "explain a knob: what it does, which models heed it, what it is set to in a competition or a run, and why"
+    )
     explain.add_argument("knob", metavar="KNOB", help="name of a knob, such as lr or head-lr")
     explain.add_argument("name", metavar="NAME", nargs="?", help="name of a competition, for the value that it has there")
+    explain.add_argument("--run", metavar="RUN", help="folder of a run, for the value that it has there")
     explain.add_argument("--preset", default="fast", help="preset of the adapter: fast (default) or best")
+    knob_flags.add_some(explain, ("model", "weights", "strategy"))
     add_command("weights", "list the pretrained weights of this machine, their licences, and what --weights calls them")
     add_command("doctor", "show what this machine offers and what is missing")
 

@@ -21,7 +21,7 @@ EXAMPLES = (
     ("kit download mnist && kit run mnist", "a competition's files, folds, score and submission"),
     ("kit new leaves --from DIR", "a first adapter for a competition of your own"),
     ("kit run leaves --data DIR --model resnet18 --epochs 3", "other choices than the preset's"),
-    ("kit explain lr leaves", "what a knob does, and what it is set to here"),
+    ("kit explain lr leaves", "what a knob does, what it is set to here, and why"),
     ("kit submit mnist runs/mnist/fast -m first --wait", "send a submission, and see its score"),
 )
 

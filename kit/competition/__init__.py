@@ -1,7 +1,8 @@
 """A competition: the facts that its organisers fixed, its adapter, its submission. Knows no models."""
 
+from kit.adapter_files import folders, names
 from kit.competition.facts import Competition
-from kit.competition.loading import Adapter, folders, load, names
+from kit.competition.loading import Adapter, load
 from kit.competition.sample import Sample
 from kit.competition.sources import first_of, numbered
 from kit.competition.tables import Asked, Tables, asked_of, first, matched, prepare, sound

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kit.adapter_files import names
 from kit.competition import kept_back
 from kit.competition.facts import Competition
 from kit.config import KNOBS, Config
@@ -45,21 +46,6 @@ class Adapter:
             raise Usage(f"--preset {name!r}: {self.name} has {listed(self.presets)}.{did_you_mean(name, self.presets)}")
         variants = [f"{name}-{knob}" for knob in knobs if f"{name}-{knob}" in self.presets]
         return self.presets[variants[0] if variants else name]
-
-
-def folders() -> list[Path]:
-    """Where adapters are looked for: here, then the kit's own."""
-    own = Path(__file__).resolve().parents[2] / "competitions"
-    return list(dict.fromkeys(path.resolve() for path in (Path("competitions"), own) if path.is_dir()))
-
-
-def names() -> dict[str, Path]:
-    """Every adapter's file by name."""
-    found: dict[str, Path] = {}
-    for folder in folders():
-        for path in sorted(folder.glob("[!_]*.py")):
-            found.setdefault(path.stem, path)
-    return found
 
 
 _loaded: dict[Path, tuple[tuple[int, int], ModuleType]] = {}

@@ -46,14 +46,14 @@ def test_list_names_every_adapter(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "digit-recognizer" in text and "digits" in text
     assert main(["list", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["competitions"]
     assert {
         "name": "mnist",
         "slug": "digit-recognizer",
         "inputs": "pixels",
         "labels": "one of 10",
         "metric": "accuracy",
-        "data": "—",
+        "data": None,
     } in rows
 
 

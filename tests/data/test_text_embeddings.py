@@ -126,7 +126,7 @@ def test_the_preset_best_runs_predicts_and_comes_out_as_before_from_what_is_left
     answers, _ = kit.predict(run)
     assert answers.equals(run.test)
     assert main(["predict", str(run.path), "--text", "a wonderful film", "--text", "a plain film", "--json"]) == 0
-    one, two = json.loads(capsys.readouterr().out)
+    one, two = json.loads(capsys.readouterr().out)["answers"]
     assert one["sentiment"] != two["sentiment"]
     before = {name: (run.path / name).read_bytes() for name in ("oof.csv", "test.csv", "submission.csv", "vectors.npz")}
     (run.path / "vectors.npz").write_bytes(before["vectors.npz"][:-99])

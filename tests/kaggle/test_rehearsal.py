@@ -175,5 +175,5 @@ def test_a_hidden_test_set_of_an_odd_competition_is_refused(tmp_path: Path) -> N
 
 def test_the_json_says_the_same(written: kernel.Built, digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["kernel", "rehearse", "digits", "--data", str(digits), "--json", "--mount", "old"]) == 0
-    (one,) = json.loads(capsys.readouterr().out)
+    (one,) = json.loads(capsys.readouterr().out)["rehearsals"]
     assert (one["rows"], one["faults"]) == (360, [])

@@ -222,7 +222,7 @@ def test_a_csv_of_texts_needs_no_adapter_and_sentences_can_be_typed(tmp_path: Pa
     assert any("are kept back as the test set" in note for note in run.info["notes"])
     assert run.scores["rows"]["train"] + run.scores["rows"]["test"] == 65
     assert main(["predict", str(run.path), "--text", "lovely", "--text", "awful", "--json"]) == 0
-    lovely, awful = json.loads(capsys.readouterr().out)
+    lovely, awful = json.loads(capsys.readouterr().out)["answers"]
     assert lovely["positive"] > 0.5 > awful["positive"]
     assert lovely["text"] == "lovely"
     assert main([*words, "--text", "revew"]) == 65

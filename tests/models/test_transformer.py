@@ -180,7 +180,7 @@ def test_a_csv_is_fine_tuned_resumed_and_answers_without_its_weights(
     shutil.rmtree(weights)
     assert kit.predict(whole)[0].equals(whole.test)
     assert main(["predict", str(whole.path), "--text", "lovely", "--text", "awful film", "--json"]) == 0
-    lovely, awful = json.loads(capsys.readouterr().out)
+    lovely, awful = json.loads(capsys.readouterr().out)["answers"]
     assert lovely["positive"] > 0.5 > awful["positive"]
 
 

@@ -226,5 +226,5 @@ def test_the_ledger_tells_how_far_a_public_score_strays(
     )
     shutil.rmtree(other.path)
     assert main(["ledger", "digits", "--json"]) == 0
-    (facts,) = json.loads(capsys.readouterr().out)
+    (facts,) = json.loads(capsys.readouterr().out)["competitions"]
     assert facts["alike"] is None and len(facts["strays"]) == 1

@@ -42,6 +42,7 @@ class Seen(HTMLParser):
         super().__init__()
         self.elements: list[str] = []
         self.fetched: list[str] = []
+        self.links: list[str] = []
         self.referred: list[str] = []
         self.handlers: list[str] = []
         self.words = ""
@@ -50,7 +51,8 @@ class Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
-        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        places = [value or "" for name, value in attrs if name in ("src", "href")]
+        (self.links if tag == "a" else self.fetched).extend(places)
         self.referred += [value or "" for name, value in attrs if name == "xlink:href"]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         if tag not in ("meta", "link", "img"):
@@ -70,6 +72,7 @@ def seen(path: Path) -> Seen:
     assert found.open == [] and found.handlers == [] and len(text) < 2 << 20
     assert "script" not in found.elements and all(one.startswith("data:") for one in found.fetched)
     assert all(reference.startswith("#") for reference in found.referred)
+    assert all((path.parent / link.partition("#")[0]).exists() for link in found.links)  # pages of the documentation
     assert "url(" not in text and "@import" not in text and "Content-Security-Policy" in text
     return found
 

@@ -174,7 +174,7 @@ def test_the_table_the_advice_and_the_picture(capsys: pytest.CaptureFixture[str]
         assert picture.size == (960, 720)
     assert (blue - red > 60).sum() > 4 * 100  # four filled points and their error bars
     assert main(["ledger", "--json"]) == 0
-    (facts,) = json.loads(capsys.readouterr().out)
+    (facts,) = json.loads(capsys.readouterr().out)["competitions"]
     assert facts["select"][0]["ref"] == 3 and len(facts["rows"]) == 4
 
 

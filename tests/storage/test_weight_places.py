@@ -125,7 +125,7 @@ def test_a_name_that_means_nothing_or_two_things_is_refused_in_one_line(name: st
 
 def test_every_name_that_is_listed_is_found_and_says_its_licence(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
+    listed = json.loads(capsys.readouterr().out)["weights"]
     assert all(weights.find(one["name"]) == Path(one["path"]) for one in listed)
     short = {one["name"].removeprefix(str(machine)): one for one in listed}
     assert [one for one in FOUND if one in short] == [

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kit import competition as competitions
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.competition import Adapter
 from kit.console import output
 from kit.errors import BadData
@@ -41,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.json:
         checks = [{"check": name, "fault": fault or None} for name, fault in results]
         data = [{"line": line, "warns": warns} for line, warns in lines]
-        output(json.dumps({"checks": checks, "data": data}))
+        json_output.show({"checks": checks, "data": data})
     return 65 if failed else 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kit import resources
+from kit.cli import json_output
 from kit.config import Config
 from kit.console import output
 from kit.storage import environment
@@ -22,9 +22,13 @@ LITTLE = 2 << 30  # bytes of free disk
 
 def main(arguments: argparse.Namespace) -> int:
     found = list(examine())
-    marks = {"ok": "✓", "note": "·", "bad": "✗"}
-    output(json.dumps(found) if arguments.json else "\n".join(f"{marks[state]} {line}" for state, line in found))
-    return 1 if any(state == "bad" for state, _ in found) else 0
+    bad = any(state == "bad" for state, _ in found)
+    if arguments.json:
+        json_output.show({"ok": not bad, "lines": [{"state": state, "line": line} for state, line in found]})
+    else:
+        marks = {"ok": "✓", "note": "·", "bad": "✗"}
+        output("\n".join(f"{marks[state]} {line}" for state, line in found))
+    return 1 if bad else 0
 
 
 def examine() -> Iterator[tuple[str, str]]:

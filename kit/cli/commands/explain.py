@@ -1,19 +1,20 @@
-"""Explain: what a knob does, who heeds it, what recipes make of it, and what it is set to in a competition."""
+"""Explain: what a knob does, who heeds it, what recipes make of it, what it is set to in a competition or run, and why."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import textwrap
 from dataclasses import Field
 from typing import Any
 
+import kit
 from kit import competition as competitions, config as configs, knobs, recipes
+from kit.cli import json_output, knob_flags
 from kit.config import KNOBS, Config
 from kit.console import output
 from kit.errors import Usage, did_you_mean
 from kit.models import families
-from kit.pipeline.plan import family_of, resolved
-from kit.storage import plain_json
+from kit.pipeline import knob_origin
 
 FAMILIES = (families.IMAGE, families.READER, families.NGRAMS, families.TRANSFORMER, families.MLP, *families.TREES)
 NAMED = {"image": "networks of pictures", "transformer": "transformers"}
@@ -21,16 +22,20 @@ RECIPES = (*recipes.OWN.values(), recipes.SCRATCH, recipes.PRETRAINED, recipes.A
 
 
 def main(arguments: argparse.Namespace) -> int:
-    adapter = competitions.load(arguments.name) if arguments.name else None
+    if arguments.run and (arguments.name or knob_flags.given(arguments)):
+        raise Usage("kit explain: name a competition (with flags of `kit run`, if wanted) or --run RUN, not both.")
+    whose = kit.load(arguments.run).record.competition if arguments.run else arguments.name
+    adapter = competitions.load(whose) if whose else None
     own = dict(adapter.parts.knobs) if adapter else {}
     name = arguments.knob.lstrip("-").replace("-", "_")
     name = next((key for key in KNOBS if configs.flag(key) == f"--{arguments.knob.lstrip('-')}"), name)
     if name not in KNOBS and name not in own:
         raise Usage(f"unknown knob {arguments.knob!r}.{did_you_mean(name, [*KNOBS, *own])} `kit run --help` lists all.")
-    told = about(name, own.get(name) or KNOBS[name])
-    if adapter:
-        told |= here(adapter, arguments.preset, name)
-    output(json.dumps(plain_json.finite(told), allow_nan=False) if arguments.json else in_words(told))
+    told = about(name, own.get(name) or KNOBS[name]) | here(adapter, arguments, name)
+    if arguments.json:
+        json_output.show(told)
+    else:
+        output(in_words(told))
     return 0
 
 
@@ -56,13 +61,13 @@ def about(name: str, one: Field[Any]) -> dict[str, Any]:
     }
 
 
-def here(adapter: competitions.Adapter, preset: str, name: str) -> dict[str, Any]:
-    """What the knob is set to in a competition's preset, where that comes from, and whether its model heeds it."""
-    config, origins, _ = resolved(adapter, preset, {})
-    adapter = adapter.shaped(config)
-    heeded = name in {*family_of(adapter, config).heeds, *config.own}
-    value = {"value": getattr(config, name), "from": origins.get(name, "default"), "model": config.model, "heeded": heeded}
-    return {"here": {"competition": adapter.name, **value}}
+def here(adapter: competitions.Adapter | None, arguments: argparse.Namespace, name: str) -> dict[str, Any]:
+    """What the knob is set to in a run, or in a competition with these flags; nothing where neither is named."""
+    if arguments.run:
+        return {"here": knob_origin.in_run(kit.load(arguments.run), name).json()}
+    if adapter:
+        return {"here": knob_origin.in_competition(adapter, arguments.preset, name, knob_flags.given(arguments)).json()}
+    return {}
 
 
 def in_words(told: dict[str, Any]) -> str:
@@ -84,6 +89,10 @@ def in_words(told: dict[str, Any]) -> str:
     suited = [f"{configs.shown(name, value)} for {recipe}" for recipe, value in told["recipes"].items()]
     lines += [f"  {'' if i else 'recipes':12} {line}" for i, line in enumerate(suited)]
     if one := told.get("here"):
+        taken = "" if one["taken"] is None else f": {one['taken']:g}"
         use = "" if one["heeded"] else f"; it changes nothing for --model {one['model']}"
-        lines.append(f"  in {one['competition']:10}{configs.shown(name, one['value'])} (from {one['from']}{use})")
+        lines.append(
+            f"  in {one['run'] or one['competition']}:  {configs.shown(name, one['value'])}{taken} (from {one['from']}{use})"
+        )
+        lines += textwrap.wrap(one["why"], 120, initial_indent="  why          ", subsequent_indent=" " * 15)
     return "\n".join(lines)

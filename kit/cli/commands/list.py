@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from kit import competition as competitions
+from kit.cli import json_output
 from kit.console import fail, output, table
 from kit.errors import Usage
+
+NOWHERE = "—"
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -18,11 +20,12 @@ def main(arguments: argparse.Namespace) -> int:
         except Usage as fault:
             fail(str(fault))
             continue
-        place = next((str(p) for p in facts.places() if facts.is_at(p)), "built in" if facts.embedded else "—")
+        place = next((str(p) for p in facts.places() if facts.is_at(p)), "built in" if facts.embedded else NOWHERE)
         rows.append([name, facts.slug, facts.inputs.kind, facts.labels.describe(), facts.metric.name, place])
     header = ["name", "slug", "inputs", "labels", "metric", "data"]
     if arguments.json:
-        output(json.dumps([dict(zip(header, row, strict=True)) for row in rows]))
+        found = [dict(zip(header, row, strict=True)) for row in rows]
+        json_output.show({"competitions": [one | {"data": None if one["data"] == NOWHERE else one["data"]} for one in found]})
     else:
         output(table(header, rows))
     return 0

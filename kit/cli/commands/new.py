@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.competition import scaffold
 from kit.config import Config
 from kit.console import output
@@ -16,7 +15,7 @@ def main(arguments: argparse.Namespace) -> int:
     config = Config().changed(**knob_flags.given(arguments))
     path, lines = scaffold.write(arguments.name, Path(arguments.folder), arguments.target, arguments.task, config)
     if arguments.json:
-        output(json.dumps({"adapter": str(path), "lines": lines}))
+        json_output.show({"adapter": str(path), "lines": lines})
         return 0
     output("\n".join([str(path), *lines]))
     output(f"\nRead the file, then run: kit check {arguments.name} --data {arguments.folder}")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import kit
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.console import output
 from kit.errors import Usage
 from kit.reporting.summary import summary
-from kit.storage import plain_json
 from kit.storage.run_folder import Run
 
 
@@ -35,14 +33,9 @@ def _numbers(text: str | None) -> list[int] | None:
 def show(run: Run, as_json: bool) -> None:
     """Print what a run has reached, for people or as JSON."""
     if as_json:
-        scores = run.scores if run.complete else None
-        output(
-            json.dumps(
-                plain_json.finite(
-                    {"run": str(run.path), "status": run.record.status, "submission": str(run.submission), "scores": scores}
-                ),
-                allow_nan=False,
-            )
+        done = (
+            {"submission": str(run.submission), "scores": run.scores} if run.complete else {"submission": None, "scores": None}
         )
-        return
-    output(summary(run))
+        json_output.show({"run": str(run.path), "status": run.record.status, **done})
+    else:
+        output(summary(run))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.config import flag
 from kit.console import output
 from kit.pipeline.plan import planned
 from kit.pipeline.search import tuning
-from kit.storage import plain_json
 from kit.storage.run_folder import Run
 
 
@@ -22,17 +20,14 @@ def main(arguments: argparse.Namespace) -> int:
     found = tuning.tune(
         plan, arguments.trials, arguments.tuned, target, fresh=arguments.fresh, quiet=arguments.quiet,
     )  # fmt: skip
-    if arguments.json:
-        gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
-        output(
-            json.dumps(
-                plain_json.finite({"run": str(found.run.path), "trials": [vars(one) for one in found.trials], "gain": gain}),
-                allow_nan=False,
-            )
-        )
-        return 0
     given = {"--data": arguments.data, "--preset": arguments.preset if arguments.preset != "fast" else None}
     given |= {flag(name): value for name, value in knobs.items() if name not in (*found.best.knobs, "time_budget")}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    output(tuning.summary(found, shlex.join(["kit", "run", arguments.name, *words])))
+    command = shlex.join(["kit", "run", arguments.name, *words])
+    if arguments.json:
+        gain = {"gain": found.gain.gain, "noise": found.gain.noise, "pays": found.gain.pays} if found.gain else None
+        trials = [vars(one) for one in found.trials]
+        json_output.show({"run": str(found.run.path), "trials": trials, "gain": gain, "command": command})
+    else:
+        output(tuning.summary(found, command))
     return 0

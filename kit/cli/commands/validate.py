@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import kit
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.console import output, printable
 
 
@@ -14,7 +13,7 @@ def main(arguments: argparse.Namespace) -> int:
     knobs = knob_flags.given(arguments)
     faults = kit.validate(arguments.name, arguments.file, arguments.data, **knobs)
     if arguments.json:
-        output(json.dumps(faults))
+        json_output.show({"file": arguments.file, "valid": not faults, "faults": faults})
     else:
         output(
             "\n".join(printable(f"{arguments.file}: {fault}", lines=False) for fault in faults)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from kit.cli import json_output
 from kit.console import output, table
 from kit.storage import weights
 
@@ -16,7 +16,7 @@ no pretrained weights here: no installed package bundles them, and none are on K
 def main(arguments: argparse.Namespace) -> int:
     found = weights.here()
     if arguments.json:
-        output(json.dumps([one.json() for one in found]))
+        json_output.show({"weights": [one.json() for one in found]})
     elif not found:
         output(NONE)
     else:

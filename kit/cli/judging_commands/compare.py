@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import kit
+from kit.cli import json_output
 from kit.console import output
-from kit.storage import plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
     found = kit.compare(arguments.runs, by=arguments.by, data=arguments.data)
-    output(json.dumps(plain_json.finite(found.json()), allow_nan=False) if arguments.json else found.text())
+    if arguments.json:
+        json_output.show(found.json())
+    else:
+        output(found.text())
     return 0

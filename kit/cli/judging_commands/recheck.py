@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import kit
+from kit.cli import json_output
 from kit.console import output
 from kit.pipeline.comparison.recheck import recheck
-from kit.storage import plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -23,5 +22,8 @@ def main(arguments: argparse.Namespace) -> int:
         fresh=arguments.fresh,
         quiet=arguments.quiet,
     )
-    output(json.dumps(plain_json.finite(found.json()), allow_nan=False) if arguments.json else found.text())
+    if arguments.json:
+        json_output.show(found.json())
+    else:
+        output(found.text())
     return 0

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.console import output
 from kit.pipeline.shadow.shadow import shadow
-from kit.storage import plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -22,5 +20,8 @@ def main(arguments: argparse.Namespace) -> int:
         quiet=arguments.quiet,
         knobs=knob_flags.given(arguments),
     )
-    output(json.dumps(plain_json.finite(found.json()), allow_nan=False) if arguments.json else found.text())
+    if arguments.json:
+        json_output.show(found.json())
+    else:
+        output(found.text())
     return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from kit.cli import json_output
 from kit.console import output
 from kit.kaggle.download import download
 
@@ -14,7 +14,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.name, arguments.out, arguments.unpack, seconds=arguments.timeout, quiet=arguments.quiet,
     )  # fmt: skip
     if arguments.json:
-        output(json.dumps([str(path) for path in paths]))
+        json_output.show({"files": [str(path) for path in paths]})
     else:
         output("\n".join(f"{path}  {path.stat().st_size:,} bytes" for path in paths))
     return 0

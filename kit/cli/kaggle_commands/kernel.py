@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from kit import competition as competitions
-from kit.cli import knob_flags
+from kit.cli import json_output, knob_flags
 from kit.cli.kaggle_commands.submit import show
 from kit.config import time_limit
 from kit.console import output
@@ -33,7 +32,8 @@ def _build(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     size = built.code.stat().st_size
     if arguments.json:
-        output(json.dumps({"folder": str(built.folder), "code": str(built.code), "dataset": str(built.dataset or "")}))
+        files = {"folder": str(built.folder), "code": str(built.code)}
+        json_output.show({**files, "dataset": str(built.dataset) if built.dataset else None})
         return 0
     output(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
     if built.dataset:
@@ -52,7 +52,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         arguments.name, arguments.data, layouts, rerun=arguments.hidden, python=arguments.python, folder=folder,
     )  # fmt: skip
     if arguments.json:
-        output(json.dumps([vars(one) for one in done]))
+        json_output.show({"rehearsals": [vars(one) for one in done]})
     else:
         output("\n".join(rehearsal.verdict(done, competitions.load(arguments.name).competition.code, arguments.rows)))
         bad = sum(bool(one.faults) for one in done)
@@ -68,7 +68,10 @@ def _push(arguments: argparse.Namespace) -> int:
     pushed = push.push(arguments.name, _folder(arguments), arguments.timeout, arguments.quiet)
     if arguments.wait or arguments.submit:
         return _status(arguments)
-    output(json.dumps(pushed) if arguments.json else f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
+    if arguments.json:
+        json_output.show(pushed)
+    else:
+        output(f"{pushed['id']} version {pushed['version']}  {pushed['url']}")
     return 0
 
 
@@ -78,7 +81,7 @@ def _status(arguments: argparse.Namespace) -> int:
         seconds=arguments.timeout, quiet=arguments.quiet,
     )  # fmt: skip
     if arguments.json:
-        output(json.dumps(state))
+        json_output.show(state)
         return 0
     output(f"{state['id']} version {state['version']}  {'COMPLETE' if 'output' in state else state['status']}")
     if "output" in state:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kit.cli import json_output
 from kit.console import output, say, table
 from kit.errors import KitError, Usage
 from kit.kaggle.api import adapter_name
 from kit.reporting import canvas, standings
-from kit.storage import ledger, plain_json
+from kit.storage import ledger
 from kit.storage.run_folder import Run
 
 
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             output(f"{name} · {facts['metric']}\n{table(ledger.HEADER, cells)}\n{_advice(facts, len(ledger.both(own)))}\n")
     if arguments.json:
-        output(json.dumps(plain_json.finite(found), allow_nan=False))
+        json_output.show({"competitions": found})
     elif not found:
         say(f"{ledger.PLACE} is empty. `kit run` and `kit submit` add entries.")
     return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from kit.cli import json_output
 from kit.console import output, table
 from kit.kaggle.submit import refresh, submit
-from kit.storage import plain_json
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -29,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
 def show(submissions: list[dict[str, Any]], as_json: bool) -> None:
     """Print submissions as a table, or as JSON."""
     if as_json:
-        output(json.dumps(plain_json.finite(submissions), allow_nan=False))
+        json_output.show({"submissions": submissions})
         return
     names = ("ref", "status", "public", "private", "message", "reason")
     rows = [[str(one.get(name) or "") for name in names] for one in submissions]

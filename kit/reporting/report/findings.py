@@ -50,7 +50,12 @@ class Findings:
 
 
 def gather(run: Run, data: str | Path | None = None) -> Findings:
-    """Read a run's folder, and of its data the worst rows. Raises Usage where no fold is done."""
+    """Read a run's folder, and of its data the worst rows: `data` is where that is now, for pictures and texts.
+
+    Raises Usage where no fold is done, or `data` is nowhere.
+    """
+    if data is not None and not Path(data).exists():
+        raise Usage(f"--data {data}: there is no such folder.")
     info = run.info
     folders = {part.label: run.fold(part) for part in run.record.parts}
     done = {name: folder for name, folder in folders.items() if (folder / "fold.json").exists()}

@@ -11,10 +11,10 @@ import numpy as np
 
 from kit import config as configs
 from kit.console import clock, say
-from kit.errors import KitError, Usage
+from kit.errors import KitError
 from kit.metrics import shown as shown_score
 from kit.reporting import canvas, summary
-from kit.reporting.report import findings, sections as report_sections
+from kit.reporting.report import findings, guidance, sections as report_sections
 from kit.reporting.report.findings import Findings
 from kit.reporting.report.parts import Section, Table
 from kit.storage import files, templates
@@ -25,13 +25,13 @@ TITLES = {"held_out": "held-out score", "flattered_by": "flattered by"}
 
 
 def write(run: Run, data: str | Path | None = None) -> Path:
-    """Write the run's `report.html`; returns its path.
+    """Write the run's `report.html`; returns its path. `data`, and what is raised: see `findings.gather`."""
+    return save(findings.gather(run, data))
 
-    `data`: where the run's data is now, for pictures and texts. Raises Usage where no fold is done, or `data` is nowhere.
-    """
-    if data is not None and not Path(data).exists():
-        raise Usage(f"--data {data}: there is no such folder.")
-    path, found = run.path / "report.html", findings.gather(run, data)
+
+def save(found: Findings) -> Path:
+    """Write `report.html` into the folder of the run that this was found in; returns its path."""
+    path = found.run.path / "report.html"
     files.write(path, page(found))
     if found.gone:
         say(f"the worst rows are shown without what they hold: {found.gone}", lines=True)
@@ -52,7 +52,13 @@ def page(found: Findings) -> str:
     info = found.run.info
     when = (info.get("finished") or info.get("sessions", [{}])[-1].get("started", ""))[:16].replace("T", " ")
     left = [str(k) for k in info.get("folds", []) if str(k) not in found.parts] if not found.run.complete else []
-    sections = [members(found), *report_sections.sections(found), settings(found)]
+    sections = [
+        members(found),
+        guidance.meant(found),
+        guidance.following(found),
+        *report_sections.sections(found),
+        settings(found),
+    ]
     return templates.render(
         canvas.TEMPLATES, "report.html.j2",
         name=f"{Path(info['competition']).stem} · {found.run.path.resolve().name}",

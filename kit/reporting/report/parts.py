@@ -56,8 +56,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Hint:
+    """A piece of advice: what the run shows, what to do, and the page that says more, with a link where it is at hand."""
+
+    shows: str
+    do: str
+    page: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """A box of the page: a title, a line about what it shows, and the parts that it has."""
+    """A box of the page: a title, a line about what it shows (`plain`: it is the matter itself), and the parts that it has."""
 
     title: str
     note: str = ""
@@ -66,6 +76,8 @@ class Section:
     folded: Sequence[tuple[str, Table]] = ()
     rows: Sequence[Row] = ()
     wide: bool = False
+    hints: Sequence[Hint] = ()
+    plain: bool = False
 
 
 def drawn(caption: str, figure: Figure) -> Panel:
