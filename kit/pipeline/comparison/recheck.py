@@ -81,6 +81,8 @@ def recheck(
 
     `against`: None for the run's preset, with the same data and folds. Raises Usage for runs that cannot be trained again.
     """
+    if against is not None and against.path.resolve() == run.path.resolve():
+        raise Usage(f"{run.path} is rechecked against itself. Name another run, or leave --against out for the preset.")
     new = {"seed": run.record.config["seed"] + FURTHER if seed is None else seed, "repeats": repeats}
     new |= {} if limit is None else {"limit": limit}
     root = data_of(run, data)
