@@ -218,7 +218,7 @@ class Compared(TypedDict):
 
 
 class Shadowed(TypedDict):
-    """`kit shadow`. The privately best submission is first in `standings`; `places`: on Kaggle's own leaderboard, if at hand."""
+    """`kit shadow`. The privately best submission is first in `standings`; `places`: on Kaggle's leaderboard, if at hand."""
 
     folder: str
     metric: str
