@@ -196,6 +196,8 @@ def test_what_cannot_be_dealt_anew_is_refused_in_a_line(priced: list[kit.Run], t
     plain = kit.run("csv", data, out=tmp_path / "plain", quiet=True, target="price", limit=60, folds=2)
     with pytest.raises(kit.Usage, match=r"nothing of its preset fast was changed. Name another run with --against"):
         recheck(plain)
+    with pytest.raises(kit.Usage, match="is rechecked against itself"):
+        recheck(plain, kit.load(plain.path))
     given = kit.run("csv", data, out=tmp_path / "given", quiet=True, target="price", folds_from=str(plain.path), limit=60)
     with pytest.raises(kit.Usage, match="which cannot be dealt anew"):
         recheck(given)
