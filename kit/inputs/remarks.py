@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
 
 def are_pictures(loaded: Loaded) -> bool:
-    """Are these rows pictures, and not texts or a table?"""
-    return kind_of(loaded.rows) == "images"
+    """Are these rows pictures (and columns, perhaps), and not texts or a table alone?"""
+    return kind_of(first_part(loaded.rows)) == "images"
 
 
 def unit(loaded: Loaded) -> str:
     """What several of these rows are called."""
-    return getattr(loaded.rows, "unit", "pictures")
+    return called(loaded.rows)
+
+
+def called(rows: Any) -> str:
+    """The same, of the rows themselves."""
+    return getattr(rows, "unit", "pictures")
 
 
 def remarks(train: Loaded, test: Loaded, ids: tuple[pd.Index, pd.Index]) -> Iterator[tuple[str, bool]]:
     """Lines about loaded rows, each with whether it deserves attention. `ids`: of the training rows and the test rows."""
-    if kind_of(first_part(train.rows)) == "images":
+    if are_pictures(train):
         yield from _of_pictures(first_part(train.look), first_part(test.look), ids[0])
     for name, loaded, own in (("training", train, ids[0]), ("test", test, ids[1])):
         for part in parts(loaded.rows):

@@ -97,10 +97,10 @@ XGBOOST = Family("xgboost", "kit.models.tables.xgboost_module:XGBoostModule", na
 CATBOOST = Family("catboost", "kit.models.tables.catboost_module:CatBoostModule", names=("catboost",), **BOOSTED)
 TREES = (LIGHTGBM, XGBOOST, CATBOOST)
 PICTURES_AND_TABLE = Family(
-    "pictures and table", "kit.models.mixed.picture_module:PictureTableModule", frozenset(PICTURES | SHARED), mixed=True
+    "pictures and columns", "kit.models.mixed.picture_module:PictureTableModule", frozenset(PICTURES | SHARED), mixed=True
 )
 TEXT_AND_TABLE = Family(
-    "text and table", "kit.models.mixed.text_module:TextTableModule",
+    "texts and columns", "kit.models.mixed.text_module:TextTableModule",
     frozenset((MLP.heeds - {"from_run", "strategy", "unfreeze", "layer_decay"}) | knobs.names(knobs.NgramKnobs)),
     names=("ngrams",), tuned=("lr", "weight_decay", "dropout", "width"), precise=True, plain=True, mixed=True,
 )  # fmt: skip
@@ -137,11 +137,9 @@ def _refuse_unmixed(model: str, family: Family) -> None:
     alone = {name: "columns" for one in (MLP, *TREES) for name in one.names} | {READER.names[0]: "pictures of texts"}
     alone |= {} if family.names else {NGRAMS.names[0]: "texts"}
     if model in alone:
-        raise Usage(
-            f"--model {model}: learns from {alone[model]} alone; these inputs are {family.name.replace(' and ', ' and a ')}."
-        )
+        raise Usage(f"--model {model}: learns from {alone[model]} alone; these inputs are {family.name}.")
     if family.names and model not in family.names:
-        raise Usage(f"--model {model}: does not learn from texts together with columns; --model {family.names[0]} does.")
+        raise Usage(f"--model {model}: does not learn from {family.name}; --model {family.names[0]} does.")
 
 
 def smallest(kind: str, reading: bool = False) -> str:

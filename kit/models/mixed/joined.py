@@ -26,7 +26,8 @@ class Joined(nn.Module):
         self.head = taken_off(picture, model)
         self.picture = picture
         self.narrow = nn.Sequential(nn.LayerNorm(self.head.in_features), nn.Linear(self.head.in_features, BESIDE))
-        self.columns = Perceptron(numbers, flags, sizes, self.head.out_features, HIDDEN, dropout, beside=BESIDE)
+        perceptron = Perceptron(numbers, flags, sizes, self.head.out_features, HIDDEN, dropout, beside=BESIDE)
+        self.columns = perceptron.begin_at_nothing()
 
     def forward(
         self,

@@ -33,7 +33,7 @@ class Beside(nn.Module):
 
     def __init__(self, perceptron: Perceptron, outputs: int):
         super().__init__()
-        self.perceptron, self.outputs = perceptron, outputs
+        self.perceptron, self.outputs = perceptron.begin_at_nothing(), outputs
 
     def forward(self, z: torch.Tensor, missing: torch.Tensor, codes: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
         x = torch.cat([self.perceptron.seen(z, missing, codes), beside], dim=1)

@@ -81,6 +81,12 @@ class Perceptron(nn.Module):
         """Logits of what `seen` gives, with `beside` behind it where there is any."""
         return self.straight(x) + self.hidden(x)
 
+    def begin_at_nothing(self) -> Perceptron:
+        """Answer nothing at first, so that a fit begins as what this perceptron is added to; returns itself."""
+        for layer in (self.straight, self.hidden[-1]):
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        return self
+
     def own_layers(self) -> list[list[str]]:
         """The names of its parameters, layer by layer from the table to the answers."""
         parts = {"waves": 0, "embedding": 0, "hidden.0": 1, "hidden.3": 2, "hidden.6": 3, "straight": 3}
