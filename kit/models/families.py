@@ -122,7 +122,7 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     if choice == (IMAGE,) and model in READER.names:
         raise Usage(f"--model {model}: reads a text that is drawn; these pictures' answers are no text. Try convnet.")
     if choice[0].mixed:
-        _refuse_unmixed(model, choice[0])
+        _refuse_unmixed(model, choice[0], reading)
     for family in choice:
         if model in family.names or not family.names:
             return family
@@ -132,8 +132,10 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     raise Usage(f"--model {model}: for a {kind} there are {', '.join(known[:-1])} and {known[-1]}.{did_you_mean(model, known)}")
 
 
-def _refuse_unmixed(model: str, family: Family) -> None:
+def _refuse_unmixed(model: str, family: Family, reading: bool) -> None:
     """Raise Usage for a model of one part's kind, or of neither, that does not learn from both."""
+    if reading:
+        raise Usage(f"inputs: a text that is read is read from its picture alone; these inputs are {family.name}.")
     alone = {name: "columns" for one in (MLP, *TREES) for name in one.names} | {READER.names[0]: "pictures of texts"}
     alone |= {} if family.names else {NGRAMS.names[0]: "texts"}
     if model in alone:
