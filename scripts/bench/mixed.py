@@ -1,10 +1,10 @@
 """Texts together with columns, beside each part alone: film reviews with a made column, scored on rows that no run saw.
 
-    python scripts/bench/mixed.py --data DIR [--rows 2000] [--test 5000] [--seeds 1] [--KNOB VALUE …]
+    python scripts/bench/mixed.py --data DIR [--rows 2000] [--test 5000] [--seeds 1] [--tasks adds,turns,noise] [--KNOB VALUE …]
 
-`--data`: the folder of the IMDB competition. Two made sets of its labelled reviews: `adds`, where the answer is the review's
-and a column of numbers (deviation 1 around ±0.7) says something of it, too; `turns`, where the answer is turned round in the
-rows of one category, so that neither part says anything alone. A further column is noise. Printed: accuracy.
+`--data`: the folder of the IMDB competition. Made sets of its labelled reviews: `adds`, where the answer is the review's and a
+column of numbers (deviation 1 around ±0.7) says something of it, too; `turns`, where the answer is turned round in the rows of
+one category, so that neither part says anything alone; `noise`, whose columns say nothing. Printed: accuracy.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def lay_out(folder: Path, texts: np.ndarray, sentiment: np.ndarray, task: str, t
     rng = np.random.default_rng(seed)
     tone = rng.choice(["plain", "ironic"], len(texts))
     answer = sentiment ^ (tone == "ironic") if task == "turns" else sentiment
-    score = rng.normal(size=len(texts)) + (0 if task == "turns" else 0.7 * (2 * answer - 1))
+    score = rng.normal(size=len(texts)) + (0.7 * (2 * answer - 1) if task == "adds" else 0)
     noise = rng.normal(size=len(texts))
     ids = [f"r{i}" for i in range(len(texts))]
     columns = {"id": ids, "tone": tone, "score": score.round(3), "noise": noise.round(3), "review": texts, "label": answer}
@@ -61,10 +61,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--test", type=int, default=5000)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--tasks", default="adds,turns,noise")
     options, rest = parser.parse_known_args()
     knobs = {name.removeprefix("--"): value for name, value in zip(rest[::2], rest[1::2], strict=True)}
     texts, sentiment = reviews(options.data)
-    for task in ("adds", "turns"):
+    for task in options.tasks.split(","):
         for seed in range(options.seeds):
             some = np.random.default_rng(seed).permutation(len(texts))[: options.rows + options.test]
             with tempfile.TemporaryDirectory() as name:

@@ -36,14 +36,14 @@ PICTURES = 'kit.Images("pictures/{id}.png", alike=False)'
 INPUTS = {
     "pictures": (
         f'({PICTURES}, kit.Table(without=("words",)))',
-        'model="convnet", width=8, epochs=10, batch=16, lr=2e-2, folds=2',
+        'model="convnet", width=8, epochs=8, batch=16, lr=2e-2, folds=2',
     ),
     "texts": (
         '(kit.Text("words"), kit.Table())',
-        'model="ngrams", width=32, epochs=30, lr=2e-2, batch=32, vectors=8, iterations=8, folds=2',
+        'model="ngrams", width=32, epochs=20, lr=3e-2, batch=32, vectors=8, iterations=5, folds=2',
     ),
-    "columns": ('kit.Table(without=("words",))', 'model="mlp", width=16, epochs=10, folds=2'),
-    "pictures alone": (PICTURES, 'model="convnet", width=8, epochs=4, batch=16, folds=2'),
+    "columns": ('kit.Table(without=("words",))', 'model="mlp", width=16, epochs=6, lr=2e-2, folds=2'),
+    "pictures alone": (PICTURES, 'model="convnet", width=8, epochs=3, batch=16, lr=2e-2, folds=2'),
     "texts alone": ('kit.Text("words")', 'model="ngrams", folds=2'),
 }
 BOTH = ("pictures", "texts")
@@ -64,7 +64,7 @@ def rows_of(split: str, count: int) -> pd.DataFrame:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     (folder / "pictures").mkdir()
-    for split, count in (("train", 240), ("test", 40)):
+    for split, count in (("train", 200), ("test", 40)):
         table = rows_of(split, count)
         for i, row in enumerate(table.itertuples()):
             noise = np.random.default_rng([count, i]).integers(0, 60, (12, 12, 3))
@@ -89,7 +89,6 @@ def adapter(kind: str, folder: Path = Path()) -> str:
 def finished(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, kit.Run]:
     """The kind, and its finished run. Look, don't touch."""
     folder = tmp_path_factory.mktemp(request.param)
-    torch.set_num_threads(1)
     return request.param, kit.run(adapter(request.param, folder), data, out=folder / "run", quiet=True)
 
 
@@ -129,10 +128,10 @@ def test_a_fold_goes_on_in_mid_epoch_to_the_same_bytes(
         patch.setattr(Seeds, "on_train_batch_start", faulty)
         patch.setattr(Snapshots, "pause", 0.05)
         with pytest.raises(RuntimeError, match="cut"):
-            kit.run(adapter(kind), data, out="run", quiet=True)
-    run = kit.run(adapter(kind), data, out="run", quiet=True)
-    for name in ("oof.csv", "test.csv", "submission.csv"):
-        assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
+            kit.run(adapter(kind), data, out="run", quiet=True, only_fold=[1])
+    run = kit.run(adapter(kind), data, out="run", quiet=True, only_fold=[1])
+    for name in ("oof.npz", "test.npz"):
+        assert (run.fold(1) / name).read_bytes() == (whole.fold(1) / name).read_bytes()
 
 
 # --- what a fold learns, it learns from its training rows
@@ -271,6 +270,7 @@ def test_parts_of_unequal_length_are_refused() -> None:
         ("texts", "--model bert-base-uncased", "does not learn from texts and columns; --model ngrams does"),
         ("pictures", "--strategy probe", "has no backbone to fit a head to"),
         ("pictures", "--optimizer muon", "is for convolutions alone"),
+        ("texts", "--weights hub", "texts together with columns have no pretrained weights"),
     ],
 )
 def test_models_that_cannot_be_mixed_are_refused(
@@ -297,7 +297,7 @@ def test_missing_pictures_and_columns_are_named(data: Path, capsys: pytest.Captu
     run = kit.study(adapter("pictures"), own, out="run", quiet=True).run
     notes = " ".join(run.record.notes)
     assert "left out of training" in notes and "train3" in notes and "test5" in notes
-    assert len(frames.read_folds(run.path)) == 239
+    assert len(frames.read_folds(run.path)) == 199
     table = pd.read_csv(own / "test.csv")
     table.drop(columns=["light", "n"]).to_csv(own / "test.csv", index=False)
     assert app.main(["run", adapter("pictures"), "--data", str(own), "--out", "refused", "--quiet"]) == 65

@@ -43,6 +43,7 @@ class Beside(nn.Module):
 class TextTableModule(MLPModule):
     """Trains on the columns of `MixedRows` and what is read of their texts. `mixed`: marks its checkpoints."""
 
+    takes_weights = False  # the n-gram models count every row alike
     unseen: torch.Tensor
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 0, mixed: bool = True):
@@ -87,7 +88,7 @@ class TextTableModule(MLPModule):
         return torch.cat([logits, points], dim=1).to(self.device)
 
     def trained_on(self, batch: Batch) -> dict[str, torch.Tensor]:
-        beside = self.features(self.unseen.cpu()[batch.rows], self.texts, batch.rows.numpy())
+        beside = self.features(self.unseen[batch.rows].cpu(), self.texts, batch.rows.numpy())
         return {**super().trained_on(batch), "beside": beside}
 
     def gather(self, x: Any, rows: np.ndarray) -> Batch:
