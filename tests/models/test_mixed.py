@@ -191,6 +191,18 @@ def test_a_text_is_read_for_training_by_models_that_have_not_seen_its_answer() -
     assert (before != after).any() and not before[20:].any()
 
 
+def test_no_row_is_read_by_a_model_that_has_seen_its_group_or_its_text() -> None:
+    table, rows, y = rows_of("some", 24), np.arange(24), np.arange(24) % 2
+    texts = Texts([*table.words[:20], *table.words[:4]])
+    groups = readers.groups_of(texts, np.r_[np.arange(18), [0] * 6])
+    assert groups is not None and len({groups[i] for i in (0, 1, 2, 3, 18, 19, 20, 21, 22, 23)}) == 1
+    turned = y.copy()
+    turned[[1, 19, 22]] = 1 - y[[1, 19, 22]]
+    before, after = (readers.unseen(CONFIG["texts"], LABELS.bind(table), texts, rows, own, groups) for own in (y, turned))
+    np.testing.assert_array_equal(before[[0, 2, 18, 23]], after[[0, 2, 18, 23]])
+    assert (before != after).any()
+
+
 def test_a_fit_begins_as_that_of_the_pictures_alone() -> None:
     x, y = loaded("pictures"), np.arange(24) % 2
     mixed = learned("pictures", x, np.arange(24), y).eval()

@@ -70,8 +70,9 @@ class TextTableModule(MLPModule):
         """The n-gram models of the texts and the encoding of the columns, from the training rows; and the network of both."""
         self.scale_targets(y[rows])
         self.size = x.first.points().shape[1]
-        self.unseen = torch.from_numpy(readers.unseen(self.config, self.labels, x.first, rows, y))
-        self._reader = (readers.fitted(self.config, self.labels, x.first, rows, y),)
+        groups = readers.groups_of(x.first, self.groups)
+        self.unseen = torch.from_numpy(readers.unseen(self.config, self.labels, x.first, rows, y, groups))
+        self._reader = (readers.fitted(self.config, self.labels, x.first, rows, y, groups),)
         self.learn_columns(x.table, rows)
 
     def build_net(self, numbers: int, flags: int, sizes: list[int]) -> nn.Module:
