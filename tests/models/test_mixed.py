@@ -340,3 +340,11 @@ def test_the_check_and_the_report_show_both_parts(finished: tuple[str, kit.Run],
     assert ("light night" if kind == "texts" else "data:image") in (run.path / "report.html").read_text()
     assert app.main(["export", str(run.path), "--format", "onnx"]) == 2
     assert f"{kind} together with columns have no graph yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_loop_of_ones_own_gets_both_parts(kind: str, data: Path) -> None:
+    fold = next(iter(kit.study(adapter(kind), data, out="run", quiet=True)))
+    x, y = next(iter(fold.data.train_dataloader()))
+    assert x["numbers"].shape == (len(y), 1) and x["codes"].shape == (len(y), 1)
+    assert x["first"].shape == (len(y), 3, 12, 12) if kind == "pictures" else isinstance(x["first"][0], str)
