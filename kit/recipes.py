@@ -108,6 +108,8 @@ def of(config: Config, kind: str, own: Collection[str] = ()) -> Recipe | None:
     """The recipe of a Config's model for a kind of inputs; None for a model of an adapter's own (`own`), which has none."""
     if config.model in own:
         return None
+    if kind == "text and table":
+        return MLP
     if config.model in OWN and (kind != "text" or config.model == NGRAMS.name):
         return OWN[config.model]
     if kind == "text":

@@ -17,6 +17,7 @@ from kit.competition.tables import Asked, Tables, asked_of, prepare
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.inputs import Inputs
+from kit.inputs.mixed import inputs as mixed
 from kit.knobs import WRITTEN
 from kit.labels import Labels
 from kit.metrics import Metric
@@ -46,6 +47,7 @@ class Competition:
     again on a hidden test set. `delimiter`, `quoting` (doubled, backslash, none), `decimal`, `encoding`: how the tables are
     written, where that is not found right. `questions`: what is not known yet; each run repeats them in its notes.
     `public`: the share of the test rows that make the public score, by which `kit ledger` tells how far that may stray.
+    `inputs`: a tuple of pictures or texts and a Table stands for both together; see `kit.inputs.mixed`.
     """
 
     slug: str
@@ -76,6 +78,8 @@ class Competition:
     public: float = 1 / 3
 
     def __post_init__(self) -> None:
+        if isinstance(self.inputs, tuple):
+            object.__setattr__(self, "inputs", mixed.joined(self.inputs))
         consistency.refuse(self.inputs, self.labels, self.metric)
         others = [self.id, *self.labels.train_columns, *filter(None, (self.group, self.time))]
         others = [name for name in others if name != self.id or not self.inputs.stated_kind(name)]  # ids may be features

@@ -194,7 +194,8 @@ def _of_inputs(facts: Competition, tables: Tables) -> Iterator[str]:
         used = {facts.group, facts.time, *facts.labels.train_columns, *columns}
         other = [name for name in tables.test if name in tables.train and name not in used]
         if other:
-            yield f"nothing is learned from {listed(other)}: Table() would, but not from the {inputs.kind}"
+            both = f"; inputs=({type(inputs).__name__}(…), Table()) does from both" if inputs.kind in ("images", "text") else ""
+            yield f"nothing is learned from {listed(other)}: Table() would, but not from the {inputs.kind}{both}"
     if inputs.stated_kind(facts.id):
         yield f"the ids are dates and are learned from: if they only name the rows, leave {facts.id!r} out of `dates`"
     elif TIMED.search(facts.id) and date_spelling.are_dates(tables.sample.index[:DATES]):

@@ -35,7 +35,7 @@ class Family:
     `heeds`: the knobs that change something for it; `tuned`: those that `kit tune` tries unasked; `one_step`: is a fit one
     step on all rows, on the CPU? `precise`: does it compute in fp32 unless told otherwise? `plain`: is channels_last none of
     its memory formats? `words`: does it learn which n-grams count, which a run lists? `backbone`: may it end in a probe
-    (`--strategy probe`)? `probing`: is it one?
+    (`--strategy probe`)? `probing`: is it one? `mixed`: does it learn from columns beside the pictures or texts?
     """
 
     name: str
@@ -49,6 +49,7 @@ class Family:
     words: bool = False
     backbone: bool = False
     probing: bool = False
+    mixed: bool = False
 
     def load(self) -> type[FoldModule]:
         """The class of its modules. Imports torch."""
@@ -95,7 +96,18 @@ LIGHTGBM = Family("lightgbm", "kit.models.tables.lightgbm_module:LightGBMModule"
 XGBOOST = Family("xgboost", "kit.models.tables.xgboost_module:XGBoostModule", names=("xgboost",), **BOOSTED)
 CATBOOST = Family("catboost", "kit.models.tables.catboost_module:CatBoostModule", names=("catboost",), **BOOSTED)
 TREES = (LIGHTGBM, XGBOOST, CATBOOST)
-BY_KIND: dict[str, tuple[Family, ...]] = {"text": (NGRAMS, TRANSFORMER), "table": (MLP, *TREES)}  # else pictures
+PICTURES_AND_TABLE = Family(
+    "pictures and columns", "kit.models.mixed.picture_module:PictureTableModule", frozenset(PICTURES | SHARED), mixed=True
+)
+TEXT_AND_TABLE = Family(
+    "texts and columns", "kit.models.mixed.text_module:TextTableModule",
+    frozenset((MLP.heeds - {"from_run", "strategy", "unfreeze", "layer_decay"}) | knobs.names(knobs.NgramKnobs)),
+    names=("ngrams",), tuned=("lr", "weight_decay", "dropout", "width"), precise=True, plain=True, mixed=True,
+)  # fmt: skip
+BY_KIND: dict[str, tuple[Family, ...]] = {
+    "text": (NGRAMS, TRANSFORMER), "table": (MLP, *TREES), "text and table": (TEXT_AND_TABLE,),
+    "images and table": (PICTURES_AND_TABLE,),
+}  # else pictures  # fmt: skip
 
 
 def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Family:
@@ -109,6 +121,8 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     choice = BY_KIND.get(kind, (READER,) if reading else (IMAGE,))
     if choice == (IMAGE,) and model in READER.names:
         raise Usage(f"--model {model}: reads a text that is drawn; these pictures' answers are no text. Try convnet.")
+    if choice[0].mixed:
+        _refuse_unmixed(model, choice[0], reading)
     for family in choice:
         if model in family.names or not family.names:
             return family
@@ -116,6 +130,18 @@ def of(model: str, kind: str, reading: bool = False, parts: Parts = NONE) -> Fam
     if reading:
         raise Usage(f"--model {model}: does not read; texts are read by --model reader.")
     raise Usage(f"--model {model}: for a {kind} there are {', '.join(known[:-1])} and {known[-1]}.{did_you_mean(model, known)}")
+
+
+def _refuse_unmixed(model: str, family: Family, reading: bool) -> None:
+    """Raise Usage for a model of one part's kind, or of neither, that does not learn from both."""
+    if reading:
+        raise Usage(f"inputs: a text that is read is read from its picture alone; these inputs are {family.name}.")
+    alone = {name: "columns" for one in (MLP, *TREES) for name in one.names} | {READER.names[0]: "pictures of texts"}
+    alone |= {} if family.names else {NGRAMS.names[0]: "texts"}
+    if model in alone:
+        raise Usage(f"--model {model}: learns from {alone[model]} alone; these inputs are {family.name}.")
+    if family.names and model not in family.names:
+        raise Usage(f"--model {model}: does not learn from {family.name}; --model {family.names[0]} does.")
 
 
 def smallest(kind: str, reading: bool = False) -> str:

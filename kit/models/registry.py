@@ -56,7 +56,13 @@ def rebuilt(hyper_parameters: dict[str, Any]) -> FoldModule:
 
 
 def _family(facts: dict[str, Any]) -> families.Family:
-    """Of the kit's own: by the model's name, or by what only a transformer has."""
+    """Of the kit's own: by the model's name, or by what only a transformer or a mixed model has."""
+    if "mixed" in facts:
+        return (
+            families.TEXT_AND_TABLE
+            if facts["config"]["model"] in families.TEXT_AND_TABLE.names
+            else families.PICTURES_AND_TABLE
+        )
     named = (families.NGRAMS, families.MLP, *families.TREES, families.READER)
     for family in named:
         if facts["config"]["model"] in family.names:

@@ -22,6 +22,7 @@ from kit.errors import BadData, Diverged
 from kit.inference import ablation, members, shared_pass
 from kit.inference.loaded_run import LoadedRun
 from kit.inputs.base import kind_of
+from kit.inputs.mixed.rows import first_part
 from kit.metrics import defined
 from kit.models import devices, prediction
 from kit.models.base import FoldModule
@@ -65,7 +66,7 @@ def try_test(work: Work, fold: Fold, module: FoldModule) -> None:
     """
     work.pace.tried = True
     rows = work.test.rows
-    if kind_of(rows) != "images" or not len(rows):
+    if kind_of(first_part(rows)) != "images" or not len(rows):
         return
     training = [(part, part.training) for part in module.modules()]
     try:

@@ -167,7 +167,7 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
         plainly = TableFormat(",", "doubled")
         cells = facts.inputs.read_table(table_file.write_text(plain, plainly).encode(), "the frame.csv", plainly).frame
         numbers = cells.columns.intersection([name for name in table if holds_numbers(table[name])])
-        if facts.inputs.kind == "table":  # 1.234 is no thousand, however the files write those
+        if facts.inputs.kind.endswith("table"):  # 1.234 is no thousand, however the files write those
             cells[numbers] = table[numbers].reset_index(drop=True)
     named = cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
     return named.assign(**facts.inputs.derived(named))

@@ -144,6 +144,10 @@ def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
     facts = adapter.competition
     module = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
     if facts.extra and config.extra_weight not in (0, 1) and not module.takes_weights:
+        if module.__module__.startswith("kit."):
+            raise Usage(
+                f"--extra-weight {config.extra_weight:g}: {module.__name__} counts all rows alike. Give 1 (or 0: none)."
+            )
         raise Usage(
             f"--extra-weight {config.extra_weight:g}: {module.__name__} has a training_step of its own. Let that heed"
             " `batch.weights` and state `takes_weights = True` in the class, or give 1 (or 0: no extra rows)."

@@ -20,6 +20,8 @@ from kit.data.dealing import gaps
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import Keep, Loaded
+from kit.inputs.mixed.inputs import TextAndTable
+from kit.inputs.mixed.rows import first_part
 from kit.inputs.text import Text
 from kit.models.images import picture_size
 from kit.pipeline.dealing import extra_rows, folds_file
@@ -51,10 +53,11 @@ def load(
     notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
         notes += copied(train.look[: len(tables.train)], test.look)
-    if config.vectors and "vectors" in family_of(adapter, config).heeds and isinstance(facts.inputs, Text):
+    if config.vectors and "vectors" in family_of(adapter, config).heeds and isinstance(facts.inputs, Text | TextAndTable):
         until = time.monotonic() + LEARNING * budget.left
         further = facts.inputs.further(root)
-        vectors = text_vectors(run, [train.rows, test.rows, further], config, progress=progress, until=until)
+        texts = [first_part(train.rows), first_part(test.rows), further]
+        vectors = text_vectors(run, texts, config, progress=progress, until=until)
         train.rows.vectors = test.rows.vectors = vectors
         notes.append(about_vectors(vectors, train.rows, test.rows, further, facts.inputs))
     return tables, train, test, notes
@@ -88,7 +91,7 @@ def text_vectors(run: Run, parts: list[Any], config: Config, *, progress: Progre
         return learned
 
 
-def about_vectors(vectors: text_embeddings.Vectors, train: Any, test: Any, further: Any, inputs: Text) -> str:
+def about_vectors(vectors: text_embeddings.Vectors, train: Any, test: Any, further: Any, inputs: Text | TextAndTable) -> str:
     """A note on the texts that vectors were learned from."""
     if not len(vectors.columns):
         return "no vectors: there was no time to learn them, or no n-gram stands in enough texts"

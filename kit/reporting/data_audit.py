@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kit.data import folds
 from kit.errors import listed
 from kit.inputs import remarks
 from kit.inputs.base import Loaded
+from kit.inputs.mixed.rows import MixedRows, first_part
 from kit.models.images import picture_size
 from kit.reporting import augmentation_preview, contact_sheet, lookalikes
 from kit.reporting.drift import audit as drift
@@ -54,7 +56,7 @@ def audit(subject: Adapter, root: Path, folder: Path, config: Config) -> Iterato
     group = np.arange(len(tables.train) + len(tables.sample)) if both is None else without
     yield from _drift((train, test), tables, group, facts)
     if remarks.are_pictures(train):
-        yield _previews(train.rows, tables, folder, config, inputs.mirror), False
+        yield _previews(first_part(train.rows), tables, folder, config, inputs.mirror), False
 
 
 def _drift(loaded: tuple[Loaded, Loaded], tables: Tables, twins: np.ndarray, facts: Competition) -> Iterator[tuple[str, bool]]:
@@ -69,9 +71,17 @@ def _drift(loaded: tuple[Loaded, Loaded], tables: Tables, twins: np.ndarray, fac
         frame = tables.train if split == "train" else tables.test
         return facts.inputs.file_facts(tables.root, frame.loc[some], split)
 
+    group = np.concatenate([twins[: len(ids[0])], twins[len(ids[0]) :][kept]])
     train = drift.Side(loaded[0].look, np.arange(len(ids[0])), ids[0].to_numpy(object), partial(file_facts, split="train"))
     test = drift.Side(loaded[1].look, np.flatnonzero(kept), ids[1][kept].to_numpy(object), partial(file_facts, split="test"))
-    yield from drift.audit(train, test, np.concatenate([twins[: len(ids[0])], twins[len(ids[0]) :][kept]]))
+    if not isinstance(train.look, MixedRows):
+        yield from drift.audit(train, test, group)
+        return
+    for line, attention in drift.audit(replace(train, look=train.look.first), replace(test, look=test.look.first), group):
+        yield f"{remarks.called(train.look.first)}: {line}", attention
+    columns = [drift.Side(side.look.table, side.rows, side.ids) for side in (train, test)]
+    for line, attention in drift.audit(columns[0], columns[1], group):
+        yield f"columns: {line}", attention
 
 
 def _previews(pictures: Any, tables: Tables, folder: Path, config: Config, mirror: bool) -> str:

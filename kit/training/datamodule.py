@@ -15,6 +15,7 @@ from kit.console import say
 from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
+from kit.inputs.mixed.rows import MixedRows
 from kit.models.base import ROWS_PER_PASS, FoldModule
 from kit.models.batch import Batch, Feed, taken
 from kit.training.fold import Fold
@@ -28,7 +29,8 @@ class FoldData(pl.LightningDataModule):
 
     A batch is a `kit.models.batch.Batch`: `x, y = batch`. Pictures are uint8 [b, channels, height, width]; texts are lists;
     of a table `x` is {"numbers": float32 [b, p], NaN where a cell says nothing, "codes": int64 [b, k] of categories}, by what
-    the training rows taught. A FoldModule gets what its own `feed` and `gather` make of the rows instead.
+    the training rows taught; where pictures or texts stand beside a table, they are "first" in it. A FoldModule gets what its
+    own `feed` and `gather` make of the rows instead.
     `module`: the class of the FoldModule to be trained; else the Trainer tells. `test`: the test's rows as they are loaded.
     """
 
@@ -99,11 +101,13 @@ class FoldData(pl.LightningDataModule):
 
     def _plain(self, split: str, x: Any) -> Any:
         """The rows as a module that is no FoldModule takes them."""
-        if not isinstance(x, Cells):
+        mixed = isinstance(x, MixedRows)
+        if not mixed and not isinstance(x, Cells):
             return x
+        cells, known = (x.table, self.fold.x.table) if mixed else (x, self.fold.x)
         if split not in self._tables:
-            self._tables[split] = EncodedTable(Encoding.learn(self.fold.x, self.fold.train), x)
-        return self._tables[split]
+            self._tables[split] = EncodedTable(Encoding.learn(known, self.fold.train), cells)
+        return Beside(x.first, self._tables[split]) if mixed else self._tables[split]
 
 
 class EncodedTable:
@@ -122,6 +126,19 @@ class EncodedTable:
     def __getitem__(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
         index = torch.from_numpy(rows)
         return {"numbers": self.numbers[index], "codes": self.codes[index]}
+
+
+class Beside:
+    """Pictures or texts, and the encoded table of the same rows."""
+
+    def __init__(self, first: Any, table: EncodedTable):
+        self.first, self.table = first, table
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, rows: np.ndarray) -> dict[str, Any]:
+        return {"first": taken(self.first, rows), **self.table[rows]}
 
 
 class Rows:

@@ -22,8 +22,8 @@ from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.models import registry
 from kit.models.batch import Batch
 from kit.models.tables import lightgbm_module, xgboost_module
+from kit.models.tables.encoded_module import units
 from kit.models.tables.forest import Forest, joined
-from kit.models.tables.mlp_module import units
 from kit.storage import files, frames
 from kit.training import checkpoints
 from kit.training.callbacks import Seeds

@@ -227,12 +227,19 @@ class ImageModule(NetModule):
         if self.own_augmentation is None and (c.mix_until == 1 or self.progress(epoch) < c.mix_until):
             images, other, share = augmentation.mix(c.augment, images, c.seed, epoch, batch.step)
         with self.faster or nullcontext():
-            logits, scaled = self.logits(images), self.scaled(batch.y)
+            logits, scaled = self.logits(self.network_inputs(images, batch, other, share)), self.scaled(batch.y)
         loss = self.mean_loss(logits, scaled, batch.weights)
         if other is not None:
             weights = None if batch.weights is None else batch.weights[other.cpu()]
             loss = share * loss + (1 - share) * self.mean_loss(logits, scaled[other], weights)
         return self.stepped(batch, loss * batch.share, self.answers(logits.detach()))
+
+    def network_inputs(self, images: torch.Tensor, batch: Batch, other: torch.Tensor | None, share: float) -> Any:
+        """What `logits` takes of a batch to train on, by its pictures as the net is to see them: here these alone.
+
+        Where they were mixed, each has `share` of its own row, and the rest of the row at `other`.
+        """
+        return images
 
     def progress(self, epoch: int) -> float:
         """The share of the fit that was over when this epoch began: of its epochs, or of its time where that is short."""

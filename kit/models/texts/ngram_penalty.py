@@ -43,14 +43,18 @@ def splits(rows: np.ndarray, seed: int, groups: np.ndarray | None = None) -> lis
 
     `groups`: of all rows that there are; a group's rows stay together.
     """
-    own = folds.inner_groups(groups, rows)
-    if own is None:
-        parts = np.array_split(np.random.default_rng(seed).permutation(rows), PARTS)
-    else:
-        dealt = folds.make(np.arange(len(rows)), min(PARTS, len(np.unique(own))), seed, groups=own)
-        parts = [rows[dealt.fold == k] for k in dealt.numbers]
+    parts = parted(rows, seed, groups)
     count = min(len(parts), max(1, ENOUGH * PARTS // max(len(rows), 1)))
     return [(np.sort(np.concatenate(parts[:k] + parts[k + 1 :])), np.sort(parts[k])) for k in range(count)]
+
+
+def parted(rows: np.ndarray, seed: int, groups: np.ndarray | None = None) -> list[np.ndarray]:
+    """The rows in PARTS parts, or as many as there are groups where these are fewer; see `splits`."""
+    own = folds.inner_groups(groups, rows)
+    if own is None:
+        return np.array_split(np.random.default_rng(seed).permutation(rows), PARTS)
+    dealt = folds.make(np.arange(len(rows)), min(PARTS, len(np.unique(own))), seed, groups=own)
+    return [rows[dealt.fold == k] for k in dealt.numbers]
 
 
 def chosen(every: list[Split], loss: Loss, energy: float, until: float) -> float:

@@ -16,6 +16,7 @@ from kit import competition as competitions
 from kit.competition.loading import Adapter
 from kit.errors import Usage
 from kit.inputs.image_files import Streamed
+from kit.inputs.mixed.rows import MixedRows, first_part
 from kit.pipeline.preparation import Work
 
 SHARED = ("config", "y", "folds", "identity", "weigh", "pace")  # of a Work; they cross as they are
@@ -36,7 +37,7 @@ def pack(work: Work, dumps: Callable[..., bytes]) -> Parcel:
 
     Raises Usage for pictures that are decoded from files again and again, and for what cannot be pickled.
     """
-    if isinstance(work.x, Streamed) or isinstance(work.test.rows, Streamed):
+    if any(isinstance(first_part(one), Streamed) for one in (work.x, work.test.rows)):
         raise Usage(
             "--on ray: the pictures do not fit --cache-gb, and the nodes have no files to decode. Give a larger --cache-gb."
         )
@@ -65,6 +66,8 @@ def unpack(parcel: Parcel) -> dict[str, Any]:
 
 
 def _plain(rows: Any) -> Any:
+    if isinstance(rows, MixedRows):
+        return MixedRows(_plain(rows.first), rows.table)
     return np.asarray(rows) if isinstance(rows, np.ndarray) else rows  # a file that is mapped has no bytes elsewhere
 
 

@@ -1,0 +1,1 @@
+"""Mixed inputs: pictures or texts together with columns of the same rows."""

@@ -1,0 +1,1 @@
+"""Mixed models: pictures or texts together with the columns of the same row."""
