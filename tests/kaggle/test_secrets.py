@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import command
-from loopback import KEY, Loopback
+from loopback import KEY, TOKEN, Loopback
 
 import kit
 from kit.cli.app import main
-from kit.kaggle import api as clients, download as downloads
+from kit.kaggle import api as clients, credentials, download as downloads
 
 
 def test_the_token_is_in_no_output_and_the_client_prints_nothing(
@@ -26,6 +26,19 @@ def test_the_token_is_in_no_output_and_the_client_prints_nothing(
         assert main(["download", "mnist", "--out", str(tmp_path / f"d{number}"), "--debug"]) == (69 if faults else 0)
         said = capfd.readouterr()  # of the client's process too
         assert KEY not in said.out + said.err and "secret" not in said.out + said.err and "Request" not in said.out
+
+
+def test_a_message_that_repeats_a_secret_is_shown_without_it(
+    kaggle: Loopback, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clients, "PAUSE", 0.01)
+    kaggle.faults = {"ListDataFiles": [(403, f"'{KEY}' may not read this")] * 9}
+    assert main(["download", "mnist"]) == 69
+    said = capsys.readouterr().err
+    assert KEY not in said and "may not read this" in said
+    (tmp_path / "home" / ".kaggle" / "kaggle.json").write_text('{"username": "ada", "key": "another0planted0key"}')
+    (tmp_path / "home" / ".kaggle" / "access_token").write_text(f"{TOKEN}\n")
+    assert credentials.scrub(f"{KEY}, another0planted0key, {TOKEN} and more") == "…, …, … and more"
 
 
 def test_only_the_commands_of_the_network_import_the_client(tmp_path: Path, digits: Path, small_run: kit.Run) -> None:

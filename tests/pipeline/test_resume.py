@@ -76,6 +76,7 @@ def test_a_signal_saves_and_exits_with_its_number(name: str, digits: Path, long_
     process.join(30)
     assert process.exitcode == 128 + signum
     assert time.monotonic() - began < 10
+    assert not (out / "fold1" / "model.ckpt").exists()  # it did not go on to the fold's end
     errors = Path("said").read_text()
     assert name in errors and "Traceback" not in errors
     assert kit.load(out).info["status"] == "stopped"
