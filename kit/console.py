@@ -102,7 +102,7 @@ class Progress:
         global _bar
         self.close()
         if not self.quiet and (sys.stderr.isatty() or in_notebook()):
-            kind, widget = _bar_class()
+            kind, widget = bar_class()
             self.bar = _bar = kind(
                 total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=leave, dynamic_ncols=True,
                 bar_format=WIDGET if widget else BAR, **settings,
@@ -127,7 +127,7 @@ def in_notebook() -> bool:
     return "ipykernel" in sys.modules
 
 
-def _bar_class() -> tuple[Any, bool]:
+def bar_class() -> tuple[Any, bool]:
     """tqdm's bar for where this runs, and whether it is a widget (in a notebook that has ipywidgets) or letters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that ipywidgets is missing, and that tqdm.rich is an experiment

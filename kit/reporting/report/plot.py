@@ -11,6 +11,8 @@ from kit.reporting.report.parts import Section
 from kit.storage import templates
 from kit.storage.run_folder import Run
 
+DOTS = 400  # of a scatter: a notebook keeps all that it shows
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -31,5 +33,5 @@ class Plot:
 def plot(run: Run) -> Plot:
     """See `kit.Run.plot`."""
     found = findings.of_files(run)
-    drawn = [sections.learning(found), sections.answers(found)]
+    drawn = [sections.learning(found), sections.answers(found, DOTS)]
     return Plot(str(run.path), [one for one in drawn if one is not None])
