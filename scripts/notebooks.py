@@ -1,8 +1,8 @@
 """Execute the example notebooks: `python scripts/notebooks.py [NAME …] [--data DIR]` (extra `notebooks`).
 
 Each notebook of `kernels/` is executed in an empty folder, in whose `data` it finds the files, and is stored with outputs.
-DIR (else $KIT_DATA) holds a folder for each competition, named by its slug. The interrupt of a kernel is tried first: the cell
-that was interrupted and is executed again must end with the bytes of an undisturbed one.
+DIR (else $KIT_DATA) holds a folder for each competition, named by its slug. Without NAME, the interrupt of a kernel is tried
+first: the cell that was interrupted and is executed again must end with the bytes of an undisturbed one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     for name in [name for name in os.environ if name.startswith("KIT_") and name != "KIT_CACHE"]:
         del os.environ[name]
-    faults = interrupt()
+    faults = [] if arguments.names else interrupt()
     for name in arguments.names or paths:
         faults += stored(paths[name], Path(arguments.data))
     print("\n".join(faults) if faults else "all notebooks run through", flush=True)

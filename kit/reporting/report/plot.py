@@ -11,7 +11,7 @@ from kit.reporting.report.parts import Section
 from kit.storage import templates
 from kit.storage.run_folder import Run
 
-DOTS = 400  # of a scatter: a notebook keeps all that it shows
+DOTS = 300  # of a scatter: a notebook keeps all that it shows
 
 
 @dataclass(frozen=True)
