@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kit.models.tables.mlp_module import MLPModule
     from kit.pipeline.comparison.compare import Comparison
     from kit.pipeline.study import Study
+    from kit.reporting.report.plot import Plot
 
 __version__ = "0.1.0"
 resources.wait_briefly()  # before anything imports torch
@@ -75,6 +76,7 @@ __all__ = [
     "Tags",
     "Text",
     "Usage",
+    "blend",
     "compare",
     "knob",
     "load",
@@ -111,6 +113,15 @@ class Run(_Run):
         from kit.reporting.report.page import framed
 
         return framed(self)
+
+    def plot(self) -> Plot:
+        """The learning curves, and the confusion matrix or predicted against true numbers, as a notebook shows them.
+
+        Raises Usage where no fold is done.
+        """
+        with resources.importing():
+            from kit.reporting.report.plot import plot
+        return plot(self)
 
     def answers(self, rows: pd.DataFrame | np.ndarray | list[str], views: int | None = None) -> pd.DataFrame:
         """The frame of answers by id, as the run's submission has them: `predict`, decided as the run learned to.
@@ -202,6 +213,28 @@ def compare(runs: Sequence[_Run | str | Path], by: str = "", data: str | Path | 
     with resources.importing():
         from kit.pipeline.comparison.compare import compare as compare_runs
     return compare_runs([one if isinstance(one, _Run) else load(one) for one in runs], by, data)
+
+
+def blend(
+    runs: Sequence[_Run | str | Path],
+    name: str = "blend",
+    out: str | Path | None = None,
+    by: str = "weights",
+    columns: str = "",
+    data: str | Path | None = None,
+    fresh: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """A run made of the predictions of complete runs of one competition: their blend, or the best of them where that does
+    not pay.
+
+    `name`, `out`: of the new run; `by`: "weights" or "stack", and at which `columns` (`"age,size"`) a stack looks too; `data`:
+    where the competition's files are, if they were moved; `fresh`: make it again. Raises Usage where runs cannot be blended.
+    """
+    with resources.importing():
+        from kit.inference.blend import blend as blend_runs
+    sources = [one if isinstance(one, _Run) else load(one) for one in runs]
+    return Run(blend_runs(sources, (), name, out, data, fresh, quiet, by, columns).path)
 
 
 def validate(name: str, file: str | Path, data: str | Path | None = None, **knobs: Any) -> list[str]:

@@ -14,37 +14,44 @@ import warnings
 from typing import Any
 
 LINE_EVERY = 5.0  # seconds between plain lines
-BAR = "{desc}  {bar:24}  {percentage:3.0f}%  {rate_fmt}  {remaining} left{postfix}"
+BAR = "{desc}  {bar:16}  {percentage:3.0f}%  {rate_fmt}  {remaining} left{postfix}"
+WIDGET = BAR.replace("{bar:16}", "{bar}")  # a widget draws its own
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 REFRESH = 0.2  # seconds between refreshes of the bar: each costs as much as a small step
 
 
 class Progress:
-    """The progress of a whole run: `total` is the training rows of all folds and epochs; 0 until `expect` sets it."""
+    """The progress of a whole run: `total` is the training rows of all folds and epochs; 0 until `expect` sets it.
+
+    On a terminal and in a notebook each fold has a bar, which stays when it is done. Folds that other processes train move one
+    bar of the run.
+    """
 
     def __init__(self, total: int = 0, quiet: bool = False):
         self.quiet, self.total, self.done = quiet, total, 0
         self.began = self.last = time.monotonic()
         self.worked = 0
-        self.label = ""
+        self.label, self.values = "", ""
+        self.scores: list[float] = []
         self.bar: Any = None
         if total:
             self.expect(total)
 
     def expect(self, total: int) -> None:
         """Set the number of training rows of all folds and epochs, and show the bar."""
-        self.close()
         self.total = total
         self.began = self.last = time.monotonic()
-        if not self.quiet and (sys.stderr.isatty() or in_notebook()):
-            self.bar = _bar_class()(
-                total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=False, bar_format=BAR
-            )
+        self._show(total, leave=False)
 
-    def fold(self, label: str, skipped: int = 0) -> None:
-        """A fold begins; `skipped` of its rows were trained before the run was resumed."""
-        self.label = label
-        self._count(skipped)
+    def fold(self, label: str, skipped: int = 0, rows: int = 0) -> None:
+        """A fold begins; `skipped` of its rows were trained before the run was resumed. `rows`: of all its epochs, where it is
+        trained here."""
+        self.label, self.values = label, ""
+        if rows and self.bar is not None:
+            self._show(rows, leave=True, initial=skipped, desc=label)
+            self.done += skipped
+        else:
+            self._count(skipped)
 
     def skip(self, rows: int) -> None:
         """Leave these rows out of the count, as a fold ended early."""
@@ -56,32 +63,55 @@ class Progress:
         self._count(rows)
         if self.bar is not None:
             self.bar.set_description_str(f"{self.label} · epoch {epoch + 1}/{epochs}", refresh=False)
+            more = self.total - self.done > self.bar.total - self.bar.n
+            words = [f"the run {clock(self._left())}" if more else "", self.values]
+            self.bar.set_postfix_str("  ".join(filter(None, words)), refresh=False)
 
     def epoch(self, epoch: int, epochs: int, values: dict[str, float]) -> None:
         """An epoch ended with these values."""
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        self.values = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         if self.bar is not None:
-            self.bar.set_postfix_str(shown, refresh=False)
+            self.bar.set_postfix_str(self.values, refresh=False)
         elif not self.quiet and (time.monotonic() - self.last > LINE_EVERY or epoch + 1 == epochs):
             self.last = time.monotonic()
             speed = self.worked / max(self.last - self.began, 1e-9)
-            left = max(self.total - self.done, 0) / max(speed, 1e-9)
-            self.say(f"{self.label}  epoch {epoch + 1}/{epochs}  {shown}  {speed:,.0f} rows/s  {clock(left)} left")
+            left = clock(self._left())
+            self.say(f"{self.label}  epoch {epoch + 1}/{epochs}  {self.values}  {speed:,.0f} rows/s  {left} left")
+
+    def scored(self, metric: str, score: float) -> None:
+        """The validation rows of the fold have this score; its bar shows it, and the mean of the folds so far."""
+        self.scores.append(score)
+        if self.bar is not None:
+            mean = f"  mean {sum(self.scores) / len(self.scores):.5f}" if len(self.scores) > 1 else ""
+            self.bar.set_postfix_str(f"{metric} {score:.5f}{mean}")
 
     def say(self, text: str, lines: bool = False) -> None:
         """Print a line on stderr (`lines`: or several) without breaking the bar."""
-        if self.quiet:
-            return
-        if self.bar is not None:
-            self.bar.write(printable(text, lines), file=sys.stderr)
-        else:
+        if not self.quiet:
             say(text, lines)
 
     def close(self) -> None:
-        """Remove the bar."""
+        """End the bar; that of a fold stays as it is."""
+        global _bar
         if self.bar is not None:
             self.bar.close()
-            self.bar = None
+            self.bar = _bar = None
+
+    def _show(self, total: int, leave: bool, **settings: Any) -> None:
+        """Show a bar in the place of the one before."""
+        global _bar
+        self.close()
+        if not self.quiet and (sys.stderr.isatty() or in_notebook()):
+            kind, widget = bar_class()
+            self.bar = _bar = kind(
+                total=total, unit=" rows", unit_scale=True, mininterval=REFRESH, leave=leave, dynamic_ncols=True,
+                bar_format=WIDGET if widget else BAR, **settings,
+            )  # fmt: skip
+
+    def _left(self) -> float:
+        """Seconds that the rows not yet trained will take at the speed so far."""
+        speed = self.worked / max(time.monotonic() - self.began, 1e-9)
+        return max(self.total - self.done, 0) / max(speed, 1e-9)
 
     def _count(self, rows: int) -> None:
         self.done += rows
@@ -89,17 +119,20 @@ class Progress:
             self.bar.update(rows)
 
 
+_bar: Any = None  # the one that is shown: a line is printed above it
+
+
 def in_notebook() -> bool:
     """Does a notebook's kernel run this? It shows a bar though its streams are no terminal."""
     return "ipykernel" in sys.modules
 
 
-def _bar_class() -> Any:
-    """tqdm's bar for where this runs: a widget in a notebook that has ipywidgets, else letters."""
+def bar_class() -> tuple[Any, bool]:
+    """tqdm's bar for where this runs, and whether it is a widget (in a notebook that has ipywidgets) or letters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that ipywidgets is missing, and that tqdm.rich is an experiment
         from tqdm.auto import tqdm
-    return tqdm
+    return tqdm, any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
 
 
 class Waiting:
@@ -137,8 +170,11 @@ def output(text: object = "", lines: bool = True) -> None:
 
 
 def say(text: str, lines: bool = False) -> None:
-    """Print a line on stderr (`lines`: or several), where all goes that is not a result."""
-    print(printable(text, lines), file=sys.stderr, flush=True)
+    """Print a line on stderr (`lines`: or several), where all goes that is not a result; above the bar, if one is shown."""
+    if _bar is not None:
+        _bar.write(printable(text, lines), file=sys.stderr)
+    else:
+        print(printable(text, lines), file=sys.stderr, flush=True)
 
 
 def fail(text: str) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from kit.console import printable
+
 NETWORK = ("socket", "requests", "urllib3", "http")  # modules whose errors are of the network; many of them are OSErrors
 LONG = 200  # characters of a cell or a name that are shown
 
@@ -13,6 +15,10 @@ class KitError(Exception):
     """Any failure the kit foresaw. `code` is the process's exit code (CONTRIBUTING lists them)."""
 
     code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it (IPython asks): the message, as on a terminal. `%tb` shows where it was raised."""
+        return [f"kit: {printable(str(self))}"]
 
 
 class Usage(KitError):

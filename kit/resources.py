@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit import console
+
 SPIN = {"GOMP_SPINCOUNT": "1000"}  # turns of a waiting thread's loop before it sleeps; libgomp's own are 300,000
 CGROUP = Path("/sys/fs/cgroup")
 SAMPLE = 0.3  # seconds that a look at the cores takes at least: the system counts in hundredths
@@ -52,7 +54,9 @@ def free_memory() -> int | None:
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
     """Without the collector: torch and Lightning make half a million objects that stay, and a sixth of the time of importing
-    them went into looking for garbage among them."""
+    them went into looking for garbage among them. In a notebook the bar comes first, as Lightning's import of it warns."""
+    if console.in_notebook():
+        console.bar_class()
     watched = gc.isenabled()
     gc.disable()
     try:

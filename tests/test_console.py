@@ -63,3 +63,23 @@ def test_a_notebook_gets_a_bar_and_a_pipe_gets_lines(
     assert bar.bar is not None and bar.bar.n == 50
     bar.close()
     assert console.Progress(100, quiet=True).bar is None
+
+
+def test_each_fold_has_a_bar_that_stays_and_no_line_breaks_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    run = console.Progress(300)
+    for number, score in enumerate((0.5, 0.7)):
+        run.fold(f"fold {number}", skipped=40 * number, rows=150)
+        run.batch(150 - 40 * number, 0, 1)
+        console.say("a line from elsewhere")
+        run.scored("accuracy", score)
+    assert run.done == 300
+    run.close()
+    shown = [line.rpartition("\r")[2].rstrip() for line in capsys.readouterr().err.split("\n")]
+    assert [line for line in shown if "line" in line] == ["a line from elsewhere"] * 2
+    bars = [line for line in shown if "100%" in line]
+    assert len(bars) == 2 and bars[0].endswith("accuracy 0.50000") and bars[1].endswith("accuracy 0.70000  mean 0.60000")
+    console.say("after it")
+    assert capsys.readouterr().err == "after it\n"

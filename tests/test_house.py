@@ -63,6 +63,7 @@ PUBLIC = [
     "Tags",
     "Text",
     "Usage",
+    "blend",
     "compare",
     "knob",
     "load",
@@ -149,7 +150,7 @@ def test_no_room_holds_more_than_fifteen_files() -> None:
 def test_the_front_door_loads_little_and_reaches_the_verbs_lazily() -> None:
     path = MODULES["__init__"]
     assert kit_rooms(imports(path, lazy=False)) == {"ground", "storage"}
-    assert kit_rooms(imports(path, lazy=True)) == {"ground", "storage", "competition", "pipeline", "reporting"}
+    assert kit_rooms(imports(path, lazy=True)) == {"ground", "storage", "competition", "inference", "pipeline", "reporting"}
 
 
 @pytest.mark.parametrize("module", [one for one in sorted(MODULES) if room(one) in LIGHT])

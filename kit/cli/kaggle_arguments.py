@@ -57,6 +57,9 @@ def _add_kernel(add_command: Adder) -> argparse.ArgumentParser:
     build.add_argument(
         "--notebook", action="store_true", help="write a notebook with score table, curves and images instead of a script"
     )
+    build.add_argument(
+        "--code-file", metavar="FILE", help="write this notebook of yours with the kit's source in it, which trains by itself"
+    )
     rehearse = kernel.add_argument_group("rehearse")
     rehearse.add_argument(
         "--mount",

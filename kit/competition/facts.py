@@ -88,6 +88,12 @@ class Competition:
             inputs = inputs.changed(exact=(*others, *re.findall("{(.*?)}", self.id_from)))
         object.__setattr__(self, "inputs", inputs)
 
+    def _repr_html_(self) -> str:
+        """The facts, as a notebook shows them."""
+        from kit.competition.card import card
+
+        return card(self)
+
     def tables(self, root: Path, limit: int = 0, extra: bool = False) -> Tables:
         """Read everything, or so many training rows; or raise BadData naming file, line and id. `extra`: these rows too?"""
         asked = self.test_tables(root)

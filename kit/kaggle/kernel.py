@@ -82,7 +82,7 @@ def build(
     *,
     preset: str = "fast",
     knobs: Mapping[str, Any] | None = None,
-    notebook: bool = False,
+    notebook: bool | Path = False,
     views: int | None = None,
     time_budget: float | None = None,
     out: Path | None = None,
@@ -90,9 +90,13 @@ def build(
     """Lay a kernel out. `mode`: "infer" by a run's checkpoints (the default where a run is given), or "train".
 
     A kernel that trains has the knobs of the run or, where none is given, of the `preset`; `knobs` are changed besides.
+    `notebook`: instead of a script; a file: this notebook, with the kit in front of it, which states all that it does itself.
     Raises Usage for a run that is not complete, of another competition or a blend, and for what would need the internet.
     """
     adapter = competitions.load(name)
+    own = None if isinstance(notebook, bool) else notebook
+    if own and (run or mode == "infer" or knobs):
+        raise Usage(f"--code-file {own}: this notebook states what is trained. Leave out --run, --infer and knobs.")
     mode = mode or ("infer" if run else "train")
     if mode == "infer" and run is None:
         raise Usage("kit kernel build --infer needs --run RUN: which checkpoints are to predict?")
@@ -109,11 +113,13 @@ def build(
     if mode == "train":
         settings["knobs"], parts = _knobs(adapter, run, preset, knobs or {})
         settings["extra"] = "extra" in parts
-    facts = _metadata(adapter, notebook)
+    facts = _metadata(adapter, bool(notebook), own.parent if own else None)
     built = Built(out or folder_of(name))
     settings["attached"] = _attach(built, parts, facts, f"Kit {adapter.name} {run.path.name if run else 'weights'}")
     text = kernel_source.code(facts, settings, kernel_source.packed(adapter))
-    files.write(built.folder / facts["code_file"], kernel_source.notebook(text) if notebook else text)
+    if notebook:
+        text = kernel_source.around(text, own) if own else kernel_source.notebook(text)
+    files.write(built.folder / facts["code_file"], text)
     write_json(built.folder / "settings.json", settings)
     write_json(built.folder / METADATA, facts)
     return built
@@ -184,12 +190,16 @@ def _extra(facts: competitions.Competition, run: Run | None) -> list[Path]:
     return facts.extra_files(facts.find(known))
 
 
-def _metadata(adapter: competitions.Adapter, notebook: bool) -> dict[str, Any]:
-    """Every field, from `kernels/NAME/kernel-metadata.json` where it says one, else as a kernel needs it."""
+def _metadata(adapter: competitions.Adapter, notebook: bool, beside: Path | None) -> dict[str, Any]:
+    """Every field, from a `kernel-metadata.json` where it says one, else as a kernel needs it.
+
+    That of the folder `beside` (a notebook's), or of `kernels/NAME/`.
+    """
     slug = adapter.competition.slug
     facts = FIELDS | {"title": f"Kit {slug}"[:50], "competition_sources": [slug]}
-    for place in (Path("kernels"), kernel_source.ROOT / "kernels"):
-        path = place / adapter.name / METADATA
+    usual = [place / adapter.name for place in (Path("kernels"), kernel_source.ROOT / "kernels")]
+    for place in [*([beside] if beside else []), *usual]:
+        path = place / METADATA
         if path.exists():
             stated = read_json(path)
             for field in stated:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions
-from kit.errors import BadData
+from kit.errors import BadData, Usage
 from kit.storage import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 1_000_000  # bytes of a code file
+BRINGING = 3  # cells of the template that bring the kit and find the data; those behind them train and show
 STAMP = (1980, 1, 1, 0, 0, 0)  # of every packed file: the same source gives the same kernel
 
 
@@ -74,6 +75,43 @@ def notebook(text: str) -> str:
             cells.append({"cell_type": "markdown", "metadata": {}, "source": lines})
         else:
             cells.append({"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": body})
+    return _book(cells)
+
+
+def around(text: str, own: Path) -> str:
+    """A notebook of one's own, behind the cells of the script that bring the kit; without its outputs.
+
+    Its first cell stays the first where it is words. Raises Usage for a file that is no notebook.
+    """
+    bringing = json.loads(notebook(text))["cells"][:BRINGING]
+    cells = [_clean(cell) for cell in own_cells(own)]
+    for cell in bringing[1:]:
+        cell["metadata"] = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
+    titled = int(bool(cells) and cells[0]["cell_type"] == "markdown")
+    return _book([*cells[:titled], *bringing, *cells[titled:]])
+
+
+def own_cells(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook's file. Raises Usage where it is none."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        if not all(isinstance(cell["cell_type"], str) and isinstance("".join(cell["source"]), str) for cell in cells):
+            raise TypeError("a cell's source is not text")
+    except OSError as fault:
+        raise Usage(f"--code-file {path}: cannot be read ({fault.strerror or fault}).") from fault
+    except (ValueError, KeyError, TypeError) as fault:
+        raise Usage(f"--code-file {path}: not a notebook as Jupyter writes it ({type(fault).__name__}: {fault}).") from fault
+    return cells
+
+
+def _clean(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell without what its execution left."""
+    kept = {"cell_type": cell["cell_type"], "metadata": {}, "source": "".join(cell["source"])}
+    return kept | ({"execution_count": None, "outputs": []} if cell["cell_type"] == "code" else {})
+
+
+def _book(cells: list[dict[str, Any]]) -> str:
+    """A notebook's file, of these cells."""
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     for number, cell in enumerate(cells):
         cell["id"] = f"cell{number}"

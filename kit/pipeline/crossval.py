@@ -161,6 +161,8 @@ def train_fold(work: Work, part: RunPart, left: Sequence[RunPart]) -> dict[str, 
     if len(fold.valid):
         stats |= validate(work, fold, fitted)
     scored = stats.get("score") is not None
+    if scored:
+        work.progress.scored(work.adapter.competition.metric.name, stats["score"])
     fitted.logs.close({"epoch": config.epochs, "fold_score": stats["score"]} if scored else None)
     answers_now = answering(work, part) and not together(work, module)
     if answers_now:

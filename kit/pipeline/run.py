@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit import config as configs, resources
-from kit.console import say
+from kit.console import in_notebook, say
 from kit.errors import Stopped
 from kit.models import families
 from kit.pipeline import clusters
@@ -73,7 +73,10 @@ def run(
 
 
 def announce(target: Run, plan: Plan) -> None:
-    """The resolved configuration on stderr, by where each value came from; the rest is in `run.json`."""
+    """The resolved configuration on stderr, by where each value came from; the rest is in `run.json`.
+
+    In a notebook, which keeps what is printed, without the defaults.
+    """
     config, origins, family = plan.config, plan.origins, family_of(plan.adapter, plan.config)
     heeded = {*family.heeds, *config.own}
     say(f"{target.path}  from {plan.root}")
@@ -85,7 +88,7 @@ def announce(target: Run, plan: Plan) -> None:
         values = {key: value for key, value in values.items() if key in by_hand or key in heeded}
         words = [f"{key}={configs.shown(key, value)}" for key, value in values.items()]
         line, wide = f"  {origin}: " + " ".join(words), shutil.get_terminal_size((128, 24)).columns
-        if words:
+        if words and not (origin == "default" and in_notebook()):
             say(textwrap.fill(line, wide, subsequent_indent="    ", break_on_hyphens=False), lines=True)
     for line in plan.notes:
         say(f"  {line}")

@@ -13,16 +13,17 @@ import pandas as pd
 from kit import config as configs
 from kit.console import say
 from kit.errors import Usage, listed
-from kit.metrics import defined
+from kit.metrics import defined, shown
 from kit.models import devices, registry
 from kit.models.base import FoldModule
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.prediction_checks import Predictions, checked_predictions, refuse_unbounded
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
-from kit.storage import ledger, run_lifecycle, run_locks
+from kit.storage import ledger, run_lifecycle, run_locks, templates
 from kit.storage.run_folder import Run
 from kit.storage.runs.parts import RunPart
+from kit.storage.templates import Table
 from kit.training.datamodule import FoldData
 from kit.training.deadline import Budget
 from kit.training.signals import Stop
@@ -141,6 +142,15 @@ class Study:
     def __len__(self) -> int:
         return len(self.folds)
 
+    def _repr_html_(self) -> str:
+        name, metric = self.plan.adapter.name, self.work.adapter.competition.metric.name
+        rows = [
+            [str(one.number), *(f"{len(ids):,}" for ids in (one.train_ids, one.validation_ids)), _score(one)]
+            for one in self.folds
+        ]
+        table = Table(["fold", "training rows", "validation rows", metric], rows)
+        return templates.card(f"{name} · study", [_size(self), *self.notes], [table])
+
     def __iter__(self) -> Iterator[StudyFold]:
         for fold in self.folds:
             fold.began = time.monotonic()
@@ -188,10 +198,19 @@ def study(
         raise Usage(f"kit.study({more[0]}=…): your own loop trains each fold once, and may average several models itself.")
     made = Study(plan, Run(plan.folder("study", out)), resume=resume, quiet=quiet)
     if not quiet:
-        tables = made.work.tables
-        rows = f"{len(tables.train):,} training rows in {len(made)} folds, {len(tables.sample):,} test rows"
-        say(f"{made.run.path}  from {plan.root}: {rows}")
+        say(f"{made.run.path}  from {plan.root}: {_size(made)}")
     return made
+
+
+def _size(study: Study) -> str:
+    tables = study.work.tables
+    return f"{len(tables.train):,} training rows in {len(study)} folds, {len(tables.sample):,} test rows"
+
+
+def _score(fold: StudyFold) -> str:
+    """A saved fold's score, for people."""
+    stats = crossval.finished(fold.fit.folder)
+    return shown(stats["score"]) if stats else "not saved"
 
 
 def _refuse_finished(run: Run) -> None:

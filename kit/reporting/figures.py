@@ -104,10 +104,10 @@ def reliability(predicted: np.ndarray, observed: np.ndarray, share: np.ndarray, 
 
 
 @styled()
-def scatter(truth: np.ndarray, predicted: np.ndarray, title: str) -> Figure:
-    """Predicted against true values [n], at most DOTS of them, evenly chosen."""
+def scatter(truth: np.ndarray, predicted: np.ndarray, title: str, dots: int = DOTS) -> Figure:
+    """Predicted against true values [n], at most `dots` of them, evenly chosen."""
     figure, axes = panel(title, size=SQUARE)
-    _scatter(axes, truth, predicted)
+    _scatter(axes, truth, predicted, dots)
     return figure
 
 
@@ -127,8 +127,8 @@ def agreement(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) ->
     return figure
 
 
-def _scatter(axes: Axes, truth: np.ndarray, predicted: np.ndarray) -> None:
-    some = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), DOTS)).astype(int))
+def _scatter(axes: Axes, truth: np.ndarray, predicted: np.ndarray, dots: int = DOTS) -> None:
+    some = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), dots)).astype(int))
     x, y = truth[some], predicted[some]
     _diagonal(axes, (float(min(x.min(), y.min())), float(max(x.max(), y.max()))))
     alpha = 0.7 if len(some) < FEW else 0.35

@@ -1,18 +1,37 @@
-"""Templates: pages, drawings' styles and model cards, rendered by Jinja from the files beside the code that fills them in."""
+"""Templates: pages, notebooks' cards, drawings' styles, rendered by Jinja from the files beside the code that fills them in."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+SHARED = Path(__file__).parent / "html"  # templates that several folders' use
+
+
+@dataclass(frozen=True)
+class Table:
+    """Header and rows of text. `words`: the cells are no figures, and stand at the left; `title`: a line above it."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: bool = False
+    title: str = ""
+
 
 def render(folder: Path, template: str, **values: Any) -> str:
     """The template of this file name with its values. What stands in an HTML template is escaped unless it is `Markup`."""
     return _environment(folder).get_template(template).render(values)
+
+
+def card(title: str, notes: Sequence[str], tables: Sequence[Table]) -> str:
+    """HTML for a notebook's cell: a title, lines about it, and tables."""
+    return render(SHARED, "card.html.j2", title=title, notes=notes, tables=tables)
 
 
 def printable(text: str) -> str:
@@ -31,7 +50,7 @@ def code(text: str) -> str:
 @cache
 def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, SHARED]),
         autoescape=lambda name: ".html" in (name or ""),
         undefined=StrictUndefined,
         finalize=_finalize,

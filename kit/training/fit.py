@@ -106,7 +106,8 @@ def _fit(
     if deadline is not None:
         state.until = group.moment(deadline(module))
         module.end_by(state.until)
-    progress.fold(fold.name, skipped=(batches.epoch * batches.steps + batches.start) * len(fold.train) // batches.steps)
+    before = (batches.epoch * batches.steps + batches.start) * len(fold.train) // batches.steps
+    progress.fold(fold.name, skipped=before, rows=config.epochs * len(fold.train))
     own = trainer_options.checked(copy.deepcopy(fold.parts.callbacks))
     logged = callbacks.LastValues() if own or fold.parts.modules else None
     if batches.epoch < config.epochs:

@@ -59,6 +59,33 @@ def test_a_notebook_holds_the_script_s_cells(small_run: kit.Run) -> None:
     assert kernel.Built(Path("n")).metadata["kernel_type"] == "notebook"
 
 
+def test_a_notebook_of_one_s_own_gets_the_kit_in_front_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Mine\n", "by me"]},
+        {"cell_type": "code", "metadata": {}, "execution_count": 7, "source": "1 / 0", "outputs": [{"output_type": "error"}]},
+    ]
+    Path("mine").mkdir()
+    Path("mine/mine.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    Path("mine/kernel-metadata.json").write_text(json.dumps({"title": "Kit of mine"}))
+    assert main(["kernel", "build", "digits", "--code-file", "mine/mine.ipynb"]) == 0
+    built = kernel.Built(kernel.folder_of("digits"))
+    assert built.metadata["title"] == "Kit of mine" and built.code.name == "kit-of-mine.ipynb"
+    book = json.loads(built.code.read_text())["cells"]
+    assert book[0]["source"] == "# Mine\nby me" and book[-1]["source"] == "1 / 0" and book[-1]["outputs"] == []
+    assert "unpack(" in book[-2]["source"] and len(book) == 5 and 'SETTINGS["mode"]' not in book[-2]["source"]
+    assert len({cell["id"] for cell in book}) == 5
+    Path("mine/mine.ipynb").write_text("{}")
+    capsys.readouterr()
+    for words, said in (
+        (["mine/mine.ipynb"], "not a notebook as Jupyter writes it"),
+        (["none.ipynb"], "cannot be read"),
+        (["mine/mine.ipynb", "--epochs", "3"], "states what is trained"),
+    ):
+        assert main(["kernel", "build", "digits", "--code-file", *words]) == 2
+        error = capsys.readouterr().err
+        assert said in error and "Traceback" not in error
+
+
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "imdb", "quadratic", "digits"])
 def test_every_field_of_the_metadata_is_written_out_and_the_internet_is_off(name: str) -> None:
     facts = kernel.build(name).metadata

@@ -26,9 +26,10 @@ def _build(arguments: argparse.Namespace) -> int:
     knobs = knob_flags.given(arguments)
     views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
     limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
+    notebook = Path(arguments.code_file) if arguments.code_file else arguments.notebook
     built = kernel.build(
         arguments.name, run_folder.load(arguments.run) if arguments.run else None, arguments.mode, preset=arguments.preset,
-        knobs=knobs, notebook=arguments.notebook, views=views, time_budget=limit, out=_folder(arguments),
+        knobs=knobs, notebook=notebook, views=views, time_budget=limit, out=_folder(arguments),
     )  # fmt: skip
     size = built.code.stat().st_size
     if arguments.json:

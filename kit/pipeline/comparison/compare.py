@@ -20,8 +20,11 @@ from kit.pipeline.comparison import differing_rows, paired
 from kit.pipeline.comparison.differing_rows import Group, Row
 from kit.pipeline.comparison.judged import Judged, together
 from kit.pipeline.comparison.paired import ByFold, Difference
+from kit.storage import templates
 from kit.storage.run_folder import Run
+from kit.storage.templates import Table
 
+ELSEWHERE = "compare two runs to see on which rows they differ"
 SURE = 0.975  # the probability from which a difference is no chance: twice its noise
 
 
@@ -66,17 +69,35 @@ class Comparison:
         """Plain values."""
         return asdict(self)
 
+    @property
+    def _head(self) -> str:
+        return f"{len(self.scores)} runs on the same {self.count:,} rows, by {self.metric}"
+
     def text(self) -> str:
         """For people."""
-        head = f"{len(self.scores)} runs on the same {self.count:,} rows, by {self.metric}"
-        lines = [head, table(["run", self.metric], [[name, shown(score)] for name, score in self.scores.items()]), *self.notes]
+        lines = [
+            self._head,
+            table(["run", self.metric], [[name, shown(score)] for name, score in self.scores.items()]),
+            *self.notes,
+        ]
         for pair in self.pairs:
             lines += ["", *_told(pair)]
-        if len(self.pairs) == 1:
-            lines += _where(self.pairs[0], self.grouped, self.metric)
-        elif self.pairs:
-            lines += ["", "compare two runs to see on which rows they differ"]
+        for one in self.where:
+            lines += ["", *filter(None, [one.title]), table([*one.header], [[*row] for row in one.rows])]
+        if len(self.pairs) > 1:
+            lines += ["", ELSEWHERE]
         return "\n".join(lines)
+
+    @property
+    def where(self) -> list[Table]:
+        """Of two runs: the groups and the rows in which they differ."""
+        return _where(self.pairs[0], self.grouped, self.metric) if len(self.pairs) == 1 else []
+
+    def _repr_html_(self) -> str:
+        told = [line.strip() for pair in self.pairs for line in _told(pair)]
+        notes = [*self.notes, *told, *([ELSEWHERE] if len(self.pairs) > 1 else [])]
+        scores = Table(["run", self.metric], [[name, shown(score)] for name, score in self.scores.items()])
+        return templates.card(self._head, notes, [scores, *self.where])
 
 
 def compare(runs: Sequence[Run], column: str = "", data: str | Path | None = None) -> Comparison:
@@ -181,9 +202,9 @@ def _told(pair: Pair) -> list[str]:
     return lines
 
 
-def _where(pair: Pair, grouped: str, metric: str) -> list[str]:
+def _where(pair: Pair, grouped: str, metric: str) -> list[Table]:
     """Tables of the groups and rows in which two runs differ."""
-    lines = []
+    tables = []
     names = [Path(pair.better).name, Path(pair.other).name]
     if names[0] == names[1]:
         names = [pair.better, pair.other]
@@ -197,8 +218,8 @@ def _where(pair: Pair, grouped: str, metric: str) -> list[str]:
             + ([str(one.better_alone), str(one.other_alone)] if alone else [])
             for one in pair.groups
         ]
-        lines += ["", table(header, rows)]
+        tables.append(Table(header, rows))
     if pair.rows:
         rows = [[one.id, one.truth, one.better, one.other] for one in pair.rows]
-        lines += ["", "the rows whose errors differ most", table(["id", "truth", *names], rows)]
-    return lines
+        tables.append(Table(["id", "truth", *names], rows, words=True, title="the rows whose errors differ most"))
+    return tables

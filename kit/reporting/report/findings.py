@@ -56,6 +56,17 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
     """
     if data is not None and not Path(data).exists():
         raise Usage(f"--data {data}: there is no such folder.")
+    found = of_files(run)
+    if found.y is None:
+        found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
+    else:
+        found.worst = worst_rows.worst(found.labels, pd.DataFrame(found.decided, found.oof.index), found.y, found.fold)
+        found.gone = worst_rows.illustrate(run, found.worst, data)
+    return found
+
+
+def of_files(run: Run) -> Findings:
+    """What a run's folder alone tells. Raises Usage where no fold is done."""
     info = run.info
     folders = {part.label: run.fold(part) for part in run.record.parts}
     done = {name: folder for name, folder in folders.items() if (folder / "fold.json").exists()}
@@ -64,7 +75,7 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
         raise Usage(f"{run.path}: no fold of this run is done yet. Run it again; it goes on where it stopped.")
     oof, fold = _out_of_fold(run, predicted)
     labels = all_labels.from_json(info["labels"]).undecided
-    found = Findings(
+    return Findings(
         run=run,
         labels=labels,
         parts={name: read_json(folder / "fold.json") for name, folder in done.items()},
@@ -74,12 +85,6 @@ def gather(run: Run, data: str | Path | None = None) -> Findings:
         fold=fold,
         decided=decided(run, oof, fold),
     )
-    if found.y is None:
-        found.gone = "the run has no truth.csv (it is older than this page): run it again with --fresh for the rest."
-    else:
-        found.worst = worst_rows.worst(labels, pd.DataFrame(found.decided, oof.index), found.y, fold)
-        found.gone = worst_rows.illustrate(run, found.worst, data)
-    return found
 
 
 def decided(run: Run, oof: pd.DataFrame, fold: np.ndarray) -> np.ndarray:

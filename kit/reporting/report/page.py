@@ -44,7 +44,7 @@ def framed(run: Run) -> str:
         text = page(findings.gather(run))
     except KitError as fault:
         return f"<p>{escape(str(fault))}</p>"
-    return f'<iframe sandbox srcdoc="{escape(text)}" style="width:100%;height:{FRAME}px;border:0"></iframe>'
+    return templates.render(canvas.TEMPLATES, "frame.html.j2", page=text, height=FRAME)
 
 
 def page(found: Findings) -> str:

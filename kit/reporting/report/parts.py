@@ -14,6 +14,7 @@ from PIL import Image
 
 from kit.reporting import canvas
 from kit.reporting.report.worst_rows import Mistake
+from kit.storage.templates import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,15 +23,6 @@ EXCERPT = 600  # characters of a text
 SIDE = 176  # pixels of the longer side of an embedded photograph
 SMALL = 64  # pixels of a picture that is shown in blocks
 STRETCH = 1.4  # how much larger than its own size a figure may be shown
-
-
-@dataclass(frozen=True)
-class Table:
-    """Header and rows of text. `words`: the cells are no figures, and stand at the left."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    words: bool = False
 
 
 @dataclass(frozen=True)

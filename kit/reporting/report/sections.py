@@ -97,17 +97,18 @@ def _curves(histories: Sequence[pd.DataFrame], column: str, tone: str, name: str
     return [*each, Line(mean.index.tolist(), mean.tolist(), tone, name=name)]
 
 
-def answers(found: Findings) -> Section | None:
-    """Predicted against true numbers, or the confusion matrix."""
+def answers(found: Findings, dots: int = figures.DOTS) -> Section | None:
+    """Predicted against true numbers (so many rows of them), or the confusion matrix."""
     numbers, classes = findings.numbers(found), findings.classes(found)
-    return _numbers(numbers) if numbers else _classes(classes) if classes else None
+    return _numbers(numbers, dots) if numbers else _classes(classes) if classes else None
 
 
-def _numbers(numbers: NumberAnswers) -> Section:
+def _numbers(numbers: NumberAnswers, dots: int) -> Section:
     panels = []
     for name, truth, predicted in numbers.columns()[:PANELS]:
         errors = figures.histogram(predicted - truth, "predicted − true", f"errors of {name}")
-        panels.append(drawn(f"{name}: predicted against true", figures.scatter(truth, predicted, f"predicted {name}")))
+        agreement = figures.scatter(truth, predicted, f"predicted {name}", dots)
+        panels.append(drawn(f"{name}: predicted against true", agreement))
         panels.append(drawn(f"{name}: errors", errors))
     return Section("Predicted and true", "Out-of-fold rows; on the dotted line the prediction is right.", panels)
 
