@@ -65,8 +65,10 @@ class Texts:
             yield f"{len(empty)} {name} texts are empty: ids {listed(empty)}", True
 
     def __add__(self, other: Texts) -> Texts:
-        """These texts and the other's after them."""
-        return Texts([*self.texts, *other.texts])
+        """These texts and the other's after them, with the vectors of these."""
+        both = Texts([*self.texts, *other.texts])
+        both.vectors = self.vectors
+        return both
 
     def twins(self) -> np.ndarray:
         """A number per text, int64 [n]; texts that differ in case and white space at most share one."""

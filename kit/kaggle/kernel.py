@@ -175,6 +175,10 @@ def _knobs(
         parts["folds"] = file = place / "folds.csv" if place.is_dir() else place
         chosen["folds_from"] = f"@folds/{file.name}"
         del chosen["folds"]  # as many as the file has
+    if config.pseudo and config.pseudo_weight:
+        raise Usage("--pseudo: a run's predictions are not attached to a kernel: build it with --infer, or --pseudo-weight 0.")
+    if config.pseudo:
+        chosen["pseudo"] = ""
     if config.from_run:
         parts["from"], chosen["from_run"] = run_folder.load(config.from_run).path, "@from"
     return chosen, parts

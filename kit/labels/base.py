@@ -153,6 +153,17 @@ class Labels(Showing):
     def fault(self, cell: str) -> str:
         """What is wrong with a cell of a submission, in words; empty where it is right."""
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        """Predictions [n, c] as answers to learn from, in the form of `encode`: the likeliest ones. See `--pseudo`.
+
+        Raises Usage for labels of an adapter that do not say how.
+        """
+        raise Usage(f"--pseudo: {type(self).__name__} does not say which answers predictions are. Give it `as_answers`.")
+
+    def certainty(self, predictions: np.ndarray) -> np.ndarray | None:
+        """How certain the answers of `as_answers` are, float [n], 0: not at all; None where predictions do not tell."""
+        return None
+
     def strata(self, y: np.ndarray) -> np.ndarray:
         """A stratum (int) per row, for folds."""
         return y

@@ -108,6 +108,12 @@ class OneOf(Labels):
     def certain(self, y: np.ndarray) -> np.ndarray:
         return np.eye(len(self.classes), dtype=np.float32)[y]
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions.argmax(axis=1)
+
+    def certainty(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions.max(axis=1)
+
     @property
     def decisions(self) -> tuple[str, ...]:
         return ("priors", "weights")
@@ -196,6 +202,13 @@ class Grade(Labels):
 
     def certain(self, y: np.ndarray) -> np.ndarray:
         return (y[:, None] > np.arange(self.top)).astype(np.float32)
+
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        return self.undecided.harden(predictions)
+
+    def certainty(self, predictions: np.ndarray) -> np.ndarray:
+        """The mean probability that a grade is on the side of each step where it is taken to be."""
+        return np.maximum(predictions, 1 - predictions).mean(axis=1)
 
     @property
     def decisions(self) -> tuple[str, ...]:

@@ -135,6 +135,14 @@ class Columns(Indicators):
             )
         return y.astype(np.float32)
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        if self.exclusive:
+            return np.eye(len(self.names), dtype=np.float32)[predictions.argmax(axis=1)]
+        return super().as_answers(predictions)
+
+    def certainty(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions.max(axis=1) if self.exclusive else super().certainty(predictions)
+
     @property
     def decisions(self) -> tuple[str, ...]:
         if self.exclusive:

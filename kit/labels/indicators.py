@@ -26,6 +26,14 @@ class Indicators(Labels):
     def certain(self, y: np.ndarray) -> np.ndarray:
         return y.astype(np.float32)
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        """1 where a column has more than half of the probability."""
+        return (predictions > 0.5).astype(np.float32)
+
+    def certainty(self, predictions: np.ndarray) -> np.ndarray:
+        """The mean probability that each column is as answered."""
+        return np.maximum(predictions, 1 - predictions).mean(axis=1)
+
     def strata(self, y: np.ndarray) -> np.ndarray:
         if y.shape[1] == 1:
             return y[:, 0].astype(np.int64)

@@ -125,6 +125,9 @@ class Numbers(Labels):
         """The medians: a whole number stays one, and no far row moves them."""
         return missing_answers.by_column(np.median, self.certain(y)).astype(np.float32)
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions.astype(np.float32)
+
     @property
     def decisions(self) -> tuple[str, ...]:
         return ("cuts",) if self.whole and len(self.names) == 1 and not self.reads else ()

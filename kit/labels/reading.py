@@ -86,6 +86,12 @@ class Reading(Numbers):
     def certain(self, y: np.ndarray) -> np.ndarray:
         return np.insert(y, len(self.names), 1, axis=1).astype(np.float32)
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        return np.delete(predictions, len(self.names), axis=1)
+
+    def certainty(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions[:, len(self.names)]
+
     def prior(self, y: np.ndarray) -> np.ndarray:
         """The medians of the numbers, and nothing read."""
         known = np.zeros(len(self.columns), np.float32)

@@ -66,6 +66,9 @@ class Tags(Indicators):
                 y[row, position[tag]] = 1
         return y
 
+    def as_answers(self, predictions: np.ndarray) -> np.ndarray:
+        return self.undecided.harden(predictions).astype(np.float32)
+
     @property
     def decisions(self) -> tuple[str, ...]:
         return ("threshold", "thresholds", "top")

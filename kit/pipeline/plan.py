@@ -14,7 +14,7 @@ from kit.errors import Usage
 from kit.inference.decisions import learning
 from kit.models import families
 from kit.models.families import Family
-from kit.pipeline import clusters
+from kit.pipeline import clusters, pseudo_labels
 from kit.pipeline.dealing import folds_file
 from kit.pipeline.initial_weights import fingerprint
 from kit.recipes import Recipe
@@ -83,13 +83,14 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         raise Usage(f"--repeats {config.repeats}: {given}. Use --seeds.")
     if config.decide != "none" and origins["decide"] == "flag":
         learning.refuse_unsuited(adapter.competition.labels, adapter.competition.metric)
-    known = {
+    known: dict[str, Any] = {
         "competition": adapter.source,
         "config": config.json(),
         "data": files.fingerprint(root, adapter.competition.files(root)),
         "backbone": fingerprint(config.from_run),
         "extra": extra_of(adapter.competition, root) if config.extra_weight else "",
     }
+    known["pseudo"] = pseudo_labels.fingerprint(config, adapter.name, known["data"])
     notes = replaced(adapter, preset, config, origins)
     if "extra_weight" in configs.by_hand(origins) and not adapter.competition.extra:
         notes += (f"--extra-weight changes nothing: {adapter.competition.slug} has no extra rows",)

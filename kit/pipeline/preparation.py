@@ -22,9 +22,10 @@ from kit.inference import members
 from kit.inputs.base import Loaded, kind_of
 from kit.labels import to_json
 from kit.models import prediction, registry
-from kit.pipeline import initial_weights, rows
+from kit.pipeline import initial_weights, pseudo_labels, rows
 from kit.pipeline.clusters import Cluster
 from kit.pipeline.plan import beginning, family_of
+from kit.pipeline.pseudo_labels import PseudoLabels
 from kit.reporting import canvas, figures
 from kit.storage.run_folder import Run
 from kit.storage.run_record import TimeFit
@@ -73,6 +74,7 @@ class Work:
     """Everything the stages of one run share.
 
     `x`, `test`: the training rows, with extra ones behind them, and test rows as the inputs load them; `y`: the answers of `x`;
+    `pseudo`: what folds learn of the test rows, which are behind those of `x` then;
     `asked`: the parts (folds, refits) to train;
     `read_seconds`: that imports and the files took; `weigh`: are there predictions without views and averages too, to tell
     whether those paid? `cluster`: what trains the folds; None: this machine.
@@ -96,6 +98,7 @@ class Work:
     read_seconds: float = 0.0
     weigh: bool = True
     cluster: Cluster | None = None
+    pseudo: PseudoLabels | None = None
 
 
 def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, session: Session) -> Work:
@@ -111,14 +114,16 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
     dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, (train, test), config)
+    pseudo, said = pseudo_labels.read(run, adapter.competition, tables, (train, test), dealt, config)
     if not session.beside:
-        notes = [*tables.notes, *notes, *doubled]
+        notes = [*tables.notes, *notes, *doubled, *said]
         keep(run, tables, y[: len(tables.train)], dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
         for note in notes:
             progress.say(note)
     work = Work(
-        run=run, adapter=adapter, config=config, tables=tables, y=y, x=train.rows, test=test, folds=dealt, stop=session.stop,
-        progress=progress, budget=session.budget, asked=asked(config, dealt, session.only),
+        run=run, adapter=adapter, config=config, tables=tables, y=y,
+        x=train.rows if pseudo is None else pseudo_labels.joined(train.rows, test.rows), test=test, folds=dealt,
+        stop=session.stop, progress=progress, budget=session.budget, asked=asked(config, dealt, session.only), pseudo=pseudo,
     )  # fmt: skip
     work = settled(work)
     progress.expect(work.config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
@@ -151,6 +156,11 @@ def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
         raise Usage(
             f"--extra-weight {config.extra_weight:g}: {module.__name__} has a training_step of its own. Let that heed"
             " `batch.weights` and state `takes_weights = True` in the class, or give 1 (or 0: no extra rows)."
+        )
+    if config.pseudo and config.pseudo_weight not in (0, 1) and not module.takes_weights:
+        raise Usage(
+            f"--pseudo-weight {config.pseudo_weight:g}: {module.__name__} has a training_step of its own. Let that heed"
+            " `batch.weights` and state `takes_weights = True` in the class, or give 1 (or 0: no test rows)."
         )
     return module.remarks(config, facts.inputs.channels)
 
@@ -191,6 +201,8 @@ def settled(work: Work) -> Work:
     known = [work.config.json() | apart, work.run.record.data, work.folds.fold.tolist()]
     if work.folds.extra.size:
         known.append([work.run.record.extra, work.folds.extra.tolist()])
+    if work.pseudo is not None:
+        known.append([work.run.record.pseudo, work.pseudo.digest])
     return replace(work, identity=hashlib.sha256(json.dumps(known).encode()).hexdigest())
 
 
@@ -259,7 +271,7 @@ def fold_of(work: Work, part: RunPart, config: Config) -> Fold:
     """The fit of a part of the run. Its seed is the run's, and one more for each repeat and each seed before it."""
     train, valid = rows_of(work, part)
     facts = work.adapter.competition
-    return Fold(
+    fold = Fold(
         name=part.title.replace(f"fold {part.fold}", f"fold {part.fold} of {work.config.folds}"),
         number=-1 if part.fold is None else part.fold,
         repeat=part.repeat,
@@ -278,6 +290,7 @@ def fold_of(work: Work, part: RunPart, config: Config) -> Fold:
         weights=weights_of(work),
         parts=work.adapter.parts,
     )
+    return fold if work.pseudo is None else work.pseudo.onto(fold, part)
 
 
 def groups_of(work: Work) -> np.ndarray | None:

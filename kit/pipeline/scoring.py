@@ -17,6 +17,7 @@ from kit.inference.rounds import Round
 from kit.labels import to_json
 from kit.labels.evaluation import tracked
 from kit.metrics import defined, over_folds
+from kit.pipeline import pseudo_labels
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
 from kit.reporting import canvas, figures, ngram_words, readings
@@ -36,6 +37,10 @@ def finish(work: Work) -> dict[str, Any]:
     work, learned = decided(work, oof)
     answer = submission.build(work.tables.sample, test, work.tables.labels)
     scores = score(work, oof, each, learned)
+    if work.pseudo is not None:
+        rows = work.tables.train.index.get_indexer(oof.index)
+        facts = work.adapter.competition
+        scores["pseudo"] = pseudo_labels.verdict(run, work.tables.labels, facts.metric, work.y[rows], oof)
     unscored = unscored_folds(work, scores["folds"])
     if unscored:
         work.progress.say(unscored)

@@ -37,6 +37,9 @@ DEALT = (
     "folds_from",
     "kept_back",
     "extra_weight",
+    "pseudo",
+    "pseudo_weight",
+    "pseudo_share",
 )  # knobs that the rows of a study's folds depend on
 
 
@@ -51,8 +54,8 @@ class StudyFold:
 
     @property
     def train_ids(self) -> pd.Index:
-        """The ids of the rows to train on; those of extra rows come last."""
-        return self.work.tables.rows.index[self.fit.train]
+        """The ids of the rows to train on; those of extra rows come last, and behind them those of test rows (`pseudo`)."""
+        return self.work.tables.rows.index.append(self.test_ids)[self.fit.train]
 
     @property
     def validation_ids(self) -> pd.Index:

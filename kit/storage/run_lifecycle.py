@@ -18,14 +18,15 @@ from kit.storage.runs import manifest
 
 OF_EVERY_RUN = ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "manifest.json")
 OF_SOME_RUNS = (
-    "words.csv", "extra.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv", "readings.png",
-    "trials.csv",
+    "words.csv", "extra.csv", "pseudo.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv",
+    "readings.png", "trials.csv",
 )  # fmt: skip
 COMPARED = (
     "competition",
     "data",
     "backbone",
     "extra",
+    "pseudo",
     "ranges",
 )  # what a run must agree in to be gone on with, beside its config
 

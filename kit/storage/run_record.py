@@ -88,6 +88,7 @@ class RunRecord:
     data: str = ""  # fingerprint of the competition's files
     backbone: str = ""  # fingerprint of the weights that the training began with
     extra: str = ""  # fingerprint of the tables of extra rows, if any
+    pseudo: str = ""  # fingerprint of the predictions of the test that are learned from, if any
     ranges: list[str] | None = None  # of a tuning: the values that were tried
     preset: str = ""
     origins: dict[str, str] = field(default_factory=dict)  # where each knob's value came from

@@ -19,7 +19,7 @@ from kit.inputs.image_files import Streamed
 from kit.inputs.mixed.rows import MixedRows, first_part
 from kit.pipeline.preparation import Work
 
-SHARED = ("config", "y", "folds", "identity", "weigh", "pace")  # of a Work; they cross as they are
+SHARED = ("config", "y", "folds", "identity", "weigh", "pace", "pseudo")  # of a Work; they cross as they are
 
 
 @dataclass(frozen=True)
