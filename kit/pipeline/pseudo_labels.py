@@ -21,6 +21,7 @@ from kit.config import Config
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage, listed
 from kit.inference import blend_weights
+from kit.inference.blend_weights import Gain
 from kit.inputs.base import Loaded, kind_of
 from kit.labels import Labels
 from kit.metrics import Metric, defined
@@ -137,6 +138,8 @@ def read(
         raise BadData(f"--pseudo {config.pseudo}: no test row is left to train on.")
     words = f"{counts[-1]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     notes.append(f"{words} of {len(ids):,} test rows train each fold, as the same fold of {config.pseudo} answers them")
+    if run.record.settings["checkpoint"] == "best" or run.record.settings["early_stop"]:
+        notes.append(f"{config.pseudo} chose its epochs on the rows that are validated here, so the score may flatter a little")
     answers = {part: (labels.as_answers(predicted[part]), trains[part]) for part in parts}
     return PseudoLabels(config.pseudo_weight, answers), notes
 
@@ -226,26 +229,32 @@ def joined(train: Any, test: Any) -> Any:
     return np.concatenate([train, test])
 
 
-def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.DataFrame) -> dict[str, Any]:
-    """What `scores.json` says: the out-of-fold scores of the run that gave the answers and of mine, and did it pay?
-
-    `y`: the encoded answers of the rows of `oof`. Both are scored without a decision. `differences`: knobs in which the two
-    runs differ besides, so that not all of the gain is that of the answers.
-    """
-    run, labels = _complete(mine.record.config["pseudo"]), labels.undecided
-    truth, sign = labels.truth(y), 1 if metric.higher_is_better else -1
-    before, now = (labels.harden(one.to_numpy(np.float32)) for one in (run.oof.loc[oof.index], oof))
+def gained(labels: Labels, metric: Metric, y: np.ndarray, before: np.ndarray, now: np.ndarray) -> Gain:
+    """By how much out-of-fold predictions [n, c] score better now, on rows with encoded answers `y`; without a decision."""
+    labels, sign = labels.undecided, 1 if metric.higher_is_better else -1
+    truth = labels.truth(y)
 
     def score(rows: np.ndarray, answers: np.ndarray) -> float:
         return sign * metric(truth[rows], answers)
 
-    gain = blend_weights.gained(now, before, score)
+    return blend_weights.gained(labels.harden(now), labels.harden(before), score)
+
+
+def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.DataFrame) -> dict[str, Any]:
+    """What `scores.json` says: the out-of-fold scores of the run that gave the answers and of mine, and did it pay?
+
+    `y`: the encoded answers of the rows of `oof`. `differences`: knobs in which the two runs differ besides, so that not all of
+    the gain is that of the answers.
+    """
+    run, plain = _complete(mine.record.config["pseudo"]), labels.undecided
+    before, now = (one.to_numpy(np.float32) for one in (run.oof.loc[oof.index], oof))
+    gain = gained(labels, metric, y, before, now)
     apart = dict.fromkeys((*KNOBS, "folds_from"))
     return {
         "run": str(run.path),
         "paid": gain.pays,
-        "before": defined(metric(truth, before)),
-        "now": defined(metric(truth, now)),
+        "before": defined(metric(plain.truth(y), plain.harden(before))),
+        "now": defined(metric(plain.truth(y), plain.harden(now))),
         "gain": defined(gain.gain),
         "noise": defined(gain.noise),
         "differences": configs.difference(run.record.settings | apart, mine.record.settings | apart),

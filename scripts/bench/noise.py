@@ -4,7 +4,7 @@
 
 Each line is a gate on one kind of set: how many of the sets it kept, at most one in twenty being the aim. A set is either of
 pure noise (predictions know nothing of the answers) or of predictions that are as good as any decision could make them. Another
-gate (a stack, pseudo-labels) joins as a function of a set that says whether it was kept: see GATES.
+gate joins as a function of a set that says whether it was kept: see GATES.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from kit.inference.blending import stacking
 from kit.inference.decisions import learning
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 from kit.metrics import Metric
+from kit.pipeline import pseudo_labels
 
 FOLDS, CLASSES, MEMBERS = 5, 4, 4
 EVEN = np.full(CLASSES, 1 / CLASSES)
@@ -169,7 +170,33 @@ def stack(one: NoiseSet) -> bool:
     return stacking.choose(one.labels, one.y, parts, one.fold, one.score, rivals, groups, none).kept
 
 
-GATES: Mapping[str, Callable[[NoiseSet], bool]] = {"decision": decision, "blend": blend, "stack": stack}
+def pseudo(one: NoiseSet) -> bool:
+    """Do pseudo-labels pay? The last third of the rows is the test; the model is ridge regression on all predictions."""
+    count, x = 2 * len(one.y) // 3, np.concatenate([one.predictions, *one.others], axis=1)
+    known, test, y, fold = x[:count], x[count:], one.y[:count], one.fold[:count]
+    before, now = (np.empty((count, one.predictions.shape[1]), np.float32) for _ in range(2))
+    for number in range(FOLDS):
+        train, valid = fold != number, fold == number
+        both = np.concatenate([known[valid], test])
+        before[valid], answered = np.split(ridge(one.labels, known[train], y[train], both), [valid.sum()])
+        answers = np.concatenate([y[train], one.labels.as_answers(answered)])
+        now[valid] = ridge(one.labels, np.concatenate([known[train], test]), answers, known[valid])
+    return pseudo_labels.gained(one.labels, one.metric, y, before, now).pays
+
+
+def ridge(labels: Labels, x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Predictions for the rows asked for, by ridge regression (penalty 1) on rows [n, p] with encoded answers."""
+    middle, targets = x.mean(axis=0), labels.certain(y)
+    level = targets.mean(axis=0)
+    slopes = np.linalg.solve((x - middle).T @ (x - middle) + np.eye(x.shape[1]), (x - middle).T @ (targets - level))
+    found = level + (asked - middle) @ slopes
+    if labels.bounded:
+        found = np.clip(found, 1e-3, 1 - 1e-3)
+        found = found / found.sum(axis=1, keepdims=True) if labels.exclusive else found
+    return found.astype(np.float32)
+
+
+GATES: Mapping[str, Callable[[NoiseSet], bool]] = {"decision": decision, "blend": blend, "stack": stack, "pseudo": pseudo}
 
 
 def made(maker: Maker, seed: int, rows: int) -> NoiseSet:

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import flags
 from test_extra_rows import MADE, ROWS, TEST, lay_out, refused, rows_of, run, same, trained
 from test_resume import stop_in
+from test_table import QUICK, folder, sold
 
 import kit
 from kit.cli import app
 from kit.kaggle import kernel
-from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
+from kit.labels import Columns, Grade, Labels, OneOf, Tags
 from kit.pipeline import pseudo_labels
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
@@ -249,13 +251,35 @@ def test_a_run_is_refused_that(fault: str, capsys: pytest.CaptureFixture[str]) -
     assert (code, words in said, len(said.splitlines())) == (2, True, 1), said
 
 
+def test_numbers_are_learned_as_they_are_predicted_and_have_no_share(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").mkdir()
+    data, knobs = folder(Path("data"), sold(60), sold(20, 1)[["size", "shape", "sold"]]), {**QUICK, "target": "price"}
+    first = kit.run("csv", data, out="first", quiet=True, checkpoint="best", **knobs)
+    made = kit.run("csv", data, out="made", quiet=True, pseudo="first", **knobs)
+    assert trained(made, 0) == trained(first, 0) + 20
+    assert any("first chose its epochs on the rows that are validated here" in note for note in made.record.notes)
+    words = ["run", "csv", "--data", str(data), "--out", "share", "--pseudo", "first", "--pseudo-share", "0.5", *flags(knobs)]
+    assert app.main(words) == 2
+    assert capsys.readouterr().err.endswith("--pseudo-share 0.5: a number has no certainty to choose rows by. Leave it out.\n")
+
+
+def test_pictures_that_cannot_be_joined_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    lay_out("images", "")
+    run("first")
+    code, said = refused(capsys, "--pseudo", "first", "--cache-gb", "0")
+    assert (code, "the pictures do not fit --cache-gb" in said) == (2, True), said
+    small, large = np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 8, 9, 1), np.uint8)
+    with pytest.raises(kit.BadData, match="training pictures are 8×8, test pictures 9×8"):
+        pseudo_labels.joined(small, large)
+
+
 def test_what_a_module_or_answers_cannot_do_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     lay_out(facts="")
     run("first")
     code, said = refused(capsys, "--pseudo", "first", "--model", "mine", "--pseudo-weight", "0.5")
     assert (code, "Mine has a training_step of its own" in said) == (2, True)
-    with pytest.raises(kit.Usage, match="a number has no certainty"):
-        pseudo_labels.surest(Numbers(("n",)), np.zeros((3, 1), np.float32), np.ones(3, bool), 0.5)
+    code, said = refused(capsys, "--pseudo", "first", "--pseudo-share", "0")
+    assert (code, "no test row is left to train on" in said) == (65, True)
 
 
 @pytest.mark.parametrize(
