@@ -14,9 +14,10 @@ from kit.errors import Usage
 from kit.inference.decisions import learning
 from kit.models import families
 from kit.models.families import Family
-from kit.pipeline import clusters, pseudo_labels
+from kit.pipeline import clusters
 from kit.pipeline.dealing import folds_file
 from kit.pipeline.initial_weights import fingerprint
+from kit.pipeline.pseudo import source as pseudo
 from kit.recipes import Recipe
 from kit.storage import files, run_folder
 from kit.storage.runs.parts import RunPart
@@ -90,7 +91,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "backbone": fingerprint(config.from_run),
         "extra": extra_of(adapter.competition, root) if config.extra_weight else "",
     }
-    known["pseudo"] = pseudo_labels.fingerprint(config, adapter.name, known["data"])
+    known["pseudo"] = pseudo.fingerprint(config, adapter.name, known["data"])
     notes = replaced(adapter, preset, config, origins)
     if "extra_weight" in configs.by_hand(origins) and not adapter.competition.extra:
         notes += (f"--extra-weight changes nothing: {adapter.competition.slug} has no extra rows",)

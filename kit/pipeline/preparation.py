@@ -22,10 +22,11 @@ from kit.inference import members
 from kit.inputs.base import Loaded, kind_of
 from kit.labels import to_json
 from kit.models import prediction, registry
-from kit.pipeline import initial_weights, pseudo_labels, rows
+from kit.pipeline import initial_weights, rows
 from kit.pipeline.clusters import Cluster
 from kit.pipeline.plan import beginning, family_of
-from kit.pipeline.pseudo_labels import PseudoLabels
+from kit.pipeline.pseudo import pseudo_labels
+from kit.pipeline.pseudo.pseudo_labels import PseudoLabels
 from kit.reporting import canvas, figures
 from kit.storage.run_folder import Run
 from kit.storage.run_record import TimeFit

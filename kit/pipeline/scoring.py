@@ -17,9 +17,9 @@ from kit.inference.rounds import Round
 from kit.labels import to_json
 from kit.labels.evaluation import tracked
 from kit.metrics import defined, over_folds
-from kit.pipeline import pseudo_labels
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
+from kit.pipeline.pseudo import gate
 from kit.reporting import canvas, figures, ngram_words, readings
 from kit.storage import predictions, run_lifecycle
 from kit.storage.run_folder import read_json, write_json
@@ -40,7 +40,7 @@ def finish(work: Work) -> dict[str, Any]:
     if work.pseudo is not None:
         rows = work.tables.train.index.get_indexer(oof.index)
         facts = work.adapter.competition
-        scores["pseudo"] = pseudo_labels.verdict(run, work.tables.labels, facts.metric, work.y[rows], oof)
+        scores["pseudo"] = gate.verdict(run, work.tables.labels, facts.metric, work.y[rows], oof)
     unscored = unscored_folds(work, scores["folds"])
     if unscored:
         work.progress.say(unscored)

@@ -22,7 +22,7 @@ from kit.inference.blending import stacking
 from kit.inference.decisions import learning
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Tags
 from kit.metrics import Metric
-from kit.pipeline import pseudo_labels
+from kit.pipeline.pseudo import gate as pseudo_gate
 
 FOLDS, CLASSES, MEMBERS = 5, 4, 4
 EVEN = np.full(CLASSES, 1 / CLASSES)
@@ -181,7 +181,7 @@ def pseudo(one: NoiseSet) -> bool:
         before[valid], answered = np.split(ridge(one.labels, known[train], y[train], both), [valid.sum()])
         answers = np.concatenate([y[train], one.labels.as_answers(answered)])
         now[valid] = ridge(one.labels, np.concatenate([known[train], test]), answers, known[valid])
-    return pseudo_labels.gained(one.labels, one.metric, y, before, now).pays
+    return pseudo_gate.gained(one.labels, one.metric, y, before, now).pays
 
 
 def ridge(labels: Labels, x: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import kit
 from kit.cli import app
 from kit.kaggle import kernel
 from kit.labels import Columns, Grade, Labels, OneOf, Tags
-from kit.pipeline import pseudo_labels
+from kit.pipeline.pseudo import pseudo_labels
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
 from kit.storage.runs import manifest

@@ -1,0 +1,50 @@
+"""Gate: did pseudo-labels pay? The out-of-fold score, beside that of the run whose answers were learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kit import config as configs
+from kit.inference import blend_weights
+from kit.inference.blend_weights import Gain
+from kit.labels import Labels
+from kit.metrics import Metric, defined
+from kit.pipeline.pseudo.source import complete
+from kit.storage.run_folder import Run
+
+KNOBS = ("pseudo", "pseudo_weight", "pseudo_share")
+
+
+def gained(labels: Labels, metric: Metric, y: np.ndarray, before: np.ndarray, now: np.ndarray) -> Gain:
+    """By how much out-of-fold predictions [n, c] score better now, on rows with encoded answers `y`; without a decision."""
+    labels, sign = labels.undecided, 1 if metric.higher_is_better else -1
+    truth = labels.truth(y)
+
+    def score(rows: np.ndarray, answers: np.ndarray) -> float:
+        return sign * metric(truth[rows], answers)
+
+    return blend_weights.gained(labels.harden(now), labels.harden(before), score)
+
+
+def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.DataFrame) -> dict[str, Any]:
+    """What `scores.json` says: the out-of-fold scores of the run that gave the answers and of mine, and did it pay?
+
+    `y`: the encoded answers of the rows of `oof`. `differences`: knobs in which the two runs differ besides, so that not all of
+    the gain is that of the answers.
+    """
+    run, plain = complete(mine.record.config["pseudo"]), labels.undecided
+    before, now = (one.to_numpy(np.float32) for one in (run.oof.loc[oof.index], oof))
+    gain = gained(labels, metric, y, before, now)
+    apart = dict.fromkeys((*KNOBS, "folds_from"))
+    return {
+        "run": str(run.path),
+        "paid": gain.pays,
+        "before": defined(metric(plain.truth(y), plain.harden(before))),
+        "now": defined(metric(plain.truth(y), plain.harden(now))),
+        "gain": defined(gain.gain),
+        "noise": defined(gain.noise),
+        "differences": configs.difference(run.record.settings | apart, mine.record.settings | apart),
+    }
