@@ -2,9 +2,9 @@
 
     python scripts/bench/pseudo.py [--labels 50 100 200] [--draws 5] [--model mlp] [--share 1] [--weight 1] [--noise]
 
-The 1,797 digits of scikit-learn as a table: some with answers, 1,000 others are the test, whose answers are held out. A run is
-made on each draw, and one with the test's answers by it (`--pseudo`). `--noise`: the answers are shuffled, so that nothing can
-be learned. Knobs of both runs follow as KEY=VALUE.
+The 1,797 digits of scikit-learn, as a table or (other models) as pictures: some with answers, 1,000 others are the test, whose
+answers are held out. A run is made on each draw, and one that learns its answers of the test (`--pseudo`). `--noise`: the
+answers are shuffled, so that nothing can be learned. Knobs of both runs follow as KEY=VALUE.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from kit.console import table
 from kit.storage import frames
 
 ADAPTER = """
-from kit import Competition, Config, OneOf, Table
+from kit import Competition, Config, OneOf, Pixels, Table
 from kit.metrics import accuracy
 
-competition = Competition(slug="few", id="id", inputs=Table(), labels=OneOf("label", tuple("0123456789")), metric=accuracy)
-presets = {"fast": Config(model="mlp")}
+labels = OneOf("label", tuple("0123456789"))
+competition = Competition(slug="few", id="id", inputs={inputs}, labels=labels, metric=accuracy)
+presets = {{"fast": Config(model="{model}")}}
 """
+TABLES = ("mlp", "lightgbm", "xgboost", "catboost")
 TEST = 1000
 
 
-def lay_out(root: Path, count: int, draw: int, noise: bool) -> Path:
+def lay_out(root: Path, count: int, draw: int, model: str, noise: bool) -> Path:
     """Write an adapter and the files of one draw, with so many answers; the path of the adapter."""
     digits, rng = load_digits(), np.random.default_rng([count, draw])
     order = rng.permutation(len(digits.target))
@@ -47,7 +49,8 @@ def lay_out(root: Path, count: int, draw: int, noise: bool) -> Path:
         ("train", pixels[TEST:].assign(label=answers[TEST:])),
     ):
         frames.write_csv(root / f"{name}.csv", frame)
-    (root / "few.py").write_text(ADAPTER)
+    inputs = "Table()" if model in TABLES else "Pixels(side=8, top=16)"
+    (root / "few.py").write_text(ADAPTER.format(inputs=inputs, model=model))
     return root / "few.py"
 
 
@@ -61,7 +64,7 @@ def measured(count: int, draw: int, arguments: argparse.Namespace) -> dict[str, 
     knobs = dict(text.split("=", 1) for text in arguments.knobs) | {"model": arguments.model}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        adapter = str(lay_out(root, count, draw, arguments.noise))
+        adapter = str(lay_out(root, count, draw, arguments.model, arguments.noise))
         first = kit.run(adapter, root, out=root / "first", quiet=True, **knobs)
         knobs |= {"pseudo": str(first.path), "pseudo_weight": arguments.weight, "pseudo_share": arguments.share}
         made = kit.run(adapter, root, out=root / "made", quiet=True, **knobs)
