@@ -29,14 +29,14 @@ def decided(scores: dict) -> tuple[str, str]:
     return TITLES[one["kind"]], f"{shown(one['plain'])} → {shown(one['nested'])}, {gain}, {verdict}"
 
 
-def pseudo(about: dict) -> str:
+def pseudo(about: dict) -> tuple[str, str]:
     """What `scores.json` says of test rows that trained: did it pay, beside the run that answered them?"""
     told = "what it gains is not defined"
     if about["gain"] is not None and about["noise"] is not None:
         told = f"{shown(about['before'])} → {shown(about['now'])}, {about['gain']:+.5f} ± {about['noise']:.5f}, "
         told += "paid" if about["paid"] else "did not pay (it must exceed twice that noise)"
     besides = f"; besides, the runs differ in {', '.join(about['differences'])}" if about["differences"] else ""
-    return f"pseudo-labels of {about['run']}  {told}{besides}"
+    return f"pseudo-labels of {about['run']}", f"{told}{besides}"
 
 
 def summary(run: Run, places: bool = True) -> str:
@@ -140,7 +140,7 @@ def _result(run: Run, places: bool) -> str:
     if title:
         lines.append(f"decision by {title}, learned without the fold  {told}")
     if "pseudo" in scores:
-        lines.append(pseudo(scores["pseudo"]))
+        lines.append("  ".join(pseudo(scores["pseudo"])))
     if flattered is not None:
         lines.append(f"choosing the epoch on the validation rows flatters this by about {flattered:+.5f}")
     if held_out is not None:

@@ -16,6 +16,7 @@ import kit
 from kit.cli import app
 from kit.kaggle import kernel
 from kit.labels import Columns, Grade, Labels, OneOf, Tags
+from kit.pipeline.plan import planned
 from kit.pipeline.pseudo import pseudo_labels
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
@@ -190,6 +191,9 @@ def test_one_line_says_whether_it_paid(capsys: pytest.CaptureFixture[str]) -> No
     app.main(["run", "shop.py", "--data", "data", "--out", "made", "--pseudo", "first", "--width", "4"])
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("pseudo-labels of first")]
     assert f"{about['gain']:+.5f} ± {about['noise']:.5f}" in line and "width: 8 → 4" in line
+    assert "pseudo-labels of first" in made._repr_html_()
+    assert app.main(["recheck", "made"]) == 2
+    assert "it learns from folds of first, which cannot be dealt anew" in capsys.readouterr().err
 
 
 def other_folds() -> None:
@@ -277,6 +281,8 @@ def test_what_a_module_or_answers_cannot_do_is_refused(capsys: pytest.CaptureFix
     run("first")
     code, said = refused(capsys, "--pseudo", "first", "--model", "mine", "--pseudo-weight", "0.5")
     assert (code, "Mine has a training_step of its own" in said) == (2, True)
+    notes = planned("shop.py", "data", "fast", {"pseudo_share": 0.5}).notes
+    assert notes == ("--pseudo-share changes nothing without --pseudo",)
     code, said = refused(capsys, "--pseudo", "first", "--pseudo-share", "0")
     assert (code, "no test row is left to train on" in said) == (65, True)
 

@@ -158,6 +158,8 @@ def _knobs(run: Run, root: Path, like: Run | None = None) -> dict[str, Any]:
     config = record.config
     if config["folds_from"]:
         raise Usage(f"{run.path}: its folds are those of {config['folds_from']}, which cannot be dealt anew.")
+    if config.get("pseudo"):
+        raise Usage(f"{run.path}: it learns from folds of {config['pseudo']}, which cannot be dealt anew.")
     if record.dealt is not None and record.dealt["by_time"]:
         raise Usage(f"{run.path}: its folds are by time, and the same however often they are dealt.")
     asked = {name: config[name] for name in configs.by_hand(record.origins) if name not in ("on", "repeats", "seed")}

@@ -87,6 +87,9 @@ def tiles(found: Findings) -> list[tuple[str, str, str]]:
     if (decision := scores.get("decision")) is not None:
         title, told = summary.decided(scores)
         shown.append((title, "kept" if decision["kept"] else "not kept", told))
+    if (about := scores.get("pseudo")) is not None:
+        title, told = summary.pseudo(about)
+        shown.append((title, "paid" if about["paid"] else "did not pay", told))
     if scores.get("seconds"):
         rows = scores["rows"]
         shown.append(("time", clock(scores["seconds"]["total"]), f"{rows['train']:,} rows, {rows['test']:,} test rows"))
