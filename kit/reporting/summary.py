@@ -35,7 +35,9 @@ def pseudo(about: dict) -> tuple[str, str]:
     if about["gain"] is not None and about["noise"] is not None:
         told = f"{shown(about['before'])} → {shown(about['now'])}, {about['gain']:+.5f} ± {about['noise']:.5f}, "
         told += "paid" if about["paid"] else "did not pay (it must exceed twice that noise)"
-    besides = f"; besides, the runs differ in {', '.join(about['differences'])}" if about["differences"] else ""
+    others = [f"it saw {about['longer']:.1f} times as many rows in its epochs"] if (about["longer"] or 1) > 1.1 else []
+    others += [f"the runs differ in {', '.join(about['differences'])}"] if about["differences"] else []
+    besides = f"; besides, {' and '.join(others)}" if others else ""
     return f"pseudo-labels of {about['run']}", f"{told}{besides}"
 
 

@@ -181,16 +181,18 @@ def test_a_run_whose_answers_changed_is_noticed(capsys: pytest.CaptureFixture[st
 
 def test_one_line_says_whether_it_paid(capsys: pytest.CaptureFixture[str]) -> None:
     lay_out(facts="")
-    run("first")
-    made = run("made", pseudo="first", width=4)
+    run("first", epochs=2)
+    made = run("made", pseudo="first", width=4, epochs=2)
     about = made.scores["pseudo"]
     assert about["paid"] == (about["gain"] > 2 * about["noise"] and about["gain"] > 0)
     assert (about["before"], about["now"]) == (kit.load("first").scores["oof"], made.scores["oof"])
     assert about["gain"] == pytest.approx(about["now"] - about["before"])
     assert about["differences"] == ["width: 8 → 4"]
-    app.main(["run", "shop.py", "--data", "data", "--out", "made", "--pseudo", "first", "--width", "4"])
+    assert about["longer"] == (ROWS // 2 + TEST) / (ROWS // 2)
+    app.main(["run", "shop.py", "--data", "data", "--out", "made", "--pseudo", "first", "--width", "4", "--epochs", "2"])
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("pseudo-labels of first")]
-    assert f"{about['gain']:+.5f} ± {about['noise']:.5f}" in line and "width: 8 → 4" in line
+    assert f"{about['gain']:+.5f} ± {about['noise']:.5f}" in line
+    assert line.endswith("; besides, it saw 1.3 times as many rows in its epochs and the runs differ in width: 8 → 4")
     assert "pseudo-labels of first" in made._repr_html_()
     assert app.main(["recheck", "made"]) == 2
     assert "it learns from folds of first, which cannot be dealt anew" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from kit.inference.blend_weights import Gain
 from kit.labels import Labels
 from kit.metrics import Metric, defined
 from kit.pipeline.pseudo.source import complete
-from kit.storage.run_folder import Run
+from kit.storage.run_folder import Run, read_json
 
 KNOBS = ("pseudo", "pseudo_weight", "pseudo_share")
 
@@ -32,8 +32,8 @@ def gained(labels: Labels, metric: Metric, y: np.ndarray, before: np.ndarray, no
 def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.DataFrame) -> dict[str, Any]:
     """What `scores.json` says: the out-of-fold scores of the run that gave the answers and of mine, and did it pay?
 
-    `y`: the encoded answers of the rows of `oof`. `differences`: knobs in which the two runs differ besides, so that not all of
-    the gain is that of the answers.
+    `y`: the encoded answers of the rows of `oof`. `differences`: knobs in which the two runs differ besides, and `longer`: how
+    many times as many rows mine saw in all its epochs, so that not all of the gain is that of the answers.
     """
     run, plain = complete(mine.record.config["pseudo"]), labels.undecided
     before, now = (one.to_numpy(np.float32) for one in (run.oof.loc[oof.index], oof))
@@ -46,5 +46,24 @@ def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.Da
         "now": defined(metric(plain.truth(y), plain.harden(now))),
         "gain": defined(gain.gain),
         "noise": defined(gain.noise),
+        "longer": longer(run, mine),
         "differences": configs.difference(run.record.settings | apart, mine.record.settings | apart),
     }
+
+
+def longer(run: Run, mine: Run) -> float | None:
+    """How many times as many rows, counted once for each epoch, the folds of mine were trained on; None where one epoch is all.
+
+    A network that was trained too briefly gains by more steps alone: of 300 digits, ten epochs with pseudo-labels scored as
+    many steps without.
+    """
+    seen = [_rows_seen(one) for one in (run, mine)]
+    return None if None in seen or not seen[0] else float(np.divide(seen[1], seen[0]))
+
+
+def _rows_seen(run: Run) -> float | None:
+    """Rows times epochs, the mean over the folds; None for a fit in one step, and where the epochs are not known."""
+    each = [read_json(run.fold(part) / "fold.json") for part in run.record.parts if part.fold is not None]
+    if any(one["epochs"] in ("", 0, 1) for one in each):
+        return None
+    return float(np.mean([one["rows"] * one["epochs"] for one in each]))
