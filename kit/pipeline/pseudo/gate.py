@@ -57,8 +57,8 @@ def longer(run: Run, mine: Run) -> float | None:
     A network that was trained too briefly gains by more steps alone: of 300 digits, ten epochs with pseudo-labels scored as
     many steps without.
     """
-    seen = [_rows_seen(one) for one in (run, mine)]
-    return None if None in seen or not seen[0] else float(np.divide(seen[1], seen[0]))
+    before, now = _rows_seen(run), _rows_seen(mine)
+    return now / before if before and now else None
 
 
 def _rows_seen(run: Run) -> float | None:
