@@ -199,7 +199,9 @@ class FoldKnobs:
         "", "folder of an earlier run with the same folds; each fold also trains on test rows, as that run's fold answers them"
     )
     pseudo_weight: float = knob(1.0, "weight of these test rows, beside 1 for a training row; 0: they are left out", low=0)
-    pseudo_share: float = knob(1.0, "share of the test rows that train, those with the most certain answers", low=0, high=1)
+    pseudo_share: float = knob(
+        0.5, "share of the test rows that train, those with the most certain answers; of numbers: all", low=0, high=1
+    )
     seed: int = knob(0, "seed of the folds, the initial weights, the order of rows and the augmentation", low=0)
     seeds: int = knob(
         1, "number of models per fold, which differ by their seed alone; their predictions are averaged, none is chosen", low=1

@@ -1,6 +1,6 @@
 """Few labels: what do pseudo-labels gain out of fold, what on the rows themselves, and how often do they "pay" on noise?
 
-    python scripts/bench/pseudo.py [--labels 50 100 200] [--draws 5] [--model mlp] [--share 1] [--weight 1] [--noise]
+    python scripts/bench/pseudo.py [--labels 50 100 200] [--draws 5] [--model mlp] [--share 0.5] [--weight 1] [--noise]
 
 The 1,797 digits of scikit-learn, as a table or (other models) as pictures: some with answers, 1,000 others are the test, whose
 answers are held out. A run is made on each draw, and one that learns its answers of the test (`--pseudo`). `--noise`: the
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--model", default="mlp")
     parser.add_argument("--weight", type=float, default=1.0)
-    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--noise", action="store_true")
     parser.add_argument("knobs", nargs="*", help="KEY=VALUE")
     arguments = parser.parse_args()

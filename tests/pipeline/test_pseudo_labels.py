@@ -25,6 +25,7 @@ from kit.training import checkpoints
 from kit.training.callbacks import Snapshots
 
 KEPT = (*MADE, "pseudo.csv")
+ALL = {"pseudo_share": 1}
 
 
 def changed(made: kit.Run, fold: int, change: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -53,7 +54,7 @@ def fold_files(made: kit.Run, fold: int) -> list[bytes]:
 def test_test_rows_train_each_fold_and_the_refit_and_stand_in_no_other_file(kind: str, model: str) -> None:
     lay_out(kind, "", model=model)
     first = run("first", trees=5)
-    made = run("made", pseudo="first", final="both", trees=5)
+    made = run("made", pseudo="first", final="both", trees=5, **ALL)
     assert list(made.oof.index) == list(first.oof.index)
     assert [trained(made, k) for k in (0, 1, "refit")] == [ROWS // 2 + TEST, ROWS // 2 + TEST, ROWS + TEST]
     assert same(made, first, ("folds.csv", "truth.csv"))
@@ -116,9 +117,9 @@ def test_repeats_and_seeds_learn_from_the_same_repeat() -> None:
 def test_extra_rows_and_test_rows_train_together() -> None:
     lay_out()
     first = run("first", extra_weight=0.5)
-    made = run("made", pseudo="first", extra_weight=0.5, pseudo_weight=0.25)
+    made = run("made", pseudo="first", extra_weight=0.5, pseudo_weight=0.25, **ALL)
     assert trained(made, 0) == trained(first, 0) + TEST
-    study = kit.study("shop.py", "data", out="study", quiet=True, pseudo="first", extra_weight=0.5, pseudo_weight=0.25)
+    study = kit.study("shop.py", "data", out="study", quiet=True, pseudo="first", extra_weight=0.5, pseudo_weight=0.25, **ALL)
     fold = next(iter(study))
     assert list(fold.train_ids[-TEST:]) == list(fold.test_ids)
     weights = fold.fit.weights
@@ -140,7 +141,7 @@ def test_a_test_row_that_repeats_a_validation_row_does_not_train_its_fold(kind: 
     if kind == "images":
         shutil.copy(data / "pictures" / "train5.png", data / "pictures" / "test2.png")
     first = run("first")
-    made = run("made", pseudo="first")
+    made = run("made", pseudo="first", **ALL)
     found = frames.read_by(made.path, "pseudo.csv").astype(int)
     home = frames.read_folds(first.path)["train5"]
     assert [found.loc["test2", f"fold{k}"] for k in range(2)] == [int(k != home) for k in range(2)]
@@ -150,7 +151,7 @@ def test_a_test_row_that_repeats_a_validation_row_does_not_train_its_fold(kind: 
 def test_a_share_takes_the_most_certain_rows_of_each_fold() -> None:
     lay_out(facts="")
     first = run("first")
-    made = run("made", pseudo="first", pseudo_share=0.5)
+    made = run("made", pseudo="first")
     found = frames.read_by(made.path, "pseudo.csv").astype(int)
     for k in range(2):
         certain = predictions.load(first.fold(k), "test").max(axis=1)
@@ -160,7 +161,7 @@ def test_a_share_takes_the_most_certain_rows_of_each_fold() -> None:
 def test_a_run_that_is_stopped_within_a_fold_goes_on_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(facts="")
     run("first", epochs=2)
-    knobs = {"pseudo": "first", "pseudo_weight": 0.5, "pseudo_share": 0.5, "epochs": 2}
+    knobs = {"pseudo": "first", "pseudo_weight": 0.5, "epochs": 2}
     whole = run("whole", **knobs)
     stop_in(monkeypatch, 1, 1, RuntimeError("the power went"))
     monkeypatch.setattr(Snapshots, "pause", 0.0)
@@ -188,11 +189,11 @@ def test_one_line_says_whether_it_paid(capsys: pytest.CaptureFixture[str]) -> No
     assert (about["before"], about["now"]) == (kit.load("first").scores["oof"], made.scores["oof"])
     assert about["gain"] == pytest.approx(about["now"] - about["before"])
     assert about["differences"] == ["width: 8 → 4"]
-    assert about["longer"] == (ROWS // 2 + TEST) / (ROWS // 2)
+    assert about["longer"] == (ROWS // 2 + TEST // 2) / (ROWS // 2)
     app.main(["run", "shop.py", "--data", "data", "--out", "made", "--pseudo", "first", "--width", "4", "--epochs", "2"])
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("pseudo-labels of first")]
     assert f"{about['gain']:+.5f} ± {about['noise']:.5f}" in line
-    assert line.endswith("; besides, it saw 1.3 times as many rows in its epochs and the runs differ in width: 8 → 4")
+    assert line.endswith("; besides, it saw 1.1 times as many rows in its epochs and the runs differ in width: 8 → 4")
     assert "pseudo-labels of first" in made._repr_html_()
     assert app.main(["recheck", "made"]) == 2
     assert "it learns from folds of first, which cannot be dealt anew" in capsys.readouterr().err
@@ -275,7 +276,7 @@ def test_pictures_that_cannot_be_joined_are_refused(capsys: pytest.CaptureFixtur
     assert (code, "the pictures do not fit --cache-gb" in said) == (2, True), said
     small, large = np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 8, 9, 1), np.uint8)
     with pytest.raises(kit.BadData, match="training pictures are 8×8, test pictures 9×8"):
-        pseudo_labels.joined(small, large)
+        pseudo_labels.refuse_apart(small, large)
 
 
 def test_what_a_module_or_answers_cannot_do_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kit import competition as competitions
+from kit import competition as competitions, config as configs
 from kit.config import Config
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage
@@ -73,6 +73,7 @@ def read(
         return None, []
     run, labels, ids = complete(config.pseudo), tables.labels.undecided, tables.sample.index
     refuse_other_folds(run, mine, dealt, config)
+    refuse_apart(loaded[0].rows, loaded[1].rows)
     parts = [RunPart(k, repeat) for repeat, one in enumerate(dealt.repeats) for k in one.numbers]
     parts += [RunPart(None)] if config.final != "folds" else []
     predicted = {part: answered(run, labels, part, ids, config) for part in parts}
@@ -82,7 +83,8 @@ def read(
         usable = ~ids.isin(list(loaded[1].broken))
         same = extra_rows.twins(facts, *loaded, len(tables.train))
         trains = {part: usable & ~repeated(same, dealt, part) for part in parts}
-        trains = {part: surest(labels, predicted[part], rows, config.pseudo_share) for part, rows in trains.items()}
+        share = share_of(mine, labels, predicted[parts[0]], config)
+        trains = {part: surest(labels, predicted[part], rows, share) for part, rows in trains.items()}
         keep(mine, trains, ids)
     counts = sorted({int(rows.sum()) for rows in trains.values()})
     if not counts[-1]:
@@ -102,18 +104,23 @@ def repeated(same: extra_rows.Twins, dealt: Folds, part: RunPart) -> np.ndarray:
     return np.isin(same.test, same.train[dealt.repeats[part.repeat].fold == part.fold])
 
 
-def surest(labels: Labels, predicted: np.ndarray, usable: np.ndarray, share: float) -> np.ndarray:
-    """Of the usable rows [m], the share whose answers are the most certain; those with no certainty at all never.
+def share_of(mine: Run, labels: Labels, predicted: np.ndarray, config: Config) -> float:
+    """The share of the test rows that train: all where answers have no certainty. Raises Usage where a flag asks for fewer."""
+    if labels.certainty(predicted) is not None or config.pseudo_share == 1:
+        return config.pseudo_share
+    if "pseudo_share" in configs.by_hand(mine.record.origins):
+        raise Usage(
+            f"--pseudo-share {config.pseudo_share:g}: {labels.describe()} has no certainty to choose rows by. Leave it out."
+        )
+    return 1.0
 
-    Raises Usage where answers have no certainty and not all are to train.
-    """
+
+def surest(labels: Labels, predicted: np.ndarray, usable: np.ndarray, share: float) -> np.ndarray:
+    """Of the usable rows [m], the share whose answers are the most certain; those with no certainty at all never."""
     certainty = labels.certainty(predicted)
     if certainty is None:
-        if share < 1:
-            raise Usage(f"--pseudo-share {share:g}: {labels.describe()} has no certainty to choose rows by. Leave it out.")
         return usable
-    usable = usable & (certainty > 0)
-    rows = np.flatnonzero(usable)
+    rows = np.flatnonzero(usable & (certainty > 0))
     first = rows[np.argsort(-certainty[rows], kind="stable")][: round(share * len(rows))]
     return np.isin(np.arange(len(usable)), first)
 
@@ -135,9 +142,14 @@ def kept(run: Run, parts: Sequence[RunPart], ids: pd.Index) -> dict[RunPart, np.
 
 
 def joined(train: Any, test: Any) -> Any:
-    """Training rows, and the test rows after them, as the models take them. Raises Usage for pictures that cannot be joined."""
+    """Training rows, and the test rows after them, as the models take them."""
+    return train + test if kind_of(train) != "images" else np.concatenate([train, test])
+
+
+def refuse_apart(train: Any, test: Any) -> None:
+    """Raise Usage for pictures that are decoded when asked for, BadData for those of two sizes: they cannot be joined."""
     if kind_of(train) != "images":
-        return train + test
+        return
     if not (isinstance(train, np.ndarray) and isinstance(test, np.ndarray)):
         raise Usage("--pseudo: the pictures do not fit --cache-gb, and are not decoded twice. Give a larger --cache-gb.")
     if train.shape[1:] != test.shape[1:]:
@@ -145,4 +157,3 @@ def joined(train: Any, test: Any) -> Any:
         raise BadData(
             f"--pseudo: training pictures are {sizes[0]}, test pictures {sizes[1]}. Give one size to all with --size."
         )
-    return np.concatenate([train, test])

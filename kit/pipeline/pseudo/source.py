@@ -55,6 +55,7 @@ def fingerprint(config: Config, name: str, data: str) -> str:
 
 
 def complete(path: str) -> Run:
+    """The run in a folder. Raises Usage where there is none, or it is not complete; BadData where its files were changed."""
     try:
         return run_folder.load(Path(path)).finished()
     except Usage as fault:
