@@ -32,8 +32,10 @@ modules = {{"mine": Mine}}
 competition = Competition("shop", id="id", inputs={inputs}, labels=OneOf("sold", ("0", "1")), metric=accuracy{facts})
 presets = {{"fast": Config(model={model!r}, epochs=1, folds=2, batch=16, width=8)}}
 """
-INPUTS = {"table": 'Table(numbers=("n", "m"))', "text": 'Text("words")', "images": 'Images("pictures/{{id}}.png", alike=False)'}
-MODELS = {"table": "mlp", "text": "ngrams", "images": "convnet"}
+TABLE, PICTURES = 'Table(numbers=("n", "m"))', 'Images("pictures/{{id}}.png", alike=False)'
+INPUTS = {"table": TABLE, "text": 'Text("words")', "images": PICTURES, "texts, table": f'(Text("words"), {TABLE})',
+          "images, table": f"({PICTURES}, {TABLE})"}  # fmt: skip
+MODELS = {"table": "mlp", "text": "ngrams", "images": "convnet", "texts, table": "ngrams", "images, table": "convnet"}
 ROWS, EXTRA, TEST = 42, 12, 6
 MADE = ("oof.csv", "test.csv", "folds.csv", "truth.csv", "submission.csv")
 WITH = ', extra="more.csv"'
@@ -58,7 +60,7 @@ def lay_out(kind: str = "table", facts: str = WITH, extra: pd.DataFrame | None =
     tables["more"] = tables["more"] if extra is None else extra
     for name, table in tables.items():
         table.to_csv(data / f"{name}.csv", index=False)
-        if kind == "images":
+        if kind.startswith("images"):
             (data / "pictures").mkdir(exist_ok=True)
             for i, row in enumerate(table.itertuples()):
                 noise = np.random.default_rng([len(table), i]).integers(0, 60, (8, 8, 3))
@@ -173,7 +175,7 @@ def test_a_twin_of_a_validation_row_does_not_train_that_fold_and_one_of_a_test_r
     train, test, more = (pd.read_csv(data / f"{name}.csv") for name in ("train", "test", "more"))
     copied = pd.concat([train.iloc[[5, 17]], test.iloc[[3]]]).assign(id=["a", "b", "c"])
     pd.concat([more, copied]).to_csv(data / "more.csv", index=False)
-    if kind == "images":
+    if kind.startswith("images"):
         for new, old in (("a", "train5"), ("b", "train17"), ("c", "test3")):
             (data / "pictures" / f"{new}.png").write_bytes((data / "pictures" / f"{old}.png").read_bytes())
     made = only_dealt("made")

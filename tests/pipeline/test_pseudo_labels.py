@@ -49,7 +49,15 @@ def fold_files(made: kit.Run, fold: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "model"), [("table", "mlp"), ("text", "ngrams"), ("images", "convnet"), ("table", "lightgbm")]
+    ("kind", "model"),
+    [
+        ("table", "mlp"),
+        ("text", "ngrams"),
+        ("images", "convnet"),
+        ("table", "lightgbm"),
+        ("texts, table", ""),
+        ("images, table", ""),
+    ],
 )
 def test_test_rows_train_each_fold_and_the_refit_and_stand_in_no_other_file(kind: str, model: str) -> None:
     lay_out(kind, "", model=model)
@@ -112,6 +120,15 @@ def test_repeats_and_seeds_learn_from_the_same_repeat() -> None:
         if (made.fold(part) / "oof.npz").read_bytes() != (other.fold(part) / "oof.npz").read_bytes()
     ]
     assert [str(part) for part in unlike] == ["fold0", "fold0-seed1"]
+
+
+@pytest.mark.parametrize(("kind", "model"), [("text", "ngrams"), ("table", "lightgbm")])
+def test_where_there_are_groups_each_test_row_is_one(kind: str, model: str) -> None:
+    """Groups choose penalties and rounds inside the training fold, where the test rows are too."""
+    lay_out(kind, ', group="who"', model=model)
+    run("first", inverse_penalty=0, trees=5)
+    made = run("made", pseudo="first", inverse_penalty=0, trees=5, target_encoding=2, **ALL)
+    assert trained(made, 0) > trained(run("alone", inverse_penalty=0, trees=5, target_encoding=2), 0)
 
 
 def test_extra_rows_and_test_rows_train_together() -> None:

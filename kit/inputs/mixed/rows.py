@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kit.errors import BadData
 from kit.inputs.base import kind_of
 from kit.inputs.texts import Texts
@@ -33,6 +35,12 @@ class MixedRows:
     def __getitem__(self, rows: Any) -> MixedRows:
         some = self.first[rows]
         return MixedRows(Texts(some) if isinstance(self.first, Texts) else some, self.table[rows])
+
+    def __add__(self, other: MixedRows) -> MixedRows:
+        """These rows, and the other's after them."""
+        both = (self.first, other.first)
+        first = self.first + other.first if isinstance(self.first, Texts) else np.concatenate(both)
+        return MixedRows(first, self.table + other.table)
 
     @property
     def vectors(self) -> Any:

@@ -18,6 +18,7 @@ from kit.config import Config
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage
 from kit.inputs.base import Loaded, kind_of
+from kit.inputs.mixed.rows import first_part
 from kit.labels import Labels
 from kit.pipeline.dealing import extra_rows
 from kit.pipeline.pseudo.source import answered, asked, complete, refuse_other_folds
@@ -48,7 +49,10 @@ class PseudoLabels:
         if weights is not None or self.weight != 1:
             own = np.ones(count, np.float32) if weights is None else weights
             weights = np.concatenate([own, np.full(len(answers), self.weight, np.float32)])
-        return replace(fold, y=np.concatenate([fold.y, answers]), train=rows, weights=weights)
+        groups = fold.groups  # a test row is a group of its own
+        if groups is not None:
+            groups = np.concatenate([groups, groups.max() + 1 + np.arange(len(answers))])
+        return replace(fold, y=np.concatenate([fold.y, answers]), train=rows, groups=groups, weights=weights)
 
     @property
     def digest(self) -> str:
@@ -148,6 +152,7 @@ def joined(train: Any, test: Any) -> Any:
 
 def refuse_apart(train: Any, test: Any) -> None:
     """Raise Usage for pictures that are decoded when asked for, BadData for those of two sizes: they cannot be joined."""
+    train, test = first_part(train), first_part(test)
     if kind_of(train) != "images":
         return
     if not (isinstance(train, np.ndarray) and isinstance(test, np.ndarray)):
