@@ -19,6 +19,7 @@ from kit.inference.loaded_run import LoadedRun, load_run
 from kit.inputs.base import Keep
 from kit.inputs.decode import resize
 from kit.inputs.text import Texts
+from kit.models import threads
 from kit.models.base import FoldModule
 from kit.pipeline.study import stored_answers
 from kit.reporting import readings
@@ -33,7 +34,8 @@ def predict(
 ) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
     folder = Path(out) if out else source.path / "predict"
-    answers, sample = answered(source, data, views, folder, time_budget)
+    with threads.at_most(threads.available()):  # as many as a quota leaves
+        answers, sample = answered(source, data, views, folder, time_budget)
     labels = all_labels.from_json(source.record.labels)  # now that the adapter is loaded: they may be of a kind of its own
     predictions.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)

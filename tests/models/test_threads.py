@@ -84,3 +84,16 @@ def test_no_more_threads_than_cores_unless_they_are_asked_for(monkeypatch: pytes
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     assert threads.available() == 64
     torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_prediction_takes_no_more_threads_than_a_quota_leaves(
+    digits: Path, small_run: kit.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    seen: set[int] = set()
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    kit.predict(small_run, digits, out=tmp_path / "predicted")
+    hook.remove()
+    assert seen == {1} and torch.get_num_threads() == 2
