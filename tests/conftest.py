@@ -1,5 +1,6 @@
 """Fixtures: the digits laid out once, and one small finished run that many tests look at. Processes: fresh and warm ones."""
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -25,6 +26,13 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = os.environ["ORT_DISABLE_TELEMETRY"] = "
 settings.register_profile("kit", deadline=None, derandomize=True, database=None)
 settings.load_profile("kit")
 SMALL = {"epochs": 2, "folds": 3, "width": 8, "limit": 300, "dropout": 0.1}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What several tests share is made in a folder of its own too: a run is noted in the ledger of where one works."""
+    with contextlib.chdir(tmp_path_factory.mktemp("apart")):
+        yield
 
 
 @pytest.fixture(scope="session")
