@@ -26,4 +26,4 @@ def test_a_guests_parts_train_side_by_side_and_predict_in_a_kernel(plugs: str) -
     for name in ("oof.csv", "test.csv", "submission.csv"):
         assert (beside.path / name).read_bytes() == (alone.path / name).read_bytes()
     assert main(["kernel", "build", "guest", "--run", str(alone.path)]) == 0
-    assert main(["kernel", "rehearse", "guest", "--data", "data", "--quiet"]) == 0
+    assert main(["kernel", "rehearse", "guest", "--data", "data", "--mount", "new", "--quiet"]) == 0
