@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -233,10 +234,14 @@ def test_every_mutation_finds_its_place_in_the_code() -> None:
         assert all((ROOT / word).exists() for word in one.tests.split() if word.startswith("tests"))
 
 
-def test_every_fault_is_injected_by_tests_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fault_is_documented_and_injected_by_tests_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts" / "faults")
     faults = _script("faults/__main__.py").FAULTS
     assert len(faults) >= 45 and len({fault.name for fault in faults}) == len(faults)
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert [fault.name for fault in faults if f"| `{fault.name}` | {fault.about} |" not in page] == []
+    asked = {name for path in ROOT.glob("docs/*.md") for name in re.findall(r"faults\.sh ([\w ]+)`", path.read_text("utf-8"))}
+    assert {name for names in asked for name in names.split()} <= {fault.name for fault in faults}
     for name in (name for fault in faults for name in getattr(fault.count, "names", ())):
         file, _, function = name.partition("::")
         assert not function or f"def {function}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), name

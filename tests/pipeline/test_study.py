@@ -210,6 +210,8 @@ def test_a_kernel_answers_by_the_predictions_of_a_study(study: Study, digits: Pa
     complete(study)
     made = study.finish("mine")
     assert main(["kernel", "build", "digits", "--run", str(made.path)]) == 0
-    assert main(["kernel", "rehearse", "digits", "--data", str(digits), "--mount", "new", "--quiet"]) == 0, capsys.readouterr().err
+    assert main(["kernel", "rehearse", "digits", "--data", str(digits), "--mount", "new", "--quiet"]) == 0, (
+        capsys.readouterr().err
+    )
     assert main(["predict", str(made.path), "--views", "2"]) == 2
     assert "made by kit.study, so it has no models" in capsys.readouterr().err
