@@ -1,6 +1,7 @@
 """--json: every command prints one object of the keys and types that are stated for it, and an error is an object too."""
 
 import json
+import shutil
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +52,7 @@ def words(
     small_run: kit.Run, digits: Path, kaggle: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Callable[[], list[object]]]:
     """What to type for each object, once what it needs is there."""
-    run, data = small_run.path, ["--data", digits]
+    run, data = shutil.copytree(small_run.path, tmp_path / "run"), ["--data", digits]
     kaggle.slug = "digits"
     kaggle.files = {path.name: path.read_bytes() for path in digits.iterdir()}
     for name in ("KIT_DATA", "KIT_CACHE"):
