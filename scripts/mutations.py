@@ -62,8 +62,8 @@ MUTATIONS = [
     ),
     Mutation(
         "a split inside the training fold parts groups",
-        "kit/training/fit.py",
-        "module.groups = fold.groups",
+        "kit/training/fold.py",
+        "module.groups = self.groups",
         "pass",
         "tests/pipeline/test_inner_groups.py",
     ),

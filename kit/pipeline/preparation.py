@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,12 @@ class Work:
     weigh: bool = True
     cluster: Cluster | None = None
     pseudo: PseudoLabels | None = None
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """The competition's groups of the training rows, with extra ones, whole numbers [n]; None where it has none."""
+        column = self.adapter.competition.group
+        return dealing.codes(self.tables.rows[column]) if column and column in self.tables.rows else None
 
 
 def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, session: Session) -> Work:
@@ -244,7 +251,7 @@ def in_time(work: Work) -> tuple[Config, bool]:
     if found is None and config.time_budget:
         fold = fold_of(work, RunPart(work.folds.numbers[0]), config.changed(views=1))
         module = registry.make(fold.config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
-        module.learn(fold.x, fold.train, fold.y)
+        fold.teach(module)
         each, left = prediction.pace(module.eval(), fold.x, fold.config), work.budget.left
         rows, test, models = len(work.folds.fold), len(work.test.rows), len(set(members.answering(work.run)) & set(work.asked))
         models, rows = (min(models, 1), rows) if module.one_pass else (models, rows * config.seeds * config.repeats)
@@ -287,17 +294,11 @@ def fold_of(work: Work, part: RunPart, config: Config) -> Fold:
         identity=work.identity,
         mirror=facts.inputs.mirror,
         source=initial_weights.source(work.config.from_run, work.run, part),
-        groups=groups_of(work),
+        groups=work.groups,
         weights=weights_of(work),
         parts=work.adapter.parts,
     )
     return fold if work.pseudo is None else work.pseudo.onto(fold, part)
-
-
-def groups_of(work: Work) -> np.ndarray | None:
-    """The competition's groups of all rows, whole numbers [n]; None where it has none."""
-    column = work.adapter.competition.group
-    return dealing.codes(work.tables.rows[column]) if column and column in work.tables.rows else None
 
 
 def weights_of(work: Work) -> np.ndarray | None:

@@ -88,7 +88,7 @@ class StudyFold:
             raise Usage(f"fold.module({which}): its fit is one step of the kit's own; use kit.run.")
         fit = replace(self.fit, config=devices.choose(config, family))
         module = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
-        module.learn(fit.x, fit.train, fit.y)
+        fit.teach(module)
         module.score_by(fit.metric)
         return module
 

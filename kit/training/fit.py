@@ -97,8 +97,7 @@ def _fit(
     state, logs = FitState(fold=fold, batches=batches), Log(config, fold.folder, progress.say)
     snapshots = callbacks.Snapshots(state, stop, progress.say)
     if not snapshots.restore(module):
-        module.groups = fold.groups
-        module.learn(fold.x, fold.train, fold.y)
+        fold.teach(module)
         if fold.source is not None:
             module.adopt(fold.source())
     together.begin_alike(module)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from kit.config import Config
 from kit.labels import Labels
 from kit.metrics import Metric, defined
 from kit.parts import NONE, Parts
+
+if TYPE_CHECKING:
+    from kit.models.base import FoldModule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,11 @@ class Fold:
     groups: np.ndarray | None = None
     weights: np.ndarray | None = None
     parts: Parts = NONE
+
+    def teach(self, module: FoldModule) -> None:
+        """Have a module learn what it learns of these training rows before the first step."""
+        module.groups = self.groups
+        module.learn(self.x, self.train, self.y)
 
     @property
     def keeps_best(self) -> bool:

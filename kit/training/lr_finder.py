@@ -115,7 +115,7 @@ def _stepper(fold: Fold, feed: Batches) -> Callable[[float], float]:
     config, device = fold.config, devices.torch_device(fold.config)
     torch.manual_seed(seed_of(config.seed, fold.number))
     module = _kind(fold).of(config, fold.labels, fold.x, steps=1, mirror=fold.mirror, parts=fold.parts)
-    module.learn(fold.x, fold.train, fold.y)
+    fold.teach(module)
     if fold.source is not None:
         module.adopt(fold.source())
     module.to(device)

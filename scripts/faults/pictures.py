@@ -43,58 +43,45 @@ def mutated_pictures(folder: Path) -> Count:
         smooth.save(buffer, format=kind)
         files.append(buffer.getvalue())
 
-    def one(i: int) -> str:
+    def one(i: int) -> None:
         data = bytearray(files[i % len(KINDS)])
         for _ in range(rng.randint(1, 4)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             decode(bytes(data[: rng.randint(len(data) // 2, 2 * len(data))]), f"a.png (id {i})", 3, 16)
-        return f"(id {i})"
 
-    return _mutated(5000, one)
+    return _mutated(5000, one, "(id {})")
 
 
 def mutated_tables(folder: Path) -> Count:
-    """10,000 of a table with quotes, line breaks and letters beyond ASCII."""
+    """10,000 of the table that the tests mutate."""
     from kit.storage import frames
 
-    whole = 'id,label,"a note"\n0001,cat,"x, ""y"""\n0002,dög,\n0003,NA,"two\nlines"\n'.encode()
+    sys.path.insert(0, str(ROOT / "tests" / "storage"))
+    from test_frames import mutated
+
     rng = random.Random(0)
-
-    def one(i: int) -> str:
-        data = bytearray(whole)
-        for _ in range(rng.randint(1, 4)):
-            place = rng.randrange(len(data))
-            kind = rng.randrange(3)
-            if kind == 0:
-                data[place] = rng.choice(b'\0\r\n",\xff\xfe0x')
-            elif kind == 1:
-                del data[place : place + rng.randint(1, 8)]
-            else:
-                data[place:place] = data[rng.randrange(len(data)) :][: rng.randint(1, 8)]
-        frames.read_csv(bytes(data), "t.csv")
-        return "t.csv, line "
-
-    return _mutated(10_000, one)
+    return _mutated(10_000, lambda i: frames.read_csv(mutated(rng), "t.csv"), "t.csv, line ")
 
 
-def _mutated(number: int, one: Callable[[int], str]) -> Count:
-    """How many are read, or refused in words that hold what `one` returns or names; in 2 s each."""
+def _mutated(number: int, one: Callable[[int], object], where: str) -> Count:
+    """How many are read, or refused in words that say `where` (with their number in the place of {}); in 2 s each."""
     from kit.errors import BadData
 
     read = refused = 0
     for i in range(number):
         began = time.perf_counter()
+        good = named = False
         try:
             one(i)
-            good = 1
+            good = True
         except BadData as fault:
-            good, named = 0, f"(id {i})" in str(fault) or "t.csv, line " in str(fault)
-            refused += named and time.perf_counter() - began < 2
+            named = where.format(i) in str(fault)
         except Exception:  # what is counted here is the fault
             continue
-        read += good and time.perf_counter() - began < 2
+        in_time = time.perf_counter() - began < 2
+        read, refused = read + (good and in_time), refused + (named and in_time)
     return Count(read + refused, number, f"{read:,} read, {refused:,} refused by name")
 
 

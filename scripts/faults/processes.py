@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -81,8 +84,6 @@ def signalled(folder: Path) -> Count:
 
 def killed_writers(folder: Path) -> Count:
     """Snapshots are written at every step, and $TMPDIR is another filesystem than the run's where /dev/shm is one."""
-    import os
-
     elsewhere = {**os.environ, "TMPDIR": "/dev/shm"} if Path("/dev/shm").is_dir() else dict(os.environ)
     run, held = folder / "writers", 0
     for i in range(30):
@@ -107,8 +108,8 @@ def _young(run: Path, since: float) -> bool:
     return False
 
 
-def _until(process: subprocess.Popen[str], met: object) -> None:
-    while process.poll() is None and not met():  # type: ignore[operator]
+def _until(process: subprocess.Popen[str], met: Callable[[], object]) -> None:
+    while process.poll() is None and not met():
         time.sleep(0.0005)
 
 
@@ -159,8 +160,6 @@ def full_disk(folder: Path) -> Count:
 
 
 def little_memory(folder: Path) -> Count:
-    import resource
-
     held, sizes = 0, range(500, 6500, 500)  # MB of address space
     for size in sizes:
 
