@@ -41,6 +41,13 @@ def at_most(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def within_quota() -> Iterator[None]:
+    """Compute with as many threads as are `available`; as before afterwards. Decorates functions too."""
+    with at_most(available()):
+        yield
+
+
 def use_all() -> None:
     """Compute with all threads that `at_most` allows: what a fit does before its net is known."""
     if _most:

@@ -29,13 +29,13 @@ from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFormat
 
 
+@threads.within_quota()
 def predict(
     source: Run, data: str | Path | None, views: int | None, out: str | Path | None, time_budget: float | None = None
 ) -> tuple[pd.DataFrame, Path]:
     """See `kit.predict`."""
     folder = Path(out) if out else source.path / "predict"
-    with threads.at_most(threads.available()):  # as many as a quota leaves
-        answers, sample = answered(source, data, views, folder, time_budget)
+    answers, sample = answered(source, data, views, folder, time_budget)
     labels = all_labels.from_json(source.record.labels)  # now that the adapter is loaded: they may be of a kind of its own
     predictions.write_csv(folder / "test.csv", answers)
     submission.write(folder / "submission.csv", sample, submission.build(sample, answers, labels), labels)
@@ -113,6 +113,7 @@ def _spelled(whole: LoadedRun, table: pd.DataFrame) -> pd.DataFrame:
     return Spellings.from_json(whole.run.record.spellings).read_inputs(table)
 
 
+@threads.within_quota()
 def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     """See `kit.Run.predict`. A frame is read as its CSV would be, so that it means the same as in the competition's files."""
 
@@ -186,6 +187,7 @@ def pictures(images: Any, side: int, channels: int) -> Any:
     return images if same else np.stack([resize(np.ascontiguousarray(one), side) for one in images])
 
 
+@threads.within_quota()
 def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     """Predictions for texts typed in, a row each in their order. Raises Usage for a run on anything else."""
 

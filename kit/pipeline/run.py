@@ -130,7 +130,7 @@ def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, b
                 noted = devices.note(here)
             else:
                 here, noted = cluster.choose(plan.config, family)
-            frozen.enter_context(threads.at_most(threads.available()))
+            frozen.enter_context(threads.within_quota())
             target.note(**noted)
             session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=only_fold)
             work = replace(prepare(target, plan.adapter, here, plan.root, session), cluster=cluster)

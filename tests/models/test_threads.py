@@ -1,8 +1,9 @@
 """Threads: one for a net that is too small to share, all for one that is not; chosen by the configuration alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from conftest import SMALL
@@ -94,6 +95,13 @@ def test_a_prediction_takes_no_more_threads_than_a_quota_leaves(
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     seen: set[int] = set()
     hook = torch.nn.modules.module.register_module_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
-    kit.predict(small_run, digits, out=tmp_path / "predicted")
+    ways: list[Callable[[], object]] = [
+        lambda: kit.predict(small_run, digits, out=tmp_path / "predicted"),
+        lambda: kit.predict(small_run, digits, out=tmp_path / "in time", time_budget=600),
+        lambda: small_run.predict(pd.read_csv(digits / "test.csv", dtype=str)),
+    ]
+    for way in ways:
+        seen.clear()
+        way()
+        assert seen == {1} and torch.get_num_threads() == 2
     hook.remove()
-    assert seen == {1} and torch.get_num_threads() == 2

@@ -107,7 +107,7 @@ def _follow(stop: Stop) -> None:
             files.write(run.path / name, text)
         from kit.models import threads
 
-        with threads.at_most(threads.available()):
+        with threads.within_quota():
             work = _prepared(run, begun, stop)
             while task := group.received(stop):
                 _take_part(work, task)

@@ -43,13 +43,14 @@ def fingerprint(config: Config, name: str, data: str) -> str:
         raise Usage(f"{where}: a run of another competition ({record.name}).")
     if record.data != data:
         raise Usage(f"{where}: a run on other data, whose test rows or answers may be others. Train it again on these files.")
-    parts = [part for part in record.parts if part.fold is not None]
-    silent = [part.title for part in parts if predictions.find(run.fold(part), "test") is None]
-    if silent:
-        raise Usage(
-            f"{where}: {silent[0]} of this run has no predictions of the test (its time budget left no time for them?)."
-        )
-    sums = [files.checksum(predictions.find(run.fold(part), "test") or run.path) for part in parts]
+    sums = []
+    for part in (part for part in record.parts if part.fold is not None):
+        path = predictions.find(run.fold(part), "test")
+        if path is None:
+            raise Usage(
+                f"{where}: {part.title} of this run has no predictions of the test (its time budget left no time for them?)."
+            )
+        sums.append(files.checksum(path))
     sums.append(files.checksum(run.path / "test.csv"))
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()[:16]
 
