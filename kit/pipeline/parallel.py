@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+
+import torch
 
 from kit.config import Config
 from kit.errors import Usage
+from kit.pipeline import crossval
+from kit.pipeline.preparation import Work
 from kit.pipeline.processes.children import Children, Task
 from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 
-if TYPE_CHECKING:
-    from kit.pipeline.preparation import Work
-
 
 def train(work: Work) -> None:
     """Every fold that is asked for, several at a time where there is more than one place for them; then likewise the refits."""
-    from kit.pipeline import crossval
-
     left = [part for part in work.asked if not crossval.finished(work.run.fold(part))]
     refits = [part for part in left if part.fold is None]
     for parts in ([part for part in left if part.fold is not None], refits):
@@ -38,8 +36,6 @@ def train(work: Work) -> None:
 
 def _at_a_time(work: Work, parts: Sequence[RunPart], count: int, later: int) -> None:
     """Train these parts, `count` at a time, before so many rounds of others (`later`)."""
-    from kit.pipeline import crossval
-
     tasks = [Task(part.title, crossval.train_alone, (str(part),), work.run.fold(part)) for part in parts]
     side_by_side(work, tasks, count, lambda number: _seconds(work.budget, len(parts) - number, count, later))
 
@@ -49,8 +45,6 @@ def places(config: Config) -> int:
 
     Raises Usage where more than one is asked for and this system has no fork.
     """
-    import torch
-
     wanted = config.jobs or (torch.cuda.device_count() if config.devices == "gpu" else 1)
     if wanted > 1 and not hasattr(os, "fork"):
         if config.jobs:

@@ -17,9 +17,9 @@ from kit.errors import Stopped
 from kit.models import families
 from kit.pipeline import clusters
 from kit.pipeline.plan import Plan, family_of, planned
-from kit.storage import ledger, run_locks
+from kit.storage import run_locks
 from kit.storage.run_folder import Run
-from kit.storage.run_lifecycle import grown, note_end, note_pause, refuse_other, start, unseal
+from kit.storage.run_lifecycle import grown, note_end, refuse_other, start, unseal
 from kit.storage.runs import manifest
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable
@@ -68,7 +68,9 @@ def run(
                     say(f"  {other.path} has some of these models: with --name {other.path.name} only the others are trained")
             with working(target, plan, only_fold, quiet, Budget(plan.config.time_budget, began)) as work:
                 turn.close()
-                _train(work, parts)
+                from kit.pipeline import execution  # loaded by now
+
+                execution.train(work, parts)
     return target
 
 
@@ -116,56 +118,13 @@ def fewer(plan: Plan) -> Run | None:
 def working(target: Run, plan: Plan, only_fold: list[int] | None, quiet: bool, budget: Budget) -> Iterator[Work]:
     """The files read and the folds dealt; signals stop what is done inside the block, and how it ended is noted."""
     try:
-        with stoppable() as stop, contextlib.ExitStack() as frozen:
+        with stoppable() as stop:
             began, cores = time.monotonic(), resources.CoreTime.now()
             with resources.importing():  # seconds of imports: only when there is something to do
-                from kit.models import devices, threads
-                from kit.pipeline import crossval, scoring  # noqa: F401 (what comes next needs them)
-                from kit.pipeline.preparation import Session, prepare
-            frozen.enter_context(resources.settled())
-            cluster = frozen.enter_context(clusters.joined(plan.config.on, target.path, stop, quiet))
-            family = family_of(plan.adapter, plan.config)
-            if cluster is None:
-                here = devices.choose(plan.config, family)
-                noted = devices.note(here)
-            else:
-                here, noted = cluster.choose(plan.config, family)
-            frozen.enter_context(threads.within_quota())
-            target.note(**noted)
-            session = Session(stop=stop, budget=budget, began=began, quiet=quiet, only=only_fold)
-            work = replace(prepare(target, plan.adapter, here, plan.root, session), cluster=cluster)
-            if here.devices == "cpu" and cluster is None:
-                note_cores(work, resources.narrowed(), cores.shared(threads.available()) if cores else "")
-            try:
+                from kit.pipeline import execution
+            session = execution.Session(stop=stop, budget=budget, began=began, quiet=quiet, only=only_fold)
+            with execution.begun(target, plan, session, cores) as work:
                 yield work
-            finally:
-                work.progress.close()
-                if work.timings.seconds:
-                    say(work.timings.table(), lines=True)
     except BaseException as fault:
         note_end(target, "stopped" if isinstance(fault, Stopped | KeyboardInterrupt) else "failed", str(fault))
         raise
-
-
-def note_cores(work: Work, *lines: str) -> None:
-    """Say, and note in `run.json`, what there is to say of the cores: that there are few, or that others use them too."""
-    for line in filter(None, lines):
-        work.progress.say(line)
-    work.run.change(lambda record: record.changed(notes=[*record.notes, *filter(None, lines)]))
-
-
-def _train(work: Work, parts: list[str]) -> None:
-    """Train what is missing and, once every fold is there, score and write the submission. `parts`: that this process holds."""
-    from kit.pipeline import crossval, parallel, scoring
-
-    if work.cluster is None:
-        parallel.train(work)
-    else:
-        work.cluster.train(work)
-    work.progress.close()
-    with run_locks.turn(work.run.path, work.progress.say):
-        if not crossval.complete(work):
-            note_pause(work.run, parts)
-        elif not work.run.complete:  # of several processes, the last one
-            scoring.finish(work)
-            ledger.add_run(work.run)

@@ -21,7 +21,7 @@ from kit.pipeline import parallel
 from kit.pipeline.plan import planned
 from kit.pipeline.preparation import Work
 from kit.pipeline.processes.children import Children, Task
-from kit.pipeline.processes.server import LONGEST, SAVING, grace
+from kit.pipeline.processes.order import LONGEST, SAVING, grace
 from kit.pipeline.run import working
 from kit.storage import run_lifecycle
 from kit.training.deadline import Budget

@@ -16,14 +16,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+import torch
 
 from kit import resources
 from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
-from kit.pipeline.processes.server import SAVING, Order, grace
-
-if TYPE_CHECKING:
-    from kit.pipeline.preparation import Work
+from kit.models.threads import available, use_all
+from kit.pipeline.preparation import Work
+from kit.pipeline.processes.order import SAVING, Order, grace
 
 KINDS: dict[int, type[KitError]] = {kind.code: kind for kind in (Usage, BadData, DiskError)}
 POLL, SPARE = 0.1, 5.0  # seconds: between looks at the server; beyond what it gives its children to end
@@ -218,8 +219,6 @@ class Share:
     @classmethod
     def of(cls, work: Work, count: int) -> Share:
         """An equal part of this process's threads and cores; `--workers` of each, where it is given."""
-        from kit.models.threads import available, use_all
-
         use_all()
         gpu, cores = work.config.devices == "gpu", resources.core_count()
         threads = cores if gpu else available()
@@ -233,7 +232,5 @@ class Share:
 
 def _gpus() -> list[str]:
     """The GPUs that this process sees, as CUDA_VISIBLE_DEVICES names them."""
-    import torch
-
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return seen if seen != [""] else [str(index) for index in range(torch.cuda.device_count())]

@@ -16,26 +16,19 @@ import ctypes
 import gc
 import json
 import os
-import pkgutil
 import select
 import signal
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from kit.config import Config
 from kit.console import fail
 from kit.errors import explained
-from kit.storage import files
-from kit.storage.run_folder import Run
-
-if TYPE_CHECKING:
-    from kit.pipeline.preparation import Work
+from kit.pipeline.processes.order import Order, grace
 
 POLL = 0.5  # seconds between looks at the children, should a signal have been missed
 
@@ -50,7 +43,7 @@ def main() -> int:
     if os.getppid() != int(sys.argv[1]):  # it has ended before this was asked for
         return 0
     first = orders.next(pipes=0)
-    return outcome(lambda: Server(orders, prepared(**first[0])).serve()) if first else 0
+    return outcome(lambda: serve(orders, first[0])) if first else 0
 
 
 def die_with_parent(signum: int) -> None:
@@ -59,27 +52,14 @@ def die_with_parent(signum: int) -> None:
         ctypes.CDLL(None).prctl(1, signum)
 
 
-def prepared(folder: str, config: dict[str, Any], quiet: bool) -> Work:
-    """The work of a run that another process has prepared, as that has it; `config`: resolved for this machine."""
+def serve(orders: Orders, run: dict[str, Any]) -> None:
+    """Prepare the work of a run, and carry out orders with it until no more come."""
     import torch
-    import torch._dynamo  # what the first optimizer of each child would import
 
     torch.set_num_threads(1)  # libgomp's threads do not survive a fork, and whoever waits for them waits for ever
-    from kit import competition as competitions
-    from kit.pipeline import crossval  # noqa: F401 (what each child needs)
-    from kit.pipeline.preparation import Session, prepare
-    from kit.training.deadline import Budget
-    from kit.training.signals import Stop
+    from kit.pipeline.processes import forked
 
-    run, here = Run(Path(folder)), Config.of(config)
-    root = Path(run.record.root)
-    adapter = competitions.load(run.record.competition).shaped(here, root)
-    now = time.monotonic()
-    session = Session(stop=Stop(), budget=Budget(0.0, now), began=now, quiet=quiet, only=[], beside=True)
-    here = here.declaring(adapter.preset(run.record.preset).declared)
-    work = prepare(run, adapter, here, root, session)
-    assert not torch.cuda.is_initialized(), "a GPU that was touched before a fork is lost to the child"
-    return work
+    Server(orders, partial(forked.carry_out, forked.prepared(**run))).serve()
 
 
 class Orders:
@@ -112,10 +92,10 @@ class Orders:
 
 
 class Server:
-    """Forks a child for each order, and says when it has ended."""
+    """Forks a child for each order, and says when it has ended. `carry_out(order, alive)`: what a child does."""
 
-    def __init__(self, orders: Orders, work: Work):
-        self.orders, self.work = orders, work
+    def __init__(self, orders: Orders, carry_out: Callable[[Order, int], object]):
+        self.orders, self.carry_out = orders, carry_out
         self.children: dict[int, Path] = {}  # where each saves its state
         self.ended, waker = os.pipe()  # readable when a child has ended
         os.set_blocking(waker, False)
@@ -159,95 +139,23 @@ class Server:
         pid = os.fork()
         if not pid:
             self.orders.asked.close()
-            _be_child(self.work, order, *pipes)
+            _be_child(self.carry_out, order, *pipes)
         for pipe in pipes:
             os.close(pipe)
         self.children[pid] = Path(order.folder)
         self.orders.answer(child=pid)
 
 
-def _be_child(work: Work, order: Order, errors: int, alive: int) -> NoReturn:
+def _be_child(carry_out: Callable[[Order, int], object], order: Order, errors: int, alive: int) -> NoReturn:
     """Carry out an order, and end: the server's own stack is never returned to."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(errors, 2)
     os.close(errors)
-    code = outcome(lambda: carry_out(work, order, alive))
+    code = outcome(lambda: carry_out(order, alive))
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a child is to do: call a function of a module's, `call` ("kit.module:name"), with its Work and these arguments.
-
-    `folder`: where it saves its state; `seconds`: that it has from `began` on (`time.monotonic()`, the same in all processes),
-    0: any; `threads`, `workers`: as many as it may use; `gpu`: the only one that it is to see, empty: all there are.
-    """
-
-    call: str
-    arguments: Sequence[Any]
-    folder: str
-    seconds: float
-    began: float
-    threads: int
-    workers: int
-    gpu: str
-
-
-def carry_out(work: Work, order: Order, alive: int) -> None:
-    """Do what is ordered, as a process of its own. `alive`: a pipe that ends with the process that ordered it."""
-    from kit.console import Progress
-    from kit.models.threads import at_most
-    from kit.pipeline.preparation import Pace
-    from kit.training.deadline import Budget
-    from kit.training.profile import Timings
-    from kit.training.signals import stoppable
-
-    if order.gpu:
-        os.environ["CUDA_VISIBLE_DEVICES"] = order.gpu
-    with stoppable() as stop, at_most(order.threads):
-        end_with(alive, lambda: stop.signum > 0, lambda: grace(Path(order.folder)))
-        config = work.config.changed(workers=order.workers)
-        own = replace(
-            work, config=config, stop=stop, budget=Budget(order.seconds, order.began),
-            progress=Progress(quiet=work.progress.quiet), pace=Pace(), timings=Timings(),
-        )  # fmt: skip
-        pkgutil.resolve_name(order.call)(own, *order.arguments)
-        if own.timings.seconds:
-            own.progress.say(own.timings.table(), lines=True)
-
-
-def end_with(alive: int, told: Callable[[], bool], patience: Callable[[], float]) -> None:
-    """End this process, with its state saved, when the other end of a pipe is closed; kill it where it takes too long.
-
-    `told`: was it asked to end before? Asked twice, it would end at once.
-    """
-
-    def watch() -> None:
-        os.read(alive, 1)  # nothing is ever written: it returns when the other process ends, however it ends
-        if not told():
-            os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(patience())
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-SAVING, SLOW, LONGEST = 12.0, 20e6, 300.0  # seconds; bytes a second of a slow disk; seconds
-
-
-def grace(folder: Path) -> float:
-    """Seconds that a process has to save its state in a folder: SAVING, and what so many bytes take on a SLOW disk.
-
-    How many there will be is told by its newest snapshot, or by the one that it is writing. Never more than LONGEST.
-    """
-    sizes = [0]
-    for path in [*folder.glob("snapshot-*.pt"), *folder.glob(f"{files.TEMPORARY}*")]:
-        with contextlib.suppress(OSError):
-            sizes.append(path.stat().st_size)
-    return min(SAVING + max(sizes) / SLOW, LONGEST)
 
 
 def outcome(work: Callable[[], object]) -> int:
