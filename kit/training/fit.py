@@ -26,7 +26,7 @@ from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
 from kit.training.loggers import Log
 from kit.training.profile import Timings
-from kit.training.ranks import group, together
+from kit.training.ranks import exchange, group, together
 from kit.training.ranks.together import Together
 from kit.training.seeding import seed_of
 from kit.training.signals import Stop
@@ -103,7 +103,7 @@ def _fit(
     together.begin_alike(module)
     threads.suit(module, fold.x, config)
     if deadline is not None:
-        state.until = group.moment(deadline(module))
+        state.until = exchange.moment(deadline(module))
         module.end_by(state.until)
     before = (batches.epoch * batches.steps + batches.start) * len(fold.train) // batches.steps
     progress.fold(fold.name, skipped=before, rows=config.epochs * len(fold.train))

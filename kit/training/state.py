@@ -14,7 +14,7 @@ from kit.models.base import StepOutput
 from kit.models.batch import Batch
 from kit.training.fold import Fold
 from kit.training.loaders import Batches
-from kit.training.ranks import group
+from kit.training.ranks import exchange, group
 
 
 @dataclass
@@ -79,7 +79,7 @@ class FitState:
         if group.count() == 1:
             return
         device = self.outputs.loss[0].device if self.outputs.loss else torch.device("cpu")
-        found = group.gathered({name: [one.cpu() for one in some] for name, some in vars(self.outputs).items()})
+        found = exchange.gathered({name: [one.cpu() for one in some] for name, some in vars(self.outputs).items()})
         self.outputs = Epoch()
         for name in vars(self.outputs) if found else []:
             some = in_turn([one[name] for one in found or []])

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 
 from kit.models.base import FoldModule
 from kit.models.batch import Batch
-from kit.training.ranks import group
+from kit.training.ranks import exchange, group
 from kit.training.state import FitState
 
 
@@ -22,13 +22,13 @@ class Deadline(pl.Callback):
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
         if self.state.until < math.inf and batch.step % self.state.batches.accumulate < group.count():
-            pl_module.move_to(group.agreed(self.position(batch))[0])
+            pl_module.move_to(exchange.agreed(self.position(batch))[0])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         if batch.last and self.state.until < math.inf:
-            over = group.agreed(time.monotonic() >= self.state.until)[0]
+            over = exchange.agreed(time.monotonic() >= self.state.until)[0]
             trainer.should_stop = trainer.should_stop or bool(over)
 
     def position(self, batch: Batch) -> float:

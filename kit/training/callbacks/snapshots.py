@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from kit.models.base import FoldModule
 from kit.models.batch import Batch
 from kit.training import checkpoints
-from kit.training.ranks import group
+from kit.training.ranks import exchange, group
 from kit.training.signals import Stop
 from kit.training.state import Epoch, FitState
 
@@ -35,7 +35,7 @@ class Snapshots(pl.Callback):
         if not module.resumable:
             return False
         state, fold = self.state, self.state.fold
-        found = group.from_leader(self.newest() if group.number() == 0 else None)
+        found = exchange.from_leader(self.newest() if group.number() == 0 else None)
         if found is None:
             return False
         module.load_state_dict(found["module"])
@@ -73,7 +73,7 @@ class Snapshots(pl.Callback):
         if batch.step % self.state.batches.accumulate >= group.count():  # gradients that were added up are not saved
             return
         late = group.number() == 0 and time.monotonic() - self.saved >= self.pause
-        signum, due = group.agreed(self.stop.signum, late)
+        signum, due = exchange.agreed(self.stop.signum, late)
         if signum or due:
             self.state.bring_home()
             self.write(trainer, pl_module, batch.epoch, batch.step)

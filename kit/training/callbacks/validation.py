@@ -11,7 +11,7 @@ import torch
 from kit.labels.evaluation import tracked
 from kit.models import prediction
 from kit.models.base import FoldModule
-from kit.training.ranks import group
+from kit.training.ranks import exchange, group
 from kit.training.signals import Stop
 from kit.training.state import FitState
 
@@ -32,7 +32,7 @@ class Validation(pl.Callback):
         patience = state.fold.config.early_stop
         if patience:
             since = state.epoch + 1 if state.best is None else state.best["since"]
-            over = group.agreed((state.epoch + 1 - since) // every >= patience)[0]
+            over = exchange.agreed((state.epoch + 1 - since) // every >= patience)[0]
             trainer.should_stop = trainer.should_stop or bool(over)
 
     def validate(self, module: FoldModule) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""Group: this process's place among the ranks, and what they tell each other. Alone, everybody's answer is one's own.
+"""Group: this process's place among the ranks, and what they tell each other between fits. Without torch until they meet.
 
 Rank 0 leads: it does the whole run, and the others take part in its fits. What it wants of them (`post`), and that it has
-ended (`end`), goes through torchrun's store, where a rank looks when it waits or when a connection breaks. What belongs to a
-step goes from rank to rank: through gloo, gradients on GPUs through NCCL.
+ended (`end`), goes through torchrun's store, where a rank looks when it waits or when a connection breaks. See
+`kit.training.ranks.exchange` for what belongs to a step.
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError, Unreachable, Usage
 
 if TYPE_CHECKING:
-    import torch
-
     from kit.training.signals import Stop
 
-T = TypeVar("T")
 POLL = 0.05  # seconds between looks into the store
 PATIENCE = 15.0  # seconds after a signal, in which rank 0 saves and ends
 LONG = timedelta(days=7)  # rank 0 may predict for hours meanwhile; a rank that has died is noticed by its closed connection
@@ -60,14 +57,13 @@ def join() -> None:
     global _group
     os.environ["CUDA_VISIBLE_DEVICES"] = own_gpu(os.environ)  # before CUDA is first used
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings are pages of addresses
-    import torch
-    from torch import distributed
+    from torch import cuda, distributed
 
     if distributed.is_initialized():
         raise Usage("the ranks that torchrun started do one run, and have met already. Start torchrun again for another.")
     try:
         store, number, count = next(distributed.rendezvous("env://"))
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if cuda.is_available() else "gloo"
         distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=LONG)
     except (RuntimeError, ValueError) as fault:
         raise Unreachable(f"the ranks cannot meet: {str(fault).splitlines()[0][:200]}") from fault
@@ -88,9 +84,6 @@ def number() -> int:
 def count() -> int:
     """How many ranks train together; 1 where this process is alone."""
     return 1 if _group is None else _group.count
-
-
-# --- between fits, by the store
 
 
 def post(task: dict[str, Any]) -> None:
@@ -136,73 +129,3 @@ def awaited_end() -> int | None:
         return int(_group.store.get("end")) if over else None
     except RuntimeError:
         return None
-
-
-# --- in a fit, all ranks at the same moment
-
-
-def agreed(*values: float) -> list[float]:
-    """The largest of each value over the ranks: has any of them been told to stop, say."""
-    if _group is None:
-        return [*values]
-    import torch
-    from torch import distributed
-
-    shared = torch.tensor(values, dtype=torch.float64)
-    with _reached():
-        distributed.all_reduce(shared, distributed.ReduceOp.MAX)
-    return shared.tolist()
-
-
-def from_leader(value: T) -> T:
-    """What rank 0 has for this value."""
-    if _group is None:
-        return value
-    from torch import distributed
-
-    box = [value if _group.number == 0 else None]
-    with _reached():
-        distributed.broadcast_object_list(box, src=0)
-    return box[0]  # type: ignore[return-value]
-
-
-def moment(until: float) -> float:
-    """A moment of rank 0's `time.monotonic()` as this process's, whose clock may have begun at another time."""
-    return until if _group is None else time.monotonic() + from_leader(until - time.monotonic())
-
-
-def gathered(value: T) -> list[T] | None:
-    """On rank 0 the values of all ranks in their order; None on the others."""
-    if _group is None:
-        return [value]
-    from torch import distributed
-
-    found: list[Any] | None = [None] * _group.count if _group.number == 0 else None
-    with _reached():
-        distributed.gather_object(value, found, dst=0)
-    return found
-
-
-def average(tensors: Sequence[torch.Tensor]) -> None:
-    """Replace each tensor, of one device, by its mean over the ranks. Divided first, as the parts of a batch in one process
-    are: two ranks then have the bits of two parts."""
-    import torch
-    from torch import distributed
-
-    for kind in {tensor.dtype for tensor in tensors}:
-        some = [tensor for tensor in tensors if tensor.dtype == kind]
-        flat = torch.cat([tensor.reshape(-1) for tensor in some]).div_(count())
-        with _reached():
-            distributed.all_reduce(flat)
-        for tensor, mean in zip(some, flat.split([tensor.numel() for tensor in some]), strict=True):
-            tensor.copy_(mean.view(tensor.shape))
-
-
-@contextmanager
-def _reached() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as fault:
-        raise Lost(
-            "another rank has ended, and this one cannot go on alone. What is finished is kept; the same command goes on."
-        ) from fault

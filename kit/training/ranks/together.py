@@ -10,7 +10,7 @@ import torch
 from kit.models.base import FoldModule
 from kit.models.batch import Batch
 from kit.training.fold import Fold
-from kit.training.ranks import group
+from kit.training.ranks import exchange, group
 from kit.training.state import Epoch, FitState
 
 
@@ -23,7 +23,7 @@ def shared_out(fold: Fold) -> Fold:
 def begin_alike(module: FoldModule) -> None:
     """Give the module the weights and statistics of rank 0's. Alone: nothing."""
     if group.count() > 1:
-        module.load_state_dict(group.from_leader(module.state_dict()))
+        module.load_state_dict(exchange.from_leader(module.state_dict()))
 
 
 class Together(pl.Callback):
@@ -49,15 +49,15 @@ class Together(pl.Callback):
         if not self.last:
             return
         parameters = [one for some in trainer.optimizers[0].param_groups for one in some["params"]]
-        learned = group.agreed(*(one.grad is not None for one in parameters))
+        learned = exchange.agreed(*(one.grad is not None for one in parameters))
         some = [one for one, anywhere in zip(parameters, learned, strict=True) if anywhere]
         for parameter in some:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        group.average([parameter.grad for parameter in some])
+        exchange.average([parameter.grad for parameter in some])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.state.bring_home()
-        loss, count = group.from_leader(([one.cpu() for one in self.state.outputs.loss], self.state.outputs.count))
+        loss, count = exchange.from_leader(([one.cpu() for one in self.state.outputs.loss], self.state.outputs.count))
         if group.number():  # `--schedule plateau` goes by the loss of all rows
             self.state.outputs = Epoch(loss=[one.to(pl_module.device) for one in loss], count=count)
