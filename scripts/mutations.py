@@ -342,7 +342,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a login page is taken for an answer",
-        "kit/kaggle/client_process.py",
+        "kit/kaggle/client/process.py",
         "            look(response)",
         "            pass",
         "tests/kaggle/test_garbage.py",

@@ -159,11 +159,13 @@ def test_what_states_facts_never_loads_torch(module: str) -> None:
     assert "torch" not in {name.split(".")[0] for name in imports(MODULES[module], lazy=False)}
 
 
-def test_one_module_imports_kaggles_client_and_does_so_lazily() -> None:
-    own = {"kaggle", "kagglesdk"}
-    lazily = {module for module, path in MODULES.items() if own & {name.split(".")[0] for name in imports(path, lazy=True)}}
-    at_once = {module for module, path in MODULES.items() if own & {name.split(".")[0] for name in imports(path, lazy=False)}}
-    assert (lazily, at_once) == ({"kaggle.client_process"}, set())
+def test_one_module_imports_kaggles_client_and_is_loaded_by_the_child_process_alone_and_lazily() -> None:
+    own, loaded = {"kaggle", "kagglesdk"}, {name: imports(path, lazy=True) for name, path in MODULES.items()}
+    assert {module for module, names in loaded.items() if own & {name.split(".")[0] for name in names}} == {
+        "kaggle.client.calls"
+    }
+    assert {module for module, names in loaded.items() if "kit.kaggle.client.calls" in names} == {"kaggle.client.process"}
+    assert "kit.kaggle.client.calls" not in imports(MODULES["kaggle.client.process"], lazy=False)
 
 
 @every_module

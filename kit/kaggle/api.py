@@ -7,18 +7,19 @@ import os
 import queue
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions
 from kit.console import Waiting, clock, say
 from kit.errors import Unreachable, Usage, did_you_mean
-from kit.kaggle import client_process
 from kit.kaggle.credentials import HOW, SITE, refused, scrub, sources
 
 SECONDS = 60.0  # to wait for an answer
@@ -73,7 +74,7 @@ class Kaggle:
             say(text)
 
     def call(self, name: str, /, seconds: float = 0, again: bool = True, **arguments: Any) -> Any:
-        """What `kit.kaggle.client_process` answers; `seconds` more than usual may pass.
+        """What `kit.kaggle.client` answers; `seconds` more than usual may pass.
 
         Waits and asks again where Kaggle is busy (429) and, if it does no harm to ask twice (`again`), where it failed
         (5xx) or could not be reached; within the seconds of one answer. Raises Refused for any other 4xx, else Unreachable.
@@ -129,7 +130,7 @@ class Kaggle:
             return {"fault": {"kind": "other", "reason": "its client ended without an answer"}}
 
     def _start(self) -> subprocess.Popen[str]:
-        words, needed = client_process.command()
+        words, needed = _command()
         answers = self._answers = queue.Queue()
         process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
@@ -182,6 +183,15 @@ class Kaggle:
         of_adapters = [competitions.load(name).competition.slug for name in competitions.names()]
         answer = self._ask({"call": "search", "arguments": {"words": self.slug.replace("-", " ")}}, self.seconds)
         return did_you_mean(self.slug, [*of_adapters, *answer.get("result", [])])
+
+
+def _command() -> tuple[list[str], dict[str, str]]:
+    """How to start the client: the words, and what the environment needs besides."""
+    above = str(Path(__file__).resolve().parents[2])
+    before = os.environ.get("PYTHONPATH")
+    return [sys.executable, "-P", "-m", "kit.kaggle.client.process"], {
+        "PYTHONPATH": f"{above}{os.pathsep}{before}" if before else above
+    }
 
 
 def _wait(fault: dict[str, Any], attempt: int, again: bool) -> float | None:

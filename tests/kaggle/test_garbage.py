@@ -13,8 +13,9 @@ from loopback import Answer, Loopback
 
 from kit.cli.app import main
 from kit.errors import KitError, Unreachable
-from kit.kaggle import api as clients, client_process, download
+from kit.kaggle import api as clients, download
 from kit.kaggle.api import Kaggle
+from kit.kaggle.client import process
 
 PAGE = b"<!DOCTYPE html><html><body>Sign in to AirportWiFi</body></html>"
 ANY = {  # for whatever is asked
@@ -91,7 +92,7 @@ def test_commands_say_what_answers_in_kaggles_place(kaggle: Loopback, what: str,
 def test_only_seconds_are_waited_for(said: str, seconds: float | None) -> None:
     answer = requests.Response()
     answer.headers["Retry-After"] = said
-    assert client_process._wait(answer) == seconds
+    assert process._wait(answer) == seconds
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,8 +18,8 @@ from kit.models import devices, registry
 from kit.models.base import FoldModule
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, family_of, planned
-from kit.pipeline.prediction_checks import Predictions, checked_predictions, refuse_unbounded
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
+from kit.pipeline.study.checks import Predictions, checked_predictions, refuse_unbounded
 from kit.storage import ledger, run_lifecycle, run_locks, templates
 from kit.storage.run_folder import Run
 from kit.storage.runs.parts import RunPart

@@ -1,38 +1,28 @@
-"""Client: Kaggle's own package, in a child process. It has no timeouts, prints, and may exit when it is imported.
+"""Calls: what Kaggle's own package is asked for. The only module that imports it; it may print, and exit when it is imported.
 
-`kit.kaggle.api` starts it, sends a request as a line of JSON, waits as long as it likes, and gets an answer as a line. The only
-module that imports the package; written against what its versions 2.0.2 and 2.2.4 share.
+Written against what its versions 2.0.2 and 2.2.4 share.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import math
-import os
-import sys
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFileRequest, ApiDownloadDataFilesRequest
+from kagglesdk.datasets.types.dataset_api_service import (
+    ApiDownloadDatasetRequest,
+    ApiGetDatasetRequest,
+    ApiGetDatasetStatusRequest,
+)
+from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest, ApiListKernelSessionOutputRequest
+
+from kit.kaggle.client.answers import Strange
 
 PAGE = 200  # files a page; Kaggle gives fewer where it likes
 SUBMISSIONS = 100  # the newest ones
 CALLS: dict[str, Callable[..., Any]] = {}  # what `kit.kaggle.api` may ask for
-
-
-# What Kaggle's answers hold, by name. The package takes whatever comes, and gives what is of another type as nothing.
-LISTS = {  # of objects with one of these fields
-    "files": ("name", "fileName"),
-    "submissions": ("ref",),
-    "competitions": ("ref",),
-    "datasetFiles": ("name",),
-}
-NUMBERS, TEXTS = ("totalBytes", "versionNumber", "numAllowedNow"), ("name", "fileName", "url", "token", "createUrl", "status")
-
-
-class Strange(Exception):
-    """An answer that is none of Kaggle's: a login page, a proxy's words, half of one."""
 
 
 def call(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +33,7 @@ def call(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def api() -> Any:
     """The authenticated client. Raises what it raises: SystemExit without credentials, HTTPError for a bad token."""
-    import kaggle
+    import kaggle  # may exit
 
     client = kaggle.api
     if not client.config_values.get(client.CONFIG_NAME_AUTH_METHOD):  # 2.2 swallows why it is not
@@ -62,8 +52,6 @@ def files(slug: str, page: str = "") -> dict[str, Any]:
 @call
 def link(slug: str, name: str | None) -> dict[str, Any]:
     """Where a file (None: all in one archive) is stored; the link is good for some minutes. Nothing of it is read."""
-    from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFileRequest, ApiDownloadDataFilesRequest
-
     with api().build_kaggle_client() as kaggle:
         service = kaggle.competitions.competition_api_client
         if name is None:
@@ -154,8 +142,6 @@ def push(folder: str) -> dict[str, Any]:
 @call
 def status(kernel: str) -> dict[str, str]:
     """Where the newest version of a kernel is: QUEUED, RUNNING, COMPLETE or ERROR, and why."""
-    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusRequest
-
     request = ApiGetKernelSessionStatusRequest()
     request.user_name, request.kernel_slug = kernel.split("/")
     with api().build_kaggle_client() as kaggle:
@@ -166,8 +152,6 @@ def status(kernel: str) -> dict[str, str]:
 @call
 def output(kernel: str, page: str = "") -> dict[str, Any]:
     """The files that a kernel wrote, as links, its log, and the token of the next page."""
-    from kagglesdk.kernels.types.kernels_api_service import ApiListKernelSessionOutputRequest
-
     request = ApiListKernelSessionOutputRequest()
     request.user_name, request.kernel_slug = kernel.split("/")
     request.page_token = page
@@ -180,8 +164,6 @@ def output(kernel: str, page: str = "") -> dict[str, Any]:
 @call
 def dataset(name: str) -> dict[str, Any]:
     """Whether a dataset is private, and where its newest version is: BLOBS_RECEIVED, …, READY, FAILED or DELETED."""
-    from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest, ApiGetDatasetStatusRequest
-
     answers = []
     with api().build_kaggle_client() as kaggle:
         service = kaggle.datasets.dataset_api_client
@@ -205,8 +187,6 @@ def dataset_files(name: str, page: str = "") -> dict[str, Any]:
 @call
 def dataset_text(name: str, file: str) -> str:
     """A small file of a dataset, which Kaggle may have packed."""
-    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
-
     request = ApiDownloadDatasetRequest()
     request.owner_slug, request.dataset_slug = name.split("/")
     request.file_name = file
@@ -230,110 +210,3 @@ def upload(folder: str, new: bool, notes: str) -> str:
         else api().dataset_create_version(folder, notes, quiet=True)
     )
     return answer.error or ("" if (answer.status or "ok").lower() == "ok" else answer.status)
-
-
-def look(response: Any) -> None:
-    """Raise Strange for an answer of the API that has not the form of Kaggle's, HTTPError for an error without its form."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        response.raise_for_status()
-        text = response.content[:1000].decode("utf-8", "replace").lstrip().lower()
-        raise Strange("an HTML page" if text.startswith("<") else "nothing" if not text else "no JSON object")
-    for name, needed in LISTS.items():
-        entries = body.get(name) or []
-        if not isinstance(entries, list) or not all(isinstance(one, dict) and {*needed} & {*one} for one in entries):
-            raise Strange(f"{name!r} is no list with {' or '.join(needed)} in each entry")
-    for one in [body, *(entry for name in LISTS for entry in body.get(name) or [])]:
-        for names, kind in ((NUMBERS, int), (TEXTS, str)):
-            wrong = [name for name in names if one.get(name) is not None and type(one[name]) is not kind]
-            if wrong:
-                raise Strange(f"{wrong[0]!r} is {str(one[wrong[0]])[:60]!r}")
-
-
-def watch() -> None:
-    """Look at each answer of the API before the package does. Downloads are left to whoever follows the link."""
-    import requests
-
-    send = requests.Session.send
-
-    def sent(self: Any, request: Any, **settings: Any) -> Any:
-        response = send(self, request, **settings)
-        if "/v1/" in request.url and request.method == "POST" and not settings.get("stream"):
-            look(response)
-        return response
-
-    requests.Session.send = sent  # type: ignore[method-assign]
-
-
-def fault(error: BaseException) -> dict[str, Any]:
-    """An exception in plain values: Kaggle's status and reason where it answered, else the kind of failure."""
-    if isinstance(error, SystemExit):
-        return {"kind": "credentials", "reason": "no credentials"}
-    if isinstance(error, Strange):
-        return {"kind": "strange", "reason": str(error)}
-    response = getattr(error, "response", None)
-    if response is not None:
-        return {"kind": "answer", "status": response.status_code, "reason": _reason(response), "wait": _wait(response)}
-    from requests import exceptions
-
-    if isinstance(error, exceptions.RequestException) and not isinstance(error, exceptions.JSONDecodeError):
-        kinds = {
-            exceptions.ProxyError: "the proxy did not let it through",
-            exceptions.SSLError: "the certificate is not trusted",
-            exceptions.Timeout: "no answer in time",
-            exceptions.ConnectionError: "no connection",
-        }
-        words = (said for kind, said in kinds.items() if isinstance(error, kind))
-        return {"kind": "network", "reason": next(words, type(error).__name__)}
-    return {"kind": "other", "reason": f"{type(error).__name__}: {error}"}
-
-
-def _reason(response: Any) -> str:
-    try:
-        message = response.json().get("message")
-    except (ValueError, AttributeError, RuntimeError):  # no JSON; a body that was not kept
-        message = None
-    return str(message or response.reason or "")
-
-
-def _wait(response: Any) -> float | None:
-    """Seconds that Kaggle asks to wait; None where it does not say so in seconds."""
-    try:
-        seconds = float(response.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def serve() -> None:
-    """Answer requests from stdin until it closes. Nothing else that anyone prints here goes anywhere."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    silence = os.open(os.devnull, os.O_RDWR)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # they make the client show its requests, headers and all
-        os.environ.pop(name, None)
-    watch()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = {"result": CALLS[request["call"]](**request["arguments"])}
-        except BaseException as error:
-            answer = {"fault": fault(error)}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-def command() -> tuple[list[str], dict[str, str]]:
-    """How to start this module: the words, and what the environment needs besides."""
-    above = str(Path(__file__).resolve().parents[2])
-    before = os.environ.get("PYTHONPATH")
-    return [sys.executable, "-P", "-m", "kit.kaggle.client_process"], {
-        "PYTHONPATH": f"{above}{os.pathsep}{before}" if before else above
-    }
-
-
-if __name__ == "__main__":
-    serve()
