@@ -40,6 +40,13 @@ def components(left: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
     return connected_components(links, directed=False)[1]
 
 
+def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Groups of rows that are linked by either grouping, over any number of links."""
+    rows = np.arange(len(one))
+    targets = np.concatenate([len(rows) + one, len(rows) + one.max() + 1 + other])
+    return components(np.tile(rows, 2), targets, int(targets.max()) + 1)[: len(rows)]
+
+
 def equal(rows: np.ndarray) -> np.ndarray:
     """A group number per row; rows that are equal to the last bit share one."""
     return np.unique(digests(rows), return_inverse=True)[1]

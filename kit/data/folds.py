@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kit.data.dealing import gaps, multilabel
 from kit.errors import BadData, Usage
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ALWAYS_TRAIN = -1  # by time: the oldest block is trained on and never validated
 
@@ -136,32 +133,6 @@ def inner_groups(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray | No
     """The groups of some rows, by which a training fold is split again; None where they are one group, or no row has any."""
     own = None if groups is None else groups[rows]
     return None if own is None or len(np.unique(own)) < 2 else own
-
-
-def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Groups of rows that are linked by either grouping, over any number of links."""
-    from kit.data import duplicates  # loads scipy, which `kit list` does not need
-
-    rows = np.arange(len(one))
-    targets = np.concatenate([len(rows) + one, len(rows) + one.max() + 1 + other])
-    return duplicates.components(np.tile(rows, 2), targets, int(targets.max()) + 1)[: len(rows)]
-
-
-def times(train: pd.DataFrame, column: str) -> np.ndarray:
-    """The time column as sortable values: numbers (float64), or dates as pandas reads them (int64, microseconds).
-
-    Raises BadData naming the row.
-    """
-    import pandas as pd
-
-    values = pd.to_numeric(train[column], errors="coerce")
-    if values.isna().any():
-        dates = pd.to_datetime(train[column], errors="coerce", format="mixed", utc=True)
-        values = dates.dt.as_unit("us") if dates.isna().sum() < values.isna().sum() else values
-    if values.isna().any():
-        row = train.index[values.isna()][0]
-        raise BadData(f"training row {row!r}, column {column!r}: {train.at[row, column]!r} is neither a number nor a date.")
-    return values.astype(np.float64 if values.dtype.kind in "if" else np.int64).to_numpy()
 
 
 def _by_time(time: np.ndarray, k: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from kit import competition as competitions
 from kit.config import Config
 from kit.console import Progress
 from kit.data import duplicates, folds, ngrams, text_embeddings
-from kit.data.dealing import gaps
+from kit.data.dealing import gaps, time_column
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage, listed
 from kit.inputs.base import Keep, Loaded
@@ -141,7 +141,7 @@ def dealt_by(
     doubled = len(same) - len(np.unique(same))
     if doubled and when is None:
         notes.append(f"{doubled} training rows repeat another one: each stays in the fold of its twin")
-        groups = same if groups is None else folds.joined(groups, same)
+        groups = same if groups is None else duplicates.joined(groups, same)
     return strata, groups, when, notes
 
 
@@ -162,7 +162,7 @@ def from_file(
 def times(facts: competitions.Competition, table: pd.DataFrame, config: Config) -> np.ndarray | None:
     """The times of a table's rows, where folds may be by time; else None. Raises Usage where they cannot be and are to be."""
     if facts.time and config.split in ("auto", "time"):
-        return folds.times(table, facts.time)
+        return time_column.times(table, facts.time)
     if config.split == "time":
         raise Usage(f"--split time: {facts.slug} has no time column.")
     return None

@@ -13,7 +13,7 @@ import numpy as np
 
 from kit.competition import Adapter, Competition, Tables, first_of, sound
 from kit.config import Config
-from kit.data import folds
+from kit.data import duplicates, folds
 from kit.errors import listed
 from kit.inputs import remarks
 from kit.inputs.base import Loaded
@@ -64,7 +64,7 @@ def _drift(loaded: tuple[Loaded, Loaded], tables: Tables, twins: np.ndarray, fac
     ids = tables.train.index, tables.sample.index
     if facts.group and facts.group in tables.test:
         cells = [*tables.train[facts.group], *tables.test.loc[ids[1], facts.group]]
-        twins = folds.joined(twins, folds.codes(cells))
+        twins = duplicates.joined(twins, folds.codes(cells))
     kept = ~ids[1].isin(list(loaded[1].broken))
 
     def file_facts(some: np.ndarray, split: str) -> dict[str, np.ndarray]:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 import kit
-from kit.data import folds
+from kit.data import duplicates, folds
+from kit.data.dealing import time_column
 from kit.errors import BadData
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=40)
@@ -25,7 +26,7 @@ def test_codes_are_equal_where_the_values_are(values: list[str]) -> None:
 @given(PAIRS)
 def test_joined_groups_are_the_smallest_that_hold_both(pairs: list[tuple[int, int]]) -> None:
     one, other = (np.array(column) for column in zip(*pairs, strict=True))
-    group = folds.joined(one, other)
+    group = duplicates.joined(one, other)
     for parts in (one, other):
         assert all(len(set(group[parts == part])) == 1 for part in parts)
     reached = {0}  # what can be reached from the first row by equal numbers in either column
@@ -77,12 +78,12 @@ def table(cells: list[str]) -> pd.DataFrame:
     ],
 )
 def test_times_sort_as_they_follow_each_other(cells: list[str]) -> None:
-    values = folds.times(table(cells), "when")
+    values = time_column.times(table(cells), "when")
     assert (np.diff(values) > 0).all()
-    assert len(np.unique(folds.times(table([cells[0], cells[0]]), "when"))) == 1
+    assert len(np.unique(time_column.times(table([cells[0], cells[0]]), "when"))) == 1
 
 
 @pytest.mark.parametrize("cells", [["2020-01-01", "soon"], ["1", ""], ["1", "nan"], ["2020-01-01", "2020-13-45"]])
 def test_what_is_no_time_is_named_with_its_row(cells: list[str]) -> None:
     with pytest.raises(BadData, match=r"training row 'id1', column 'when': .* is neither a number nor a date"):
-        folds.times(table(cells), "when")
+        time_column.times(table(cells), "when")

@@ -13,7 +13,7 @@ from kit.competition.detection.tables import Layout, layout_of, tables_in
 from kit.competition.facts import Competition
 from kit.competition.sources import first_of
 from kit.config import Config
-from kit.data import folds
+from kit.data.dealing import time_column
 from kit.errors import BadData
 from kit.inputs import DETECTED, Inputs, Table
 from kit.inputs.decode import SUFFIXES
@@ -88,7 +88,7 @@ def _time(train: pd.DataFrame, test: pd.DataFrame, labels: Labels) -> str:
     for name in train.columns.difference(labels.train_columns, sort=False):
         if name in test and TIMED.search(str(name)):
             try:
-                both = folds.times(pd.concat([train[[name]], test[[name]]]), str(name))
+                both = time_column.times(pd.concat([train[[name]], test[[name]]]), str(name))
             except BadData:
                 continue
             if both[: len(train)].max() < both[len(train) :].min():

@@ -26,7 +26,7 @@ def parsed(text: str) -> tuple[float, bool]:
 
 
 def ticks(text: str, time: np.ndarray, column: str) -> float:
-    """The gap in the units of `time`, as `kit.data.folds.times` gives it: numbers, or whole microseconds.
+    """The gap in the units of `time`, as `kit.data.dealing.time_column` gives it: numbers, or whole microseconds.
 
     Raises Usage for a number where times are dates, or a duration where they are numbers.
     """

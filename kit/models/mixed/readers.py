@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kit.config import Config
-from kit.data import folds
+from kit.data import duplicates
 from kit.inputs.texts import Texts
 from kit.labels import Labels
 from kit.models.batch import Batch
@@ -51,7 +51,7 @@ def groups_of(texts: Texts, groups: np.ndarray | None) -> np.ndarray | None:
     same = texts.twins()
     if len(np.unique(same)) == len(same):
         return groups
-    return same if groups is None else folds.joined(groups, same)
+    return same if groups is None else duplicates.joined(groups, same)
 
 
 def unseen(

@@ -16,7 +16,7 @@ import pandas as pd
 from kit import competition as competitions
 from kit.config import Config
 from kit.data import folds
-from kit.data.dealing import gaps
+from kit.data.dealing import gaps, time_column
 from kit.data.folds import Folds
 from kit.errors import BadData, listed
 from kit.inputs import remarks
@@ -100,7 +100,7 @@ def dealt(
 def older(known: Folds, facts: competitions.Competition, tables: competitions.Tables, config: Config) -> np.ndarray:
     """By time, the first fold that each extra row trains [m]."""
     assert facts.time is not None
-    when, count = folds.times(tables.rows, facts.time), len(tables.train)
+    when, count = time_column.times(tables.rows, facts.time), len(tables.train)
     own = known.fold != folds.ALWAYS_TRAIN
     return gaps.since(when[count:], when[:count][own], known.fold[own], gaps.ticks(config.gap, when, facts.time))
 
