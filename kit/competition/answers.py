@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.competition.detection.whole_numbers import could_be_classes
 from kit.errors import BadData, listed
 from kit.labels import Labels, answer_spelling
 
@@ -120,8 +121,6 @@ def questions(labels: Labels, train: pd.DataFrame, sample: pd.DataFrame | None) 
 
 
 def _of_amounts(labels: Labels, name: str, values: np.ndarray, sample: pd.DataFrame | None) -> list[str]:
-    from kit.competition.detection.whole_numbers import could_be_classes
-
     column = json.dumps(name, ensure_ascii=False)
     names = ", ".join(json.dumps(one, ensure_ascii=False) for one in labels.train_columns)
     fields = f"({names}{',' * (len(labels.train_columns) == 1)})"

@@ -63,7 +63,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         names = listed(one["name"] for one in run.record.members or [] if one["weight"] > 0)
         raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
     whole = load_run(run, data)
-    models = whole.models()
+    models = members.answering_models(whole)
     config = Config.of(run.record.settings).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
     graph = type(models[0]).graph(models, members.member_weights(run))

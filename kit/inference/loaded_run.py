@@ -1,6 +1,6 @@
 """LoadedRun: a run with what its models need to predict again: its competition's facts, its configuration and labels.
 
-What needs torch is imported where it is used: a report or a sheet of answers does without.
+Without torch: a report or a sheet of answers does without it. `kit.inference.members` loads the models.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kit.config import Config
 from kit.data.number_spelling import Spellings
 from kit.errors import BadData
 from kit.labels import Labels
+from kit.models import families
 from kit.parts import NONE, Parts
 from kit.storage.run_folder import Run
 
@@ -33,23 +34,11 @@ class LoadedRun:
     @cached_property
     def config(self) -> Config:
         """The run's choices, on this device."""
-        from kit.models import devices, families
+        from kit.models import devices  # torch
 
         config = Config.of(self.run.record.settings)
         family = families.of(config.model, self.facts.inputs.kind, self.labels.reads, self.parts)
         return devices.choose(config, family)
-
-    def models(self, views: int | None = None) -> list[Any]:
-        """The models that answer the test; raises as `inference.load` does."""
-        from kit.inference import members
-
-        return [self.bound(model) for model in members.load(self.run, views)]
-
-    def model(self, folder: Path, views: int | None = None) -> Any:
-        """A fold's (or the refit's) model, checked."""
-        from kit.inference import members
-
-        return members.with_views(self.bound(members.load_member(folder)), views)
 
     def bound(self, model: Any) -> Any:
         """The model, with what a checkpoint cannot hold of its labels (a function of the adapter's)."""

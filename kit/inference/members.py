@@ -14,6 +14,7 @@ from kit.config import Config
 from kit.data import text_embeddings
 from kit.errors import Usage
 from kit.inference import shared_pass
+from kit.inference.loaded_run import LoadedRun
 from kit.models.prediction import predict
 from kit.storage.run_folder import Run, read_json
 from kit.storage.runs.parts import RunPart
@@ -97,6 +98,16 @@ def load_members(run: Run) -> list[Any]:
 def load_member(folder: Path) -> Any:
     """A fold's (or the refit's) model, checked."""
     return checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+
+
+def answering_models(whole: LoadedRun, views: int | None = None) -> list[Any]:
+    """The models that answer a run's test, with its labels; raises as `load` does."""
+    return [whole.bound(model) for model in load(whole.run, views)]
+
+
+def model_of(whole: LoadedRun, folder: Path, views: int | None = None) -> Any:
+    """A fold's (or the refit's) model, checked, with the run's labels."""
+    return with_views(whole.bound(load_member(folder)), views)
 
 
 def with_views(model: Any, views: int | None) -> Any:

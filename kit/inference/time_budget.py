@@ -70,7 +70,7 @@ def predict(whole: LoadedRun, x: Any, ids: pd.Index, *, views: int, limit: float
     A member that would not be done in time is left out, whatever the plan was: speeds change.
     """
     config, members = whole.config, ranked(whole.run)
-    first = whole.model(members[0], 1)
+    first = run_members.model_of(whole, members[0], 1)
     run_members.equip(whole.run, x, config)
     cost = prediction.pace(first, x, config) * len(x)
     most = views if first.views else 1
@@ -92,7 +92,7 @@ def predict(whole: LoadedRun, x: Any, ids: pd.Index, *, views: int, limit: float
         if parts and now + cost * plan.views > until:
             say(f"{len(plan.members) - len(parts)} of {len(plan.members)} models are left out: the time is up")
             break
-        model = whole.model(folder, plan.views)
+        model = run_members.model_of(whole, folder, plan.views)
         parts[folder] = pd.DataFrame(prediction.predict(model, x, None, config), index=ids, columns=list(model.labels.columns))
         cost = (time.monotonic() - now) / plan.views
     refits = sum(map(_of_refit, parts))
@@ -131,7 +131,7 @@ def _out_of_fold(whole: LoadedRun, most: int, count: int) -> tuple[np.ndarray, n
         table = tables.train.loc[spaced.index[spaced == fold]]
         loaded = inputs.load(whole.root, table, "train", whole.config.size)
         table = table[~table.index.isin(list(loaded.broken))]
-        model = whole.model(run.fold(fold), most)
+        model = run_members.model_of(whole, run.fold(fold), most)
         own = []
         for number in range(len(model.views)):
             with model.one_view(number):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
+from kit.data.date_spelling import NAMED, are_dates
 from kit.errors import BadData, listed
 from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
 from kit.inputs.detection import IDENTIFIER, Beginning, Evidence
@@ -110,8 +111,6 @@ class Table(Inputs):
 
     def read_table(self, data: bytes, name: str, stated: TableFormat) -> TableFile:
         """As the base; columns of plain numbers are numbers where the whole file is plain, see `typed_table`."""
-        from kit.data.date_spelling import NAMED
-
         form = stated if stated.delimiter else replace(stated, delimiter=delimited_text.likeliest(data, name))
         header = delimited_text.first_line(data).decode(errors="replace").strip().split(form.delimiter)
         dates = [column for column in header if NAMED.fullmatch(column)]  # 20120615 may be one
@@ -169,8 +168,6 @@ def parted_columns(table: pd.DataFrame) -> tuple[tuple[str, str], ...]:
 
     Nearly all different cells have as many marks, and one part at least has far fewer values than the whole.
     """
-    from kit.data.date_spelling import are_dates
-
     found = []
     for name in table:
         cells = [one for one in dict.fromkeys(map(str, table[name].iloc[:: max(1, len(table) // MANY)])) if one.strip()]
@@ -187,8 +184,6 @@ def parted_columns(table: pd.DataFrame) -> tuple[tuple[str, str], ...]:
 
 def dated_ids(ids: Any) -> bool:
     """Are the ids of a table dates? They are learned from then. Some of them are looked at."""
-    from kit.data.date_spelling import are_dates
-
     return are_dates(ids[:: max(1, len(ids) // LOOKED_AT)])
 
 

@@ -103,7 +103,7 @@ def answer_test(work: Work) -> None:
     if not parts:
         return
     began, loaded = time.monotonic(), LoadedRun(work.run, work.tables.root, work.adapter.competition, work.tables.labels)
-    models = [loaded.model(work.run.fold(part)) for part in parts]
+    models = [members.model_of(loaded, work.run.fold(part)) for part in parts]
 
     def predict(model: FoldModule, x: Any, rows: np.ndarray | None) -> np.ndarray:
         return prediction.predict(model, x, rows, work.config)

@@ -58,7 +58,8 @@ def answered(
             raise Usage(f"{source.path}: made by kit.study, so it has no models: --views and --time-budget change nothing.")
         sample = whole.facts.test_tables(whole.root).sample
         return stored_answers(source, sample.index), sample
-    models = whole.models(views) if time_budget is None else []  # a broken one is said before anything is read
+    # A broken one is said before anything is read.
+    models = members.answering_models(whole, views) if time_budget is None else []
     config, root, inputs = whole.config, whole.root, whole.facts.inputs
     asked = whole.facts.test_tables(root)
     test, sample = asked.test, asked.sample
@@ -67,7 +68,7 @@ def answered(
         say(note)
     for fault in loaded.broken.values():
         say(f"answered by the training rows' prior: {fault}")
-    say_doubts(models[0] if models else whole.model(members.members(source)[0]), loaded.rows)
+    say_doubts(models[0] if models else members.model_of(whole, members.members(source)[0]), loaded.rows)
     if time_budget is None:
         answers = members.ensemble(source, models, loaded.rows, sample.index, config)
     else:
@@ -122,7 +123,7 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
             source, lambda one: predict_rows(one, rows, views), lambda whole, ids: _table_of(source, whole, rows).loc[ids]
         )
     whole = load_run(source, needed=False)
-    facts, models = whole.facts, whole.models(views)
+    facts, models = whole.facts, members.answering_models(whole, views)
     broken: list[str] = []
     if isinstance(rows, pd.DataFrame):
         table = named_rows(facts, rows)
@@ -197,4 +198,4 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     if whole.facts.inputs.kind != "text":
         raise Usage(f"{source.path}: a run on {whole.facts.inputs.kind}, which cannot be typed in.")
     ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")
-    return members.ensemble(source, whole.models(), Texts(texts), ids, whole.config)
+    return members.ensemble(source, members.answering_models(whole), Texts(texts), ids, whole.config)

@@ -1,7 +1,4 @@
-"""Predictions: frames of float32 by id, saved as arrays inside a fold's folder, as CSV where people look for them.
-
-`kit list` loads what imports this file, so pandas is imported only where a table is read.
-"""
+"""Predictions: frames of float32 by id, saved as arrays inside a fold's folder, as CSV where people look for them."""
 
 from __future__ import annotations
 
@@ -10,16 +7,14 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+import pandas as pd
 
 from kit.errors import BadData, Usage, unreadable
 from kit.storage import files, frames
 from kit.storage.tables import number_text, typed_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SUFFIX = ".npz"
 LARGE = 1_000_000  # numbers in a CSV; pandas writes 1.1 million a second, and so many more take minutes
@@ -51,8 +46,6 @@ def load(folder: Path, name: str) -> pd.DataFrame:
 
 
 def _load_arrays(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:  # a zip: what it holds has checksums
             values, about = stored["values"], json.loads(stored["about"].tobytes())
@@ -119,8 +112,6 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def _read_fast(data: bytes) -> pd.DataFrame | None:
     """The table by pandas' own reader; None where it is small, or not plainly a table of numbers: that is read with care."""
-    import pandas as pd
-
     head, _, rest = data.partition(b"\n")
     header, count = next(csv.reader([head.decode()]), []), rest.count(b"\n")
     plain = not any(one in rest for one in (b'"', b"\r", b"\0")) and rest.count(b",") == count * (len(header) - 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 
 from kit.config import Config
@@ -104,8 +105,6 @@ class CatBoostModule(TreesModule):
 
     def _columns_of(self, x: np.ndarray) -> Any:
         """Rows as CatBoost takes them: categories as whole numbers, −1 where there is none."""
-        import pandas as pd
-
         assert self.encoding is not None
         known = len(self.encoding.sizes)
         codes = pd.DataFrame(np.nan_to_num(x[:, :known], nan=-1.0).astype(np.int64))

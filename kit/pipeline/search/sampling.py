@@ -1,12 +1,11 @@
 """Sampling: which values a tuning tries next, and from which scores on a trial is not worth its time.
 
 Both are functions of the seed, the trial's number and the trials that ended before: `trial.json` of each is all the state
-there is, so a search that was killed asks for the same again. Optuna only reads; it stores nothing.
+there is, so a search that was killed asks for the same again. See `kit.pipeline.search.tpe` for optuna.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +52,9 @@ class Sampler:
         """
         if number < DRAWN or not available():
             return search_space.draw(self.ranges, self.seed, number)
-        study, axes = self._study(number, ended, under_way), self._axes()
+        from kit.pipeline.search import tpe  # optuna
+
+        study, axes = tpe.study(self, number, ended, under_way), tpe.axes(self.ranges)
         tried = [dict(self.preset) | dict(knobs) for knobs in (*(one.knobs for one in ended), *under_way)]
         found: dict[str, Any] = {}
         for _ in range(ASKED):
@@ -66,44 +67,6 @@ class Sampler:
             if found not in tried:
                 break
         return found
-
-    def _study(self, number: int, ended: Sequence[Ended], under_way: Sequence[Mapping[str, Any]]) -> Any:
-        """A new study in memory, told of these trials, in their order: nothing else is remembered from question to question."""
-        import optuna
-        from optuna.trial import TrialState, create_trial
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        own = int(hashlib.sha256(f"{self.seed} {number}".encode()).hexdigest()[:8], 16)
-        study = optuna.create_study(
-            direction="maximize" if self.higher_is_better else "minimize",
-            sampler=optuna.samplers.TPESampler(seed=own, multivariate=True, constant_liar=True),
-        )
-        told = [(one.knobs, _state(one), one.score, one.epochs) for one in sorted(ended, key=lambda one: one.number)]
-        for knobs, state, score, epochs in [*told, *((knobs, "RUNNING", None, {}) for knobs in under_way)]:
-            values = {**self.preset, **knobs}
-            places = {knob.name: knob.place(values[knob.name]) for knob in self.ranges}
-            if None not in places.values():  # the preset may lie outside the ranges: it teaches nothing
-                study.add_trial(
-                    create_trial(
-                        state=TrialState[state], value=score, params=places, distributions=self._axes(),
-                        intermediate_values=dict(epochs),
-                    )
-                )  # fmt: skip
-        return study
-
-    def _axes(self) -> dict[str, Any]:
-        """Places in the ranges: the index of a choice, or a number from 0 to 1 (`Range.draw` knows the scale)."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-        return {
-            one.name: CategoricalDistribution(range(len(one.choices))) if one.choices else FloatDistribution(0.0, 1.0)
-            for one in self.ranges
-        }
-
-
-def _state(one: Ended) -> str:
-    """What optuna calls it: a trial that failed teaches nothing."""
-    return "COMPLETE" if one.score is not None else "PRUNED" if one.epochs else "FAIL"
 
 
 def bars(ended: Sequence[Ended]) -> dict[int, float]:

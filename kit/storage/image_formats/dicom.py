@@ -36,18 +36,16 @@ def is_dicom(data: bytes) -> bool:
 def read(data: bytes) -> Scan:
     """The picture of a file. Raises Usage without pydicom, and for what is no such file whatever pydicom raises."""
     try:
-        import pydicom
-        import pydicom.pixels
+        from pydicom import dcmread, pixels, uid
     except ImportError:
         raise Usage("reading DICOM files (.dcm) needs the extra `dicom` (pip install 'kaggle-baseline-kit[dicom]').") from None
-    file = pydicom.dcmread(io.BytesIO(data), force=not is_dicom(data))
+    file = dcmread(io.BytesIO(data), force=not is_dicom(data))
     if not any(name in file for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise ValueError("no DICOM file with a picture")
     if "TransferSyntaxUID" not in file.file_meta:  # the file begins with its data: then they are stored plainly
-        plain = pydicom.uid.ImplicitVRLittleEndian if file.original_encoding[0] else pydicom.uid.ExplicitVRLittleEndian
+        plain = uid.ImplicitVRLittleEndian if file.original_encoding[0] else uid.ExplicitVRLittleEndian
         file.file_meta.TransferSyntaxUID = plain
     frames = int(file.get("NumberOfFrames", 1) or 1)
-    pixels = pydicom.pixels
     values = pixels.pixel_array(file, index=0) if frames > 1 else pixels.pixel_array(file)
     kind = str(file.get("PhotometricInterpretation", LUMINANCE[1]))
     if kind in LUMINANCE:
