@@ -1,6 +1,6 @@
 """Tokens: texts as the numbers that a pretrained transformer reads, and what it reads of a long text.
 
-transformers and tokenizers are an extra and take seconds to import: only the functions that use them do.
+Loads transformers and tokenizers, an extra that takes seconds to import: only what fine-tunes such a model imports this file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer as Fast
+from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import logging
 
 from kit.errors import BadData, Unreachable, Usage
 from kit.storage.weights import HUB, find, places
@@ -38,8 +41,6 @@ class Tokenizer:
 
     def tokens(self, texts: Iterable[str]) -> Tokens:
         """The tokens of all texts."""
-        from tokenizers import Tokenizer as Fast
-
         fast = Fast.from_str(self.rules)
         fast.no_truncation()
         fast.no_padding()
@@ -101,16 +102,12 @@ class Tokens:
 def load(model: str, weights: str) -> tuple[Tokenizer, str]:
     """The tokenizer and the architecture (JSON) of a Hugging Face model: from the folder `weights`, or from the hub.
 
-    Raises Usage where there is no such folder or the extra is missing, BadData for a folder without them, Unreachable
+    Raises Usage where there is no such folder, BadData for a folder without them, Unreachable
     for a hub that cannot be reached.
     """
     if model in ("convnet", "whitened"):
         raise Usage(f"--model {model}: {model} reads pictures; texts take ngrams or a model of Hugging Face.")
     place = location(model, weights)
-    try:
-        from transformers import AutoConfig, AutoTokenizer
-    except ImportError:
-        raise Usage(f"--model {model}: transformers is not installed: pip install 'kaggle-baseline-kit[text]'.") from None
     quiet()
     try:
         architecture = AutoConfig.from_pretrained(place, trust_remote_code=False)
@@ -168,7 +165,5 @@ def refusal(model: str, weights: str, what: str, fault: Exception) -> Unreachabl
 
 def quiet() -> None:
     """Without transformers' progress bars and advice."""
-    from transformers.utils import logging
-
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -25,6 +25,7 @@ TUNED = ("lr", "weight_decay", "label_smoothing")
 UNPROBED = (knobs.names(knobs.TrainingKnobs) - {"label_smoothing", "huber"}) | {
     "dropout", "unfreeze", "layer_decay", "gradient_checkpointing", "augment", "workers", "snapshot",
 }  # fmt: skip
+EXTRAS = {"transformers": "text", "tokenizers": "text"}  # libraries that modules import, and where they come from
 PROBED = {"epochs": 1, "ema": 0.0, "val_every": 0, "early_stop": 0, "checkpoint": "end", "gradient_checkpointing": 0}
 
 
@@ -52,9 +53,15 @@ class Family:
     mixed: bool = False
 
     def load(self) -> type[FoldModule]:
-        """The class of its modules. Imports torch."""
+        """The class of its modules. Imports torch. Raises Usage where a library of an extra is missing that they import."""
         place, _, name = self.module.partition(":")
-        return getattr(import_module(place), name)
+        try:
+            return getattr(import_module(place), name)
+        except ModuleNotFoundError as fault:
+            if fault.name not in EXTRAS:
+                raise
+            extra = EXTRAS[fault.name]
+            raise Usage(f"--model: {fault.name} is not installed: pip install 'kaggle-baseline-kit[{extra}]'.") from None
 
     def by(self, strategy: str, model: str) -> Family:
         """The family as `--strategy` has its models learn. Raises Usage for a probe of one that has no backbone."""

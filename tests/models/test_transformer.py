@@ -20,7 +20,7 @@ from kit.data import tokenization
 from kit.errors import BadData, Unreachable, Usage
 from kit.inputs.text import Texts
 from kit.labels import Columns, OneOf
-from kit.models import networks, registry
+from kit.models import families, networks, registry
 from kit.models.texts.transformer_module import TransformerModule
 from kit.training import checkpoints
 from kit.training.callbacks import Snapshots
@@ -352,9 +352,11 @@ def test_nets_of_pictures_and_a_missing_extra_are_named(tiny: Path, monkeypatch:
         tokenization.load("convnet", "")
     with pytest.raises(Usage, match="ngrams has no pretrained weights; add --model"):
         registry.make(Config(model="ngrams", weights=str(tiny)), Columns(("good",)), TEXTS, steps=1)
+    for name in ("kit.models.texts.transformer_module", "kit.data.tokenization"):
+        monkeypatch.delitem(sys.modules, name)  # as they are not loaded yet
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(Usage, match=r"pip install 'kaggle-baseline-kit\[text\]'"):
-        tokenization.load("tiny", str(tiny) + "/")
+    with pytest.raises(Usage, match=r"transformers is not installed: pip install 'kaggle-baseline-kit\[text\]'"):
+        families.TRANSFORMER.load()
 
 
 def test_it_stops_between_whole_batches_only(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

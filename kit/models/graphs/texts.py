@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from kit.data import tokenization
 from kit.errors import Usage
 from kit.inputs.text import Texts
 from kit.models.graphs.base import Member, network
+
+if TYPE_CHECKING:
+    from kit.data import tokenization
 
 
 class Tokens(Member):

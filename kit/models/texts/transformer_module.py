@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from kit.config import Config
 from kit.data import tokenization
@@ -145,8 +146,6 @@ class TransformerModule(NetModule):
 
 def build(architecture: str, outputs: int, pad: int) -> Any:
     """The network that an architecture (JSON) describes, with weights drawn from the global generator."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
     tokenization.quiet()
     facts = AutoConfig.for_model(**_shape(architecture), num_labels=outputs)
     facts.pad_token_id = pad
@@ -158,8 +157,6 @@ def pretrained(config: Config, architecture: str, outputs: int) -> dict[str, tor
 
     Raises BadData for files that cannot be read safely, Usage for another model's, Unreachable for a hub that is.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
     place = tokenization.location(config.model, config.weights)
     facts = AutoConfig.for_model(**_shape(architecture), num_labels=outputs)
     try:
