@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from kit import resources
 from kit.errors import Usage, did_you_mean
 from kit.training.ranks import group
 
@@ -51,7 +52,8 @@ def ranks_led() -> Iterator[None]:
     if not group.started():
         yield
         return
-    from kit.pipeline.clusters import ranks
+    with resources.importing():
+        from kit.pipeline.clusters import ranks
 
     with ranks.led():
         yield

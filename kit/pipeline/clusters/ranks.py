@@ -12,21 +12,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from kit import competition as competitions
 from kit.config import Config
 from kit.console import fail
 from kit.errors import KitError, Stopped, Usage
+from kit.models import threads
+from kit.pipeline import crossval
 from kit.pipeline.clusters import machine
 from kit.pipeline.plan import family_of
+from kit.pipeline.preparation import Session, Work, fold_of, prepare
 from kit.storage import files
 from kit.storage.run_folder import Run
 from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
+from kit.training.fit import fit
 from kit.training.ranks import group
 from kit.training.signals import Stop, stoppable
 
 if TYPE_CHECKING:
     from kit.models.families import Family
-    from kit.pipeline.preparation import Work
 
 COPIED = ("run.json", "folds.csv")  # what another rank finds of a run, in a folder of its own: it writes nothing to the run's
 
@@ -50,8 +56,6 @@ class Ranks:
 
     def train(self, work: Work) -> None:
         """Every fold that is asked for, then the refit."""
-        from kit.pipeline import crossval
-
         line = f"{group.count()} ranks train each fold together"
         work.progress.say(line)
         work.run.change(lambda record: record.changed(notes=[*record.notes, line]))
@@ -105,8 +109,6 @@ def _follow(stop: Stop) -> None:
         run = Run(Path(folder))
         for name, text in begun["files"].items():
             files.write(run.path / name, text)
-        from kit.models import threads
-
         with threads.within_quota():
             work = _prepared(run, begun, stop)
             while task := group.received(stop):
@@ -116,9 +118,6 @@ def _follow(stop: Stop) -> None:
 
 def _prepared(run: Run, begun: dict[str, Any], stop: Stop) -> Work:
     """The work of rank 0. Raises Usage where this process computes otherwise."""
-    from kit import competition as competitions
-    from kit.pipeline.preparation import Session, prepare
-
     record = run.record
     config, root = Config.of(record.config), Path(record.root)
     adapter = competitions.load(record.competition).shaped(config, root)
@@ -131,9 +130,6 @@ def _prepared(run: Run, begun: dict[str, Any], stop: Stop) -> Work:
 
 def _take_part(work: Work, task: dict[str, Any]) -> None:
     """Train a fit as rank 0 does, whose weights are kept."""
-    from kit.pipeline.preparation import fold_of
-    from kit.training.fit import fit
-
     part = RunPart(task["fold"] if task["fold"] >= 0 else None, task["repeat"])
     fold = replace(fold_of(work, part, work.config), config=Config.of(task["config"]).changed(logger=""))  # with its own seed
     fit(fold, work.stop, work.progress, lambda module: math.inf)
@@ -141,6 +137,4 @@ def _take_part(work: Work, task: dict[str, Any]) -> None:
 
 def kind_here(config: Config, family: Family) -> machine.Kind:
     """What this process computes with, in as many threads as it has."""
-    import torch
-
     return machine.kind_here(config, family, torch.get_num_threads())
