@@ -1,7 +1,4 @@
-"""Sample: the sample submission, which tells the rows and columns that are asked for, and how a submission is written.
-
-pandas is imported inside functions: `kit list` loads every competition, and none needs it.
-"""
+"""Sample: the sample submission, which tells the rows and columns that are asked for, and how a submission is written."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.errors import BadData, listed
+from kit.storage import frames
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFile, TableFormat
 
@@ -78,10 +76,8 @@ class Sample:
 
     def renamed(self, ids: pd.Index) -> Sample:
         """The sample for other ids, one line each, where an excerpt of it is known."""
-        import pandas as pd
-
-        frame = pd.DataFrame("", index=ids, columns=self.columns, dtype=object)
-        cells = pd.DataFrame(dict.fromkeys(self.cells.columns, ""), index=range(len(ids)), dtype=object)
+        frame = frames.of_text("", index=ids, columns=self.columns)
+        cells = frames.of_text(dict.fromkeys(self.cells.columns, ""), index=range(len(ids)))
         cells[self.key] = ids.to_numpy(dtype=object)
         return replace(self, frame=frame, cells=cells, rows=ids.to_numpy(dtype=object))
 
@@ -104,8 +100,6 @@ def read(file: TableFile, name: str, row_id: str, asked: tuple[str, ...], melted
 
     Without the column `row_id`, rows are numbered 1, 2, 3, …. Raises BadData where there are no rows, or an id is blank.
     """
-    import pandas as pd
-
     cells = file.frame
     if not len(cells):
         raise BadData(f"{name}: a header and no rows. Download it again.")
@@ -118,12 +112,13 @@ def read(file: TableFile, name: str, row_id: str, asked: tuple[str, ...], melted
         raise BadData(f"{name}, column {key!r}, line {blank + 2}: the id is blank.")
     if melted:
         rows, parts = split_ids(ids, asked, melted, name)
-        frame = pd.DataFrame("", index=pd.Index(pd.unique(rows), name=row_id, dtype=object), columns=list(asked), dtype=object)
+        frame = frames.of_text("", index=frames.text_index(dict.fromkeys(rows), row_id), columns=list(asked))
         return Sample(frame, cells, rows, key, parts=parts, form=file.form, notes=file.notes)
     others = [str(column) for column in cells if column != key]
     columns = [column for column in others if column in asked] if set(asked) <= set(others) and asked else others
-    first = ~pd.Index(ids).duplicated()
-    frame = cells.loc[first, columns].set_index(pd.Index(ids[first], name=row_id or "row", dtype=object))
+    index = frames.text_index(ids, row_id or "row")
+    first = ~index.duplicated()
+    frame = cells.loc[first, columns].set_index(index[first])
     twice = int((~first).sum())
     notes = (f"{name}: {twice} lines ask for an id once more: they get the same answer",) if twice else ()
     return Sample(frame, cells, ids, key, form=file.form, notes=(*file.notes, *notes))

@@ -140,14 +140,11 @@ def numbered(table: pd.DataFrame, id_column: str, name: str, prefix: str = "") -
 
     Raises BadData where it has no rows.
     """
-    import pandas as pd
-
     if not len(table):
         raise BadData(f"{name}: a header and no rows. Download it again.")
     if id_column in table.columns:
         return frames.index_by(table, id_column, name)
-    ids = [f"{prefix}{i}" for i in range(1, len(table) + 1)]
-    return table.set_index(pd.Index(ids, dtype=object, name=id_column or "row"))
+    return table.set_index(frames.text_index([f"{prefix}{i}" for i in range(1, len(table) + 1)], id_column or "row"))
 
 
 def made_ids(table: pd.DataFrame, template: str, name: str) -> list[str]:
@@ -185,8 +182,6 @@ def of_pictures(root: Path, template: str, row_id: str) -> pd.DataFrame:
     A row's id is the picture's path below the folder, without its suffix. `{number}` stands for digits, other braces for
     anything but a slash. Raises BadData where no picture is called so.
     """
-    import pandas as pd
-
     folder, pattern = picture_pattern(template)
     ids: list[str] = []
     rows: list[dict[str, str]] = []
@@ -198,7 +193,7 @@ def of_pictures(root: Path, template: str, row_id: str) -> pd.DataFrame:
     if not rows:
         raise BadData(f"{root}: no picture is called as {template}. See --data.")
     frames.check_ids(ids, f"{template}, names without their suffix")
-    return pd.DataFrame(rows, index=pd.Index(ids, name=row_id, dtype=object), dtype=object)
+    return frames.of_text(rows, index=frames.text_index(ids, row_id))
 
 
 def picture_pattern(template: str) -> tuple[str, re.Pattern[str]]:

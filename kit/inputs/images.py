@@ -21,7 +21,7 @@ from kit.inputs.image_files import Pictures, Streamed
 from kit.inputs.layout.lookup import files_of, place_of
 from kit.inputs.layout.rows import Rows
 from kit.inputs.layout.template import Template, composed, stem
-from kit.storage import archives, array_cache, files
+from kit.storage import archives, array_cache, files, frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +159,6 @@ class Images(Inputs):
         rng: np.random.Generator,
         cells: dict[str, list[str]] | None = None,
     ) -> dict[str, list[str]]:
-        import pandas as pd
         from PIL import Image
 
         templates = self._templates(split)
@@ -169,7 +168,7 @@ class Images(Inputs):
             last = [template.rest[-1] for template in templates if f"{{{name}" in template.rest[-1]]
             suffix = ".png" if last and "." not in last[0] else ""  # of the cells that name files
             columns[name] = [one + suffix if last else stem(one) for one in ids]
-        rows = Rows(templates, pd.DataFrame({**columns, **given}, index=ids, dtype=object))
+        rows = Rows(templates, frames.of_text({**columns, **given}, index=ids))
         for row, one in enumerate(classes):
             colour = (np.array([37, 91, 53]) * (one + 1) % 256)[None, None, : self.channels]
             image = np.clip(colour + rng.normal(0, 20, (32, 32, self.channels)), 0, 255).astype(np.uint8)

@@ -91,13 +91,11 @@ class Text(Inputs):
     def fabricate(
         self, root: Path, ids: list[str], split: str, classes: list[int], rng: np.random.Generator
     ) -> dict[str, list[str]]:
-        import pandas as pd
-
         def sentence(one: int) -> str:
             words = [WORDS[one % len(WORDS)], *rng.choice(FILLERS, 12), f"take{rng.integers(1000)}"]
             return " ".join(rng.permutation(words)) + "."
 
         if self.unlabelled and split == "train":
-            more = pd.DataFrame({self.column: [sentence(one) for one in classes * 2]}, dtype=object)
+            more = frames.of_text({self.column: [sentence(one) for one in classes * 2]})
             files.write(root / self.unlabelled, table_file.write_text(more, self.form))
         return {self.column: [sentence(one) for one in classes]}

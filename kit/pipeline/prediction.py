@@ -173,7 +173,7 @@ def named_rows(facts: competitions.Competition, rows: pd.DataFrame) -> pd.DataFr
         numbers = cells.columns.intersection([name for name in table if holds_numbers(table[name])])
         if facts.inputs.kind.endswith("table"):  # 1.234 is no thousand, however the files write those
             cells[numbers] = table[numbers].reset_index(drop=True)
-    named = cells.set_index(pd.Index(ids, dtype=object, name=facts.id))
+    named = cells.set_index(frames.text_index(ids, facts.id))
     return named.assign(**facts.inputs.derived(named))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,22 +36,34 @@ def text_of(data: bytes, name: str) -> str:
     return text
 
 
+def of_text(cells: Any, columns: Any = None, index: Any = None) -> pd.DataFrame:
+    """A frame of text cells (rows, columns by name, or one cell for all), which pandas is to take for nothing else."""
+    import pandas as pd
+
+    return pd.DataFrame(cells, index=index, columns=columns, dtype=object)
+
+
+def text_index(values: Iterable[Any], name: str | None = None) -> pd.Index:
+    """An index of texts, such as ids, which pandas is to take for nothing else."""
+    import pandas as pd
+
+    return pd.Index(values, name=name, dtype=object)
+
+
 def read_csv(data: bytes, name: str, delimiter: str = ",") -> pd.DataFrame:
     """Every cell as the text that stands in the file (`0001` and `NA` stay what they are); columns as in the header.
 
     Raises BadData naming the line for a ragged row, an unclosed quote, a doubled or missing column name.
     """
-    import pandas as pd
-
     try:
-        header, rows = _cells(data, name, delimiter)
+        header, rows = _rows(data, name, delimiter)
     except (BadData, UnicodeDecodeError):
         text_of(data, name)  # that it is no text is said first
         raise
-    return pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
+    return of_text(rows, columns=text_index(header))
 
 
-def _cells(data: bytes, name: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
+def _rows(data: bytes, name: str, delimiter: str) -> tuple[list[str], list[list[str]]]:
     """The header and the rows, decoded piece by piece: as one text a file takes up to four bytes a letter."""
     text: io.TextIOBase = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
     if data[:2] in UTF_16 or b"\0" in data:
@@ -142,9 +154,7 @@ def check_ids(ids: list[str], where: str) -> None:
 
 def by_cell(column: pd.Series, function: Callable[[str], Any]) -> np.ndarray:
     """`function` of each text cell of a column, [n], asked once for each different one: a million rows have few."""
-    import pandas as pd
-
-    codes, different = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=False)
+    codes, different = column.astype(object).factorize(use_na_sentinel=False)
     made = np.empty(len(different), object)
     made[:] = [function(cell) for cell in different]
     return made[codes]

@@ -64,8 +64,6 @@ def read(data: bytes, name: str, stated: TableFormat, most: int = 0) -> tuple[pd
     The format is the first that reads every row with as many fields as the header has. `most`: about so many cells are read
     at most. Raises BadData naming the line where no format does.
     """
-    import pandas as pd
-
     text, form, notes = _decoded(data, name, stated)
     readings = [_Reading(text, name, one, most) for one in _formats(text, name, form)]
     good = next((one for one in readings if one.read()), readings[0])
@@ -73,7 +71,7 @@ def read(data: bytes, name: str, stated: TableFormat, most: int = 0) -> tuple[pd
         good.mend()
     if good.form.quoting == "none" and not stated.quoting:
         good.notes.append(f"{name}: quotes are read as letters, since they are not closed as quotes of a table are")
-    frame = pd.DataFrame(good.rows, columns=pd.Index(good.header, dtype=object), dtype=object)
+    frame = frames.of_text(good.rows, columns=frames.text_index(good.header))
     empty = [not column.strip() and not frame.iloc[:, i].str.strip().any() for i, column in enumerate(good.header)]
     if any(empty) and not all(empty):
         good.notes.append(f"{name}: columns without a name and without cells are left out ({sum(empty)})")

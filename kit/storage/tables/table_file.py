@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import BadData, Usage
+from kit.storage import frames
 from kit.storage.tables import delimited_text
 from kit.storage.tables.delimited_text import NAMES, TableFormat, write_text
 
@@ -78,13 +79,11 @@ def _columnar(data: bytes, name: str, suffix: str) -> pd.DataFrame:
         raise BadData(f"{name}: not a readable {suffix[1:]} file ({str(fault).splitlines()[0]}). Download it again.") from None
     frame = frame.reset_index() if frame.index.names != [None] else frame
     cells = {str(column): [_text(value) for value in frame[column].astype(object)] for column in frame}
-    return pd.DataFrame(cells, dtype=object)
+    return frames.of_text(cells)
 
 
 def _json_lines(data: bytes, name: str) -> pd.DataFrame:
     """An object a line, or one list of objects; a key that an object lacks is a blank cell."""
-    import pandas as pd
-
     text = data.decode("utf-8-sig", "replace").strip()
     rows: list[dict[str, Any]] = []
     try:
@@ -98,7 +97,7 @@ def _json_lines(data: bytes, name: str) -> pd.DataFrame:
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise BadData(f'{name}: an object a row is expected, as {{"id": 1, "text": "…"}}.')
     names = list(dict.fromkeys(key for row in rows for key in row))
-    return pd.DataFrame({key: [_text(row.get(key)) for row in rows] for key in names}, dtype=object)
+    return frames.of_text({key: [_text(row.get(key)) for row in rows] for key in names})
 
 
 def _text(value: Any) -> str:
