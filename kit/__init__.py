@@ -234,7 +234,7 @@ def blend(
     with resources.importing():
         from kit.inference.blend import blend as blend_runs
     sources = [one if isinstance(one, _Run) else load(one) for one in runs]
-    return Run(blend_runs(sources, (), name, out, data, fresh, quiet, by, columns).path)
+    return Run(blend_runs(sources, name=name, out=out, data=data, fresh=fresh, quiet=quiet, way=by, columns=columns).path)
 
 
 def validate(name: str, file: str | Path, data: str | Path | None = None, **knobs: Any) -> list[str]:

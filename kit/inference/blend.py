@@ -83,7 +83,7 @@ def blend(
             notes += lines
             judge = the_judge(whole, members[0].oof.index)
             own = _columns(judge, columns) if stacked else None
-            _finish(target, first, judge, members, groups, notes, own)
+            _finish(target, first, judge, members, groups=groups, notes=notes, columns=own)
         except BaseException as fault:
             run_lifecycle.note_end(target, "failed", str(fault))
             raise
@@ -168,9 +168,8 @@ def _combine(judge: Judge, members: list[Member], groups: list[list[int]], colum
         return Combined(oof, test, weights, about)
     plain = seed_groups.means(np.stack([one.oof.to_numpy(np.float64) for one in members]), groups)
     cells = table_columns.read(columns, judge.tables.train.loc[oof.index])
-    found = stacking.choose(
-        judge.labels, judge.y, plain, judge.fold, score, (chosen.nested, joined[chosen.best]), groups, cells
-    )
+    rivals = chosen.nested, joined[chosen.best]
+    found = stacking.choose(judge.labels, judge.y, plain, judge.fold, score=score, rivals=rivals, groups=groups, columns=cells)
     about |= {"stack": found.json()}
     if found.kept:
         values = stacked(found.stack, [one.test for one in members], judge.tables.test.loc[test.index])

@@ -42,7 +42,9 @@ def in_competition(adapter: competitions.Adapter, preset: str, name: str, flags:
     heeded = name in {*family_of(adapter, config).heeds, *config.own}
     origin = origins.get(name, "default")
     words = [reason(name, origin, begin, config.model), *left_to_the_kit(adapter, config, name, None)]
-    return Origin(adapter.name, None, getattr(config, name), origin, None, config.model, heeded, " ".join(words))
+    return Origin(
+        adapter.name, None, getattr(config, name), origin, taken=None, model=config.model, heeded=heeded, why=" ".join(words)
+    )
 
 
 def in_run(run: Run, name: str) -> Origin:
@@ -62,7 +64,9 @@ def in_run(run: Run, name: str) -> Origin:
     if taken != value:
         words += left_to_the_kit(adapter, config, name, taken)
     found = None if taken == value else taken
-    return Origin(record.name, str(run.path), value, origin, found, config.model, heeded, " ".join(words))
+    return Origin(
+        record.name, str(run.path), value, origin, taken=found, model=config.model, heeded=heeded, why=" ".join(words)
+    )
 
 
 def reason(name: str, origin: str, begin: str, model: str) -> str:

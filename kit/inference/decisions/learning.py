@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ def learn(labels: Labels, metric: Metric, y: np.ndarray, predictions: np.ndarray
         over_first = gain_over(answers, first) if pays and now is not first else gain
         decision = form(Rows(labels, metric, y, predictions)) if pays and over_first.pays else None
         kind = next(iter(by_fold.values())).kind
-        found = Learned(kind, decision, by_fold, decided, plain, metric(truth, answers), over_first)
+        found = Learned(kind, decision, by_fold, decided, plain=plain, nested=metric(truth, answers), gain=over_first)
         if decision is not None:
             kept, now = found, answers
         elif kept is None and (nearest is None or over_first.gain > nearest.gain.gain):
@@ -101,7 +101,7 @@ def learn(labels: Labels, metric: Metric, y: np.ndarray, predictions: np.ndarray
     if kept is not None:
         return kept
     assert nearest is not None, "every form was tried"
-    return Learned(nearest.kind, None, nearest.by_fold, predictions, plain, nearest.nested, nearest.gain)
+    return replace(nearest, predictions=predictions)
 
 
 def nested(

@@ -99,7 +99,8 @@ class Tree:
     def leaf(cls, output: int, value: float) -> Tree:
         """A tree that says the same of every row."""
         one = np.zeros(1, np.int64)
-        return cls(output, np.zeros((1, 2), np.int64), one, np.zeros(1), np.array([value]), one - 1, one)
+        child, threshold, values = np.zeros((1, 2), np.int64), np.zeros(1), np.array([value])
+        return cls(output, child, one, threshold, value=values, chosen=one - 1, missing=one)
 
 
 def joined(trees: Sequence[Tree], baseline: np.ndarray) -> dict[str, torch.Tensor]:

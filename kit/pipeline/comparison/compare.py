@@ -133,7 +133,9 @@ def compare(runs: Sequence[Run], column: str = "", data: str | Path | None = Non
         for i, other in enumerate(others, 1)
     ]
     scores = {one.name: value for one, value in zip((best, *others), whole, strict=False)}
-    return Comparison(metric.name, metric.higher_is_better, len(best.ids), scores, pairs, column or "class", notes)
+    return Comparison(
+        metric.name, metric.higher_is_better, len(best.ids), scores=scores, pairs=pairs, grouped=column or "class", notes=notes
+    )
 
 
 def _grouping(best: Judged, column: str, data: str | Path | None) -> Callable[[Judged], list[Group]]:

@@ -52,7 +52,8 @@ def read(run: Run) -> Judged:
     if y is None:
         raise BadData(f"{run.path}: no truth.csv with the answers of its rows. Run it again with --fresh.")
     fold = frames.read_folds(run.path).reindex(oof.index, fill_value=-1).to_numpy()
-    return Judged(run, whole.facts, labels, oof.index, findings.decided(run, oof, fold).astype(np.float32), y, fold)
+    decided = findings.decided(run, oof, fold).astype(np.float32)
+    return Judged(run, whole.facts, labels, oof.index, decided=decided, y=y, fold=fold)
 
 
 def together(runs: list[Run]) -> tuple[list[Judged], list[str]]:

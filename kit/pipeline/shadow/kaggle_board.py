@@ -80,7 +80,8 @@ def place(name: str, score: float, noise: float, board: np.ndarray, higher_is_be
     sign = 1 if higher_is_better else -1
     away = noise if math.isfinite(noise) else 0.0
     rank, best, worst = (1 + int((sign * board > sign * score + one).sum()) for one in (0.0, away, -away))
-    return Place(name, score, rank, best, worst, len(board) + 1, medal(rank, len(board) + 1))
+    teams = len(board) + 1
+    return Place(name, score, rank, best=best, worst=worst, teams=teams, medal=medal(rank, teams))
 
 
 def medal(rank: int, teams: int) -> str:
