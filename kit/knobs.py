@@ -258,7 +258,7 @@ class MachineKnobs:
     workers: int = knob(
         -1, "number of processes that decode or augment single images for a fold; -1: one per core, divided by --jobs", low=-1
     )
-    on: str = knob("", "cluster that trains the folds: ray, ray://HOST:PORT or slurm; empty: this machine")
+    on: str = knob("", "cluster that trains folds and trials: ray, ray://HOST:PORT or slurm; empty: this machine")
     cache_gb: float = knob(
         50.0, "largest size in gigabytes of the decoded images kept on disk; larger data is decoded again in each epoch", low=0
     )

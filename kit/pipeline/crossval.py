@@ -34,6 +34,7 @@ from kit.training import checkpoints
 from kit.training.fit import Fitted, fit
 from kit.training.fold import Fold
 
+SEAL = "fold.json"  # the file of a fold that is written last
 SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 
@@ -111,7 +112,7 @@ def answer_test(work: Work) -> None:
     found = shared_pass.each([partial(predict, one) for one in models], models[0], work.test.rows, None, work.config)
     seconds = (time.monotonic() - began) / len(parts)
     for part, answers in zip(parts, found, strict=True):
-        stats = read_json(work.run.fold(part) / "fold.json")
+        stats = read_json(work.run.fold(part) / SEAL)
         write_answers(work, work.run.fold(part), answers)
         stats["seconds"]["predict"] += seconds
         seal(work.run.fold(part), stats)
@@ -119,7 +120,7 @@ def answer_test(work: Work) -> None:
 
 def unanswered(work: Work, parts: Iterable[RunPart]) -> list[RunPart]:
     """Those of these finished folds (and refits) that are to predict the test, and have not."""
-    sealed = {part: read_json(work.run.fold(part) / "fold.json")["checksums"] for part in parts}
+    sealed = {part: read_json(work.run.fold(part) / SEAL)["checksums"] for part in parts}
     return [part for part, files_of in sealed.items() if answering(work, part) and not {"test.npz", "test.csv"} & {*files_of}]
 
 
@@ -210,7 +211,7 @@ def seal(folder: Path, stats: dict[str, Any]) -> None:
     kept = [path for path in (model if model.exists() else None, *found) if path]
     stats["checksums"] = {path.name: files.checksum(path) for path in kept}
     stats["files"] = {path.name: _stat(path) for path in kept}
-    write_json(folder / "fold.json", stats)
+    write_json(folder / SEAL, stats)
     checkpoints.drop_snapshots(folder)
 
 
@@ -221,9 +222,9 @@ def finished(folder: Path) -> dict[str, Any] | None:
     That misses a bit that the disk lost, and a change after which somebody set the old time. What reads a checkpoint compares
     its checksum, and arrays of predictions hold theirs. Where size or time differ (of a copied run, say), the checksum decides.
     """
-    if not (folder / "fold.json").exists():
+    if not (folder / SEAL).exists():
         return None
-    stats = read_json(folder / "fold.json")
+    stats = read_json(folder / SEAL)
     known = stats.get("files", {})  # older runs have none
     for name, checksum in stats["checksums"].items():
         path = folder / name
@@ -247,7 +248,7 @@ def write_answers(work: Work, folder: Path, answers: np.ndarray) -> None:
 def refit_config(work: Work, seed: int) -> Config:
     """The refit trains as long as the folds of its seed found best: their mean best epoch, or the whole schedule."""
     parts = [part for part in work.run.record.parts if part.fold is not None and part.seed == seed]
-    stats = [read_json(work.run.fold(part) / "fold.json") for part in parts]
+    stats = [read_json(work.run.fold(part) / SEAL) for part in parts]
     best = [one["best_epoch"] for one in stats if "best_epoch" in one]
     long = round(float(np.mean(best))) if best else work.config.epochs
     return work.config.changed(epochs=long, checkpoint="end", early_stop=0)

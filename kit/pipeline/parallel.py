@@ -14,9 +14,10 @@ import torch
 
 from kit.config import Config
 from kit.errors import Usage
-from kit.pipeline import crossval
+from kit.pipeline import crossval, task
 from kit.pipeline.preparation import Work
-from kit.pipeline.processes.children import Children, Task
+from kit.pipeline.processes.children import Children
+from kit.pipeline.task import Task
 from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
 
@@ -36,7 +37,7 @@ def train(work: Work) -> None:
 
 def _at_a_time(work: Work, parts: Sequence[RunPart], count: int, later: int) -> None:
     """Train these parts, `count` at a time, before so many rounds of others (`later`)."""
-    tasks = [Task(part.title, crossval.train_alone, (str(part),), work.run.fold(part)) for part in parts]
+    tasks = task.of_parts(work, parts)
     side_by_side(work, tasks, count, lambda number: _seconds(work.budget, len(parts) - number, count, later))
 
 

@@ -20,9 +20,10 @@ from kit.config import Config
 from kit.pipeline import parallel
 from kit.pipeline.plan import planned
 from kit.pipeline.preparation import Work
-from kit.pipeline.processes.children import Children, Task
+from kit.pipeline.processes.children import Children
 from kit.pipeline.processes.order import LONGEST, SAVING, grace
 from kit.pipeline.run import working
+from kit.pipeline.task import Task
 from kit.storage import run_lifecycle
 from kit.training.deadline import Budget
 
@@ -169,7 +170,7 @@ def test_a_child_is_ready_at_once_with_its_share_of_the_machine(digits: Path, tm
     with working(target, plan, [], True, Budget(0.0, 0.0)) as work, Children(work, 2) as processes:
         for number in range(2):
             ordered = time.monotonic()
-            processes.start(Task("a look", look, (str(tmp_path / "seen"),), tmp_path), 0.0)
+            processes.start(Task("a look", look, (str(tmp_path / "seen"),), tmp_path, "seen"), 0.0)
             processes.wait()
             found.append(json.loads((tmp_path / "seen").read_text()) | {"after": 0.0})
             found[number]["after"] = found[number]["began"] - ordered

@@ -2,10 +2,12 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import WARM
 from plugs import KNOBS, PLUGS, preset_model, write
@@ -19,6 +21,7 @@ from kit.pipeline.clusters.parcel import Parcel
 from kit.pipeline.clusters.ray_task import Order, Outcome
 from kit.pipeline.plan import Plan, family_of, planned
 from kit.pipeline.run import working
+from kit.pipeline.task import of_parts
 from kit.storage import run_lifecycle
 from kit.storage.runs.parts import RunPart
 from kit.training.deadline import Budget
@@ -39,8 +42,11 @@ def there_and_here(plan: Plan, out: Path) -> tuple[Outcome, dict[str, bytes]]:
     part = RunPart(0, repeat=1)
     run_lifecycle.start(kit.Run(out), plan.known, plan.origins, plan.preset, plan.root)
     with working(kit.Run(out), plan, None, True, Budget(0.0, 0.0)) as work:
-        kind = machine.kind_here(work.config, family_of(work.adapter, work.config), 1)
-        order = Order(part, {"run.json": (out / "run.json").read_bytes()}, kind.name, cores=1, quiet=True)
+        kind, task = machine.kind_here(work.config, family_of(work.adapter, work.config), 1), of_parts(work, [part])[0]
+        order = Order(
+            call=task.address, arguments=task.arguments, name=task.name, folder=str(part), cores=1, quiet=True,
+            files={"run.json": (out / "run.json").read_bytes()}, kind=kind.name,
+        )  # fmt: skip
         mine, theirs = Pipe(duplex=False)
         process = WARM.Process(target=node, args=(parcel.pack(work, ray.cloudpickle.dumps), order, theirs))
         process.start()
@@ -74,3 +80,12 @@ def test_pictures_that_stay_files_cannot_cross(tmp_path: Path) -> None:
     plan = planned("guest.py", "data", "fast", {**KNOBS, "model": preset_model(), "cache_gb": 0.0})
     with pytest.raises(kit.Usage, match=r"^--on ray: the pictures do not fit --cache-gb, and the nodes have no files"):
         there_and_here(plan, tmp_path / "run")
+
+
+def test_groups_cross(tmp_path: Path) -> None:
+    fabricate(load("ranzcr").competition, tmp_path / "data", train=30, test=5)
+    plan = planned("ranzcr", tmp_path / "data", "fast", {"folds": 2, "size": 32})
+    run_lifecycle.start(kit.Run(tmp_path / "run"), plan.known, plan.origins, plan.preset, plan.root)
+    with working(kit.Run(tmp_path / "run"), plan, None, True, Budget(0.0, 0.0)) as work:
+        there = replace(work, **parcel.unpack(parcel.pack(work, ray.cloudpickle.dumps)))
+        assert work.groups is not None and np.array_equal(there.groups, work.groups)

@@ -6,19 +6,23 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import SMALL, flags, warm
+from plugs import KNOBS, write
 
 import kit
 from kit.config import difference
 from kit.pipeline.plan import planned
-from kit.pipeline.search.tuning import tune
+from kit.pipeline.search.tuning import Tuned, tune
 from kit.training import checkpoints
 
 pytest.importorskip("ray")
 from ray_nodes import Nodes, free_port, nodes
+
+from kit.pipeline.clusters import ray_dispatch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = {**SMALL, "epochs": 50, "folds": 2, "snapshot": 0.3, "final": "both"}
@@ -111,6 +115,24 @@ def test_a_signal_brings_the_state_home_and_the_same_run_goes_on_without_the_clu
     assert same(out, alone.path)
 
 
+@pytest.mark.slow
+def test_a_trial_that_no_node_survives_has_failed_and_the_search_goes_on(
+    cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    write("network")
+    adapter, first = Path("guest.py"), "def build(channels, side, outputs, config):\n"
+    deadly = "    if config.width > 8:\n        __import__('os')._exit(1)\n"  # as where the memory of a node is full
+    adapter.write_text(adapter.read_text().replace(first, first + deadly))
+    monkeypatch.setattr(ray_dispatch, "TRIES", 2)
+    plan = planned("guest.py", "data", "fast", KNOBS | {"model": "mine", "width": 8, "on": "ray"})
+    found = tune(plan, 2, "width=9:10", kit.Run(tmp_path / "t"), fresh=False, quiet=False)
+    assert [(one.number, one.state) for one in found.trials] == [(0, "complete"), (1, "failed")]
+    said = capsys.readouterr().err
+    assert said.count("goes on elsewhere from its beginning") == 1
+    assert "trial 1 failed: its node or process was lost (WorkerCrashedError), 2 times" in said
+
+
 def test_a_cluster_that_is_not_there_is_said_in_one_line(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = f"127.0.0.1:{free_port()}"
     for address, on in ((place, "ray"), ("", f"ray://{place}")):
@@ -127,9 +149,21 @@ def test_what_is_no_cluster_is_refused_before_anything_is_read(on: str, digits: 
         kit.run("digits", digits, on=on, **SMALL)
 
 
-def test_trials_stay_on_this_machine(digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(kit.Usage, match="trials are trained on this machine"):
-        tune(planned("digits", digits, "fast", SMALL | {"on": "ray"}), 2, "lr", kit.Run(tmp_path), fresh=False, quiet=True)
+def test_trials_on_a_cluster_are_those_of_this_machine_and_go_on_here(
+    cluster: Nodes, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tuned(where: str, **knobs: Any) -> Tuned:
+        plan = planned("digits", digits, "fast", SMALL | {"folds": 2, "seed": 2, "lr": 0.0001} | knobs)
+        return tune(plan, 3, "lr=0.001:0.1,model=convnet|none", kit.Run(tmp_path / where), fresh=False, quiet=True)
+
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    alone, there = tuned("alone"), tuned("there", on="ray")
+    found = [[(one.number, one.knobs, one.score, one.epochs) for one in some.trials] for some in (alone, there)]
+    assert found[0] == found[1] and {one.state for one in there.trials} == {"complete", "failed"}
+    assert there.gain == alone.gain is not None
+    for path in [*there.run.path.glob("trial002/trial.json"), *there.run.path.glob("trial-weighed/gain.json")]:
+        path.unlink()  # what a kill leaves
+    assert [(one.number, one.knobs, one.score, one.epochs) for one in tuned("there").trials] == found[0]
 
 
 def test_where_a_run_is_trained_is_no_part_of_it(digits: Path) -> None:

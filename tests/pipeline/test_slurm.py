@@ -1,4 +1,4 @@
-"""Folds as jobs of a queue, here submitit's own of processes on this machine: the bytes of a run alone."""
+"""Folds and trials as jobs of a queue, here submitit's own of processes on this machine: the bytes of a run alone."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 from conftest import SMALL
 
 import kit
+from kit.pipeline.plan import planned
+from kit.pipeline.search.tuning import Tuned, tune
 
 pytest.importorskip("submitit")
 from kit.pipeline.clusters import slurm_queue
@@ -34,3 +36,17 @@ def test_jobs_of_folds_give_the_bytes_of_a_run_alone(digits: Path, tmp_path: Pat
     for name in (*RESULTS, "fold1/oof.npz", "fold0-seed1/oof.npz"):
         assert (alone.path / name).read_bytes() == (queued.path / name).read_bytes()
     assert not (queued.path / "slurm" / "jobs.json").exists()  # none is left
+
+
+def test_a_job_of_a_trial_finds_what_this_machine_finds(digits: Path, tmp_path: Path) -> None:
+    def tuned(where: str, **knobs: str) -> Tuned:
+        plan = planned("digits", digits, "fast", SMALL | {"folds": 2} | knobs)
+        return tune(plan, 2, "lr=0.001:0.1", kit.Run(tmp_path / where), fresh=False, quiet=True)
+
+    alone = tuned("alone")
+    shutil.copytree(alone.run.path, tmp_path / "queued")
+    (tmp_path / "queued" / "trial001" / "trial.json").unlink()
+    queued = tuned("queued", on="slurm")
+    found = [[(one.number, one.knobs, one.score, one.epochs) for one in some.trials] for some in (alone, queued)]
+    assert found[0] == found[1]
+    assert not (queued.run.path / "slurm" / "jobs.json").exists()

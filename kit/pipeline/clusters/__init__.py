@@ -1,10 +1,10 @@
-"""Clusters: what trains the folds on other machines (`--on`). Their packages are imported only where one is asked for."""
+"""Clusters: what trains folds and trials on other machines (`--on`). Their packages are imported where one is asked for."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,19 +17,23 @@ if TYPE_CHECKING:
     from kit.config import Config
     from kit.models.families import Family
     from kit.pipeline.preparation import Work
+    from kit.pipeline.task import Task
     from kit.training.signals import Stop
 
 PACKAGES = {"ray": "ray", "slurm": "submitit"}  # that a kind of cluster needs
 
 
 class Cluster(Protocol):
-    """Machines that train the folds of one run."""
+    """Machines that make the fits of one run."""
 
     def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
         """The Config resolved for the machines of the cluster, and what `run.json` notes of them."""
 
     def train(self, work: Work) -> None:
         """Every fold that is asked for, then the refit: their files are in the run's folder afterwards."""
+
+    def carry_out(self, work: Work, following: Iterable[Task]) -> None:
+        """Fits of any kind, each asked for when there is a place for it. Raises what one raises; the others are saved."""
 
 
 def refuse_missing(on: str) -> None:

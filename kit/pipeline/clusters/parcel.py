@@ -42,9 +42,10 @@ def pack(work: Work, dumps: Callable[..., bytes]) -> Parcel:
             "--on ray: the pictures do not fit --cache-gb, and the nodes have no files to decode. Give a larger --cache-gb."
         )
     shared = {name: getattr(work, name) for name in SHARED}
-    tables = work.tables
-    extra = None if tables.extra is None else tables.extra[[]]
-    bare = replace(tables, train=tables.train[[]], extra=extra, test=tables.test[[]], solution=None, spellings=None)
+    tables, group = work.tables, work.adapter.competition.group
+    kept = [group] if group and group in tables.rows else []  # inner splits keep groups together
+    extra = None if tables.extra is None else tables.extra[kept]
+    bare = replace(tables, train=tables.train[kept], extra=extra, test=tables.test[[]], solution=None, spellings=None)
     facts = work.adapter.competition  # without the functions that read files
     facts = replace(facts, read_train=None, read_test=None, invent=None, shape=None, embedded=None)
     test = replace(work.test, rows=_plain(work.test.rows), look=None)

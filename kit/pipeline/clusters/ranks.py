@@ -7,7 +7,7 @@ import logging
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from kit.pipeline import crossval
 from kit.pipeline.clusters import machine
 from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
+from kit.pipeline.task import Task
 from kit.storage import files
 from kit.storage.run_folder import Run
 from kit.storage.runs.parts import RunPart
@@ -62,6 +63,10 @@ class Ranks:
         copies = {name: (work.run.path / name).read_text(encoding="utf-8") for name in COPIED}
         group.post({"files": copies, "config": work.config.json(), "kind": self.kind})
         crossval.train(work)
+
+    def carry_out(self, work: Work, following: Iterable[Task]) -> None:
+        """Nothing: only `kit run` is started by torchrun."""
+        raise Usage("torchrun's ranks train the folds of `kit run` alone. Run it without torchrun.")
 
 
 @contextlib.contextmanager

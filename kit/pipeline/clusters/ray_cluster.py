@@ -9,7 +9,7 @@ import socket
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,9 @@ from kit.pipeline.clusters.machine import Kind
 from kit.training.signals import Stop
 
 if TYPE_CHECKING:
+    from kit.pipeline.clusters.ray_dispatch import Dispatch
     from kit.pipeline.preparation import Work
+    from kit.pipeline.task import Task
 
 ANSWER = 5.0  # seconds for a connection to be accepted
 OTHERS = 30.0  # seconds that the other nodes have to say what they are, once one has
@@ -120,6 +122,7 @@ class RayCluster:
         self.cores, self.gpus = 1, 0
         self.kind = ""
         self.unlike: set[str] = set()
+        self.sent: Dispatch | None = None
 
     def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
         """The Config resolved on the nodes, by the kind that most of them are; the others train nothing.
@@ -234,9 +237,19 @@ class RayCluster:
 
     def train(self, work: Work) -> None:
         """Every fold that is asked for, then the refit."""
-        from kit.pipeline.clusters import ray_folds
+        self.dispatch(work).train()
 
-        ray_folds.train(work, self)
+    def carry_out(self, work: Work, following: Iterable[Task]) -> None:
+        """Fits, each asked for when a node has room for it."""
+        self.dispatch(work).carry_out(following, work.config.jobs)
+
+    def dispatch(self, work: Work) -> Dispatch:
+        """What sends the tasks of a run: its data are in the object store once."""
+        from kit.pipeline.clusters.ray_dispatch import Dispatch
+
+        if self.sent is None:
+            self.sent = Dispatch(work, self)
+        return self.sent
 
     def _others(self, kinds: dict[str, Kind]) -> str:
         names = {kinds[node].name for node in self.unlike}

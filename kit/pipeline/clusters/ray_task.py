@@ -1,8 +1,9 @@
-"""Ray task: one fold on a node, in a folder that ends with it; its files and snapshots travel home as bytes."""
+"""Ray task: one fit on a node, in a folder that ends with it; its files and snapshots travel home as bytes."""
 
 from __future__ import annotations
 
 import os
+import pkgutil
 import tempfile
 import threading
 import time
@@ -15,34 +16,37 @@ from typing import TYPE_CHECKING, Any
 
 from kit.console import Progress
 from kit.errors import KitError, Stopped
-from kit.storage.runs.parts import RunPart
 
 if TYPE_CHECKING:
     from kit.pipeline.clusters.parcel import Parcel
 
-POLL = 0.25  # seconds between looks at a fold's folder
-LAST = "fold.json"  # the file that says that a fold is finished
-PLACE = "place"  # the name under which a fold sends the id of its node
-ALL = "all"  # the name under which the files of a finished fold are sent
+POLL = 0.25  # seconds between looks at a fit's folder
+PLACE = "place"  # the name under which a fit sends the id of its node
+ALL = "all"  # the name under which the files of a finished fit are sent
 Send = Callable[[str, "bytes | str"], None]  # a snapshot by its name, or (without a name) a line of text
 
 
 @dataclass(frozen=True)
 class Order:
-    """One part of a run to train. `files`: of the run that it needs, by their path in its folder; `kind`: what the node
-    must be (see `machine.Kind`); `seconds`: of a time budget, 0 without one; `quiet`: are lines to be sent home?"""
+    """A task to carry out (see `kit.pipeline.task.Task`): `call(work, *arguments)`. `folder`: where it saves its state, in the
+    run's; `files`: of the run that it needs, by their path in its folder; `kind`: what the node must be (see `machine.Kind`);
+    `rows`: that it trains, for the lines; `seconds`: of a time budget, 0 without one; `quiet`: are lines to be sent home?"""
 
-    part: RunPart
+    call: str
+    arguments: tuple[Any, ...]
+    name: str
+    folder: str
     files: dict[str, bytes]
     kind: str
     cores: int
+    rows: int = 0
     seconds: float = 0.0
     quiet: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a fold ended: its files by name, or what went wrong. `unlike`: the node is of another kind than was asked for."""
+    """How a fit ended: its files by name, or what went wrong. `unlike`: the node is of another kind than was asked for."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     fault: KitError | None = None
@@ -51,19 +55,19 @@ class Outcome:
 
 
 class Mailbox:
-    """What folds under way send home: the newest snapshot of each, and their lines. Lives beside the process that waits."""
+    """What fits under way send home: the newest snapshot of each, and their lines. Lives beside the process that waits."""
 
     def __init__(self) -> None:
-        self.post: deque[tuple[RunPart, int, str, Any]] = deque()
+        self.post: deque[tuple[str, int, str, Any]] = deque()
 
-    def put(self, fold: RunPart, turn: int, name: str, content: Any) -> None:
-        """`turn`: how often the fold was begun before; `name`: of a snapshot, `ALL` for the files of a finished fold, "" for
-        a line."""
-        if name != "":
-            self.post = deque(one for one in self.post if one[0] != fold or one[2] in ("", PLACE))
-        self.post.append((fold, turn, name, content))
+    def put(self, name: str, turn: int, title: str, content: Any) -> None:
+        """`name`: of the task; `turn`: how often it was begun before; `title`: of a snapshot, `ALL` for the files of a finished
+        fit, "" for a line."""
+        if title != "":
+            self.post = deque(one for one in self.post if one[0] != name or one[2] in ("", PLACE))
+        self.post.append((name, turn, title, content))
 
-    def drain(self) -> list[tuple[RunPart, int, str, Any]]:
+    def drain(self) -> list[tuple[str, int, str, Any]]:
         """All that came since the last time."""
         post, self.post = list(self.post), deque()
         return post
@@ -82,12 +86,12 @@ class Letters(Progress):
 
 
 def carry_out(parcel: Parcel, order: Order, mailbox: Any, turn: int) -> Outcome:
-    """The task itself. `mailbox`: the actor that takes what the fold sends home on the way; `turn`: how often the fold was
-    begun before."""
+    """The task itself. `mailbox`: the actor that takes what the fit sends home on the way; `turn`: how often it was begun
+    before."""
     import ray
 
     def send(title: str, content: Any) -> None:
-        ray.get(mailbox.put.remote(order.part, turn, title, content))
+        ray.get(mailbox.put.remote(order.name, turn, title, content))
 
     node = ray.get_runtime_context().get_node_id()
     send(PLACE, node)
@@ -98,10 +102,10 @@ def carry_out(parcel: Parcel, order: Order, mailbox: Any, turn: int) -> Outcome:
 
 
 def train(parcel: Parcel, order: Order, send: Send) -> Outcome:
-    """Train the fold of an order, or go on from a snapshot that is among its files. Snapshots are sent home as they come."""
+    """Make the fit of an order, or go on from a snapshot that is among its files. Snapshots are sent home as they come."""
     began = time.monotonic()  # before seconds of imports
     os.environ["LOKY_MAX_CPU_COUNT"] = str(order.cores)  # `kit.resources.core_count` heeds it
-    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # shared between folds; nobody writes
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # shared between tasks; nobody writes
     from kit.pipeline.clusters import machine, parcel as parcels
     from kit.pipeline.plan import family_of
 
@@ -118,32 +122,31 @@ def train(parcel: Parcel, order: Order, send: Send) -> Outcome:
 
 def _train(path: Path, order: Order, parts: dict[str, Any], send: Send, began: float) -> Outcome:
     from kit.models import threads
-    from kit.pipeline import crossval
-    from kit.pipeline.preparation import Work, rows_of
+    from kit.pipeline.preparation import Work
     from kit.storage.run_folder import Run
     from kit.training.deadline import Budget
     from kit.training.signals import stoppable
 
     run = Run(path)
-    folder = run.fold(order.part)
+    folder = path / order.folder
     folder.mkdir(parents=True)
     for name, data in order.files.items():
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(data)
     with stoppable() as stop, threads.at_most(order.cores):
         budget, progress = Budget(order.seconds, began), Letters(send, order.quiet)
-        work = Work(run=run, stop=stop, progress=progress, budget=budget, asked=(order.part,), **parts)
-        progress.expect(work.config.epochs * len(rows_of(work, order.part)[0]))
+        work = Work(run=run, stop=stop, progress=progress, budget=budget, asked=(), **parts)
+        progress.expect(order.rows)
         with Courier(folder, send):
             try:
-                crossval.train(work)
+                pkgutil.resolve_name(order.call)(work, *order.arguments)
             except Stopped as fault:
                 return Outcome(fault=fault)
     return Outcome(files_of(folder))
 
 
 class Courier:
-    """Sends the snapshots of a fold home inside the block, the newest at its end. `folder`: the fold's."""
+    """Sends the snapshots of a fit home inside the block, the newest at its end. `folder`: the fit's."""
 
     def __init__(self, folder: Path, send: Send):
         self.folder, self.send = folder, send
@@ -177,7 +180,7 @@ class Courier:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """A fold's files by their path in its folder, without what was under way."""
+    """A fit's files by their path in its folder, without what was under way."""
     if not folder.exists():
         return {}
     inside = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

@@ -1,13 +1,15 @@
-"""Slurm queue: folds as an array of jobs; preempted ones are queued again, and none is left behind when a run ends."""
+"""Slurm queue: fits as arrays of jobs; preempted ones are queued again, and none is left behind when a run ends."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,20 @@ from kit.config import Config
 from kit.console import say
 from kit.errors import KitError, Stopped, Unreachable
 from kit.models.families import Family
-from kit.pipeline import crossval
+from kit.pipeline import crossval, task as tasks
 from kit.pipeline.clusters import machine
 from kit.pipeline.clusters.machine import Kind
-from kit.pipeline.clusters.slurm_job import FoldJob, fault_of
-from kit.pipeline.preparation import Work, rows_of
+from kit.pipeline.clusters.slurm_job import FitJob, fault_of
+from kit.pipeline.preparation import Work
+from kit.pipeline.task import Task
 from kit.storage.run_folder import read_json, write_json
-from kit.storage.runs.parts import RunPart
 from kit.training.signals import Stop
 
 CLUSTER = "slurm"  # of submitit's; "local": processes of this machine
 MINUTES = 60  # of a job; at its end it is queued again. SBATCH_TIMELIMIT says otherwise
 AGAIN = 1000  # times that a job is queued again when its time is over
-TRIES = 3  # times that a fold may be lost
+TRIES = 3  # times that a fit may be lost
+AT_A_TIME = 4  # trials in the queue, where --jobs does not say otherwise: what is asked later has more to learn from
 SAVED = 30.0  # seconds that jobs have to save their state (Slurm's KillWait)
 LOOK = 10.0  # seconds between looks at the queue
 POLL = 0.5  # seconds between looks at the jobs
@@ -46,6 +49,7 @@ class SlurmQueue:
         self.cores, self.gpus = 1, 0
         self.kind: Kind
         self.jobs: dict[str, Any] = {}  # all that were queued, by id
+        self.losses = Counter[str]()  # how often a job of a task ended with nothing said
         self.looked, self.missed = time.monotonic(), dict[str, int]()  # how often a job was not in the queue
 
     def choose(self, config: Config, family: Family) -> tuple[Config, dict[str, str]]:
@@ -64,53 +68,66 @@ class SlurmQueue:
     def train(self, work: Work) -> None:
         """Every fold that is asked for, then the refit. Raises what a fold raises; the others are saved."""
         left = [part for part in work.asked if not crossval.finished(work.run.fold(part))]
+        for refits in (False, True):  # they need what the folds found
+            parts = [part for part in left if (part.fold is None) is refits]
+            later = any(part.fold is None for part in left) and not refits
+            self._carry_out(work, tasks.of_parts(work, parts), None, work.budget.left / (1 + later))
+
+    def carry_out(self, work: Work, following: Iterable[Task]) -> None:
+        """Fits, each asked for when it may be queued: `--jobs` at a time, or AT_A_TIME."""
+        self._carry_out(work, following, work.config.jobs or AT_A_TIME, math.inf)
+
+    def _carry_out(self, work: Work, following: Iterable[Task], most: int | None, seconds: float) -> None:
+        """Carry out tasks by a job each; `most`: in the queue at a time, None: any number. Raises what one of them raises."""
+        waiting, jobs, again = iter(following), dict[str, tuple[Task, Any]](), list[Task]()
         with self.patient():
-            for refits in (False, True):  # they need what the folds found
-                self.carry_out(work, [part for part in left if (part.fold is None) is refits])
+            while True:
+                new = [*again, *islice(waiting, None if most is None else most - len(jobs) - len(again))]
+                if new:
+                    jobs |= self.queue(work, new, seconds)
+                if not jobs:
+                    return
+                self.pause()
+                ended = [name for name, (_, job) in jobs.items() if self.ended(job)]
+                again = [task for task, job in map(jobs.pop, ended) if not self.settled(work, task, job)]
 
-    def carry_out(self, work: Work, parts: Sequence[RunPart]) -> None:
-        """Train these parts by a job each."""
-        if not parts:
-            return
-        later = any(part.fold is None and part not in parts for part in work.asked)
-        seconds = work.budget.left / (1 + later)
-        make = FoldJob(str(work.run.path.resolve()), parts[0], self.kind, self.cores, seconds, work.progress.quiet)
-        orders = {part: self.order(make, part) for part in parts}
-        jobs = dict(zip(parts, self.submit([(one,) for one in orders.values()], work.config.jobs or len(parts)), strict=True))
-        work.progress.say(f"Slurm: jobs {', '.join(job.job_id for job in jobs.values())}")
-        losses = dict.fromkeys(parts, 0)
-        while jobs:
-            self.pause()
-            for part, job in list(jobs.items()):
-                if not self.ended(job):
-                    continue
-                if crossval.finished(work.run.fold(part)):
-                    jobs.pop(part)
-                    work.progress.fold(str(part), skipped=work.config.epochs * len(rows_of(work, part)[0]))
-                else:
-                    losses[part] += self.lost(part, job, losses[part])
-                    job.cancel(check=False)  # Slurm may have queued it again by itself
-                    jobs[part] = self.submit([(orders[part],)], 1)[0]
-                    work.progress.say(f"{part.title}: job {job.job_id} ended before it; {jobs[part].job_id} goes on")
+    def queue(self, work: Work, new: Sequence[Task], seconds: float) -> dict[str, tuple[Task, Any]]:
+        """These tasks, each with its job, by name."""
+        path, quiet = work.run.path, work.progress.quiet
+        orders = [
+            FitJob(
+                str(path.resolve()), self.kind, self.cores, seconds, quiet, call=task.address, arguments=task.arguments,
+                name=task.name, within=task.folder.relative_to(path).as_posix(),
+            )
+            for task in new
+        ]  # fmt: skip
+        queued = self.submit([(one,) for one in orders], work.config.jobs or len(orders))
+        work.progress.say(f"Slurm: jobs {', '.join(job.job_id for job in queued)}")
+        return {task.name: (task, job) for task, job in zip(new, queued, strict=True)}
 
-    def lost(self, part: RunPart, job: Any, before: int) -> int:
-        """1 where a job ended with nothing said, 0 where it was only stopped. Raises what went wrong in it."""
+    def settled(self, work: Work, task: Task, job: Any) -> bool:
+        """Is a task finished, or given up, whose job has ended? Else it is to be queued again. Raises what went wrong in it."""
+        if task.finished:
+            work.progress.fold(task.name, skipped=task.rows)
+            return True
+        job.cancel(check=False)  # Slurm may have queued it again by itself
         if job.paths.result_pickle.exists():
-            code, said = self.result(job)
-            fault = fault_of(code, said)
+            fault = fault_of(*self.result(job))
             if not isinstance(fault, Stopped):
                 raise fault
-            return 0
-        if before + 1 >= TRIES:
+        else:
+            self.losses[task.name] += 1
+        if self.losses[task.name] < TRIES:
+            work.progress.say(f"{task.name}: job {job.job_id} ended before it, which is queued again")
+            return False
+        why = f"job {job.job_id} ended {TRIES} times with nothing said ({job.state}); see {job.paths.stderr}"
+        if task.forgo is None:
             raise KitError(
-                f"{part.title}: job {job.job_id} ended {TRIES} times with nothing said ({job.state}); see {job.paths.stderr}.\n"
+                f"{task.name}: {why}.\n"
                 "Too little memory? SBATCH_MEM_PER_NODE. What is finished is kept; the same command goes on."
             )
-        return 1
-
-    def order(self, make: FoldJob, part: RunPart) -> FoldJob:
-        """The job of one part."""
-        return replace(make, part=part)
+        task.forgo(why)
+        return True
 
     def submit(self, calls: Sequence[tuple[Any, ...]], most: int) -> list[Any]:
         """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses."""

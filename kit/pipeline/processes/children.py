@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -25,22 +24,10 @@ from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Usage
 from kit.models.threads import available, use_all
 from kit.pipeline.preparation import Work
 from kit.pipeline.processes.order import SAVING, Order, grace
+from kit.pipeline.task import Task
 
 KINDS: dict[int, type[KitError]] = {kind.code: kind for kind in (Usage, BadData, DiskError)}
 POLL, SPARE = 0.1, 5.0  # seconds: between looks at the server; beyond what it gives its children to end
-
-
-@dataclass(frozen=True)
-class Task:
-    """A fit as a process of its own makes it: `call(work, *arguments)`, a function of a module's, saves its state in `folder`.
-
-    The arguments are plain values, as JSON has them.
-    """
-
-    name: str
-    call: Callable[..., object]
-    arguments: tuple[Any, ...]
-    folder: Path
 
 
 @dataclass
@@ -134,7 +121,7 @@ class Children:
         child.voice.listen(said, self.work.progress.say)
         self.ordered.append(child)
         order = Order(
-            call=f"{task.call.__module__}:{task.call.__qualname__}", arguments=task.arguments,
+            call=task.address, arguments=task.arguments,
             folder=str(task.folder.resolve()), seconds=seconds, began=time.monotonic(), threads=self.share.threads,
             workers=self.share.workers, gpu=self.share.gpu(place),
         )  # fmt: skip

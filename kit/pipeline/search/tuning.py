@@ -7,8 +7,9 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,11 @@ from kit.models import prediction
 from kit.pipeline import parallel
 from kit.pipeline.plan import Plan, family_of
 from kit.pipeline.preparation import fold_of
-from kit.pipeline.processes.children import Task
 from kit.pipeline.run import working
 from kit.pipeline.search import sampling, search_space
 from kit.pipeline.search.sampling import Ended, Sampler
 from kit.pipeline.search.search_space import Range
+from kit.pipeline.task import Task
 from kit.storage import files, frames, run_lifecycle
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.runs.parts import RunPart
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 SHOWN = 10  # trials in the summary
 LOOKS = 4  # times that a trial is scored, the end included, so that it may be pruned
 TABLE = "trials.csv"
+AGAINST = "against-{}.npy"  # what a fit predicts on the fold that chose nothing, where this trial is weighed
 NO_GAIN = {"gain": None, "noise": None}  # as a file holds one that is not defined
 
 
@@ -93,8 +95,6 @@ def tune(plan: Plan, trials: int, tuned: str, target: Run, fresh: bool, quiet: b
     began = time.monotonic()
     if trials < 2:
         raise Usage(f"--trials {trials}: two at least are wanted; the first is the preset itself.")
-    if plan.config.on:
-        raise Usage(f"--on {plan.config.on}: trials are trained on this machine. Leave --on out.")
     budget = Budget(plan.config.time_budget, began)
     plan = replace(plan, config=plan.config.changed(time_budget=0.0, seeds=1, repeats=1))  # a trial is one fit
     if 0 in (plan.config.lr, plan.config.batch):
@@ -121,13 +121,14 @@ def search(work: Work, tried: list[Range], count: int, budget: Budget) -> list[T
     Raises Usage where the preset has no score: then no other trial has one.
     """
     metric, found = work.adapter.competition.metric, list[Trial]()
-    fold, count_at_once, sampler = scorable(work)[0], parallel.places(work.config), sampler_of(work, tried)
-    work.progress.expect(count * work.config.epochs * len(work.folds.split(fold)[0]))
-    if count_at_once > 1:
-        work.progress.say(f"{count_at_once} trials at a time, each in a process of its own")
-        parallel.side_by_side(work, tasks(work, tried, sampler, count, fold, budget), count_at_once)
+    fold, sampler = scorable(work)[0], sampler_of(work, tried)
+    work.progress.expect(count * rows_trained(work, fold, {}))
+    if work.cluster is None and parallel.places(work.config) > 1:
+        work.progress.say(f"{parallel.places(work.config)} trials at a time, each in a process of its own")
+    beside = made_elsewhere(work, tasks(work, tried, sampler, count, fold, budget))
     for number in range(count):
-        if not time_for(work, number, found, budget):
+        missing = beside and not _result(work, number).exists()
+        if missing or not time_for(work, number, found, budget):
             work.progress.say(f"--time-budget: {number} of {count} trials")
             break
         found.append(attempt(work, number, fold, *asked(work, sampler, number, found)))
@@ -146,9 +147,36 @@ def tasks(work: Work, tried: list[Range], sampler: Sampler, count: int, fold: in
                 tell(work, tried, found)
             if not time_for(work, number, found, budget) or any(one.score is None for one in found if not one.number):
                 return
+            knobs, bars = asked(work, sampler, number, found)
             yield Task(
-                f"trial {number}", attempt, (number, fold, *asked(work, sampler, number, found)), _result(work, number).parent
-            )
+                f"trial {number}", attempt, (number, fold, knobs, bars), _result(work, number).parent,
+                result=_result(work, number).name, rows=rows_trained(work, fold, knobs),
+                forgo=partial(forgo, work, number, knobs) if number else None,
+            )  # fmt: skip
+
+
+def made_elsewhere(work: Work, fits: Iterable[Task]) -> bool:
+    """Have fits made by the cluster, or by several processes at a time; False where this process is to make them."""
+    if work.cluster is not None:
+        work.cluster.carry_out(work, fits)
+    elif (count := parallel.places(work.config)) > 1:
+        parallel.side_by_side(work, fits, count)
+    else:
+        return False
+    return True
+
+
+def rows_trained(work: Work, fold: int, knobs: dict[str, Any]) -> int:
+    """The rows that all epochs of a fit with these knobs train."""
+    return work.config.changed(**knobs).epochs * len(work.folds.split(fold)[0])
+
+
+def forgo(work: Work, number: int, knobs: dict[str, Any], why: str) -> None:
+    """Note that a trial has failed which no machine could bring to its end."""
+    work.progress.say(f"trial {number} failed: {why}")
+    path = _result(work, number)
+    checkpoints.drop_snapshots(path.parent)
+    write_json(path, {"knobs": knobs, "score": None, "seconds": 0.0, "epochs": {}, "pruned": None})
 
 
 def sampler_of(work: Work, tried: list[Range]) -> Sampler:
@@ -274,9 +302,14 @@ def weigh(work: Work, best: Trial) -> Gain | None:
         labels, metric = work.tables.labels, work.adapter.competition.metric
         truth = labels.truth(work.y[work.folds.split(fold)[1]])
         both = {side: (side, best.number, fold, knobs) for side, knobs in (("best", best.knobs), ("preset", {}))}
-        if parallel.places(work.config) > 1:
-            left = [Task(f"fold {fold}, {side}", weighed, about, folder / side) for side, about in both.items()]
-            parallel.side_by_side(work, left, len(left))
+        fits = [
+            Task(
+                f"fold {fold}, {side}", weighed, about, folder / side, result=AGAINST.format(best.number),
+                rows=rows_trained(work, fold, about[3]),
+            )
+            for side, about in both.items()
+        ]  # fmt: skip
+        made_elsewhere(work, (one for one in fits if not one.finished))
         sides = [labels.harden(weighed(work, *about)) for about in both.values()]
         sign = 1 if metric.higher_is_better else -1
         gain = gained(sides[0], sides[1], lambda rows, answers: sign * metric(truth[rows], answers))
@@ -290,7 +323,7 @@ def weigh(work: Work, best: Trial) -> Gain | None:
 def weighed(work: Work, side: str, trial: int, fold: int, knobs: dict[str, Any]) -> np.ndarray:
     """What a fit with these knobs predicts for a fold's validation rows, kept beside the trials until the gain is known."""
     folder = work.run.path / "trial-weighed" / side
-    path = folder / f"against-{trial}.npy"
+    path = folder / AGAINST.format(trial)
     if not path.exists():
         answers = predicted(work, folder, fold, knobs, f"fold {fold}, {side}")[1]
         files.write(path, lambda file: np.save(file, answers))
