@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kit.competition import Asked, Competition, asked_of, numbered
 from kit.competition.answers import questions
 from kit.config import Config
-from kit.data.folds import PART, content_codes, kept_back
+from kit.data.folds import PART, content_codes, kept_back, mostly_repeated
 from kit.errors import BadData, Usage, listed
 from kit.inputs import Table, Text
 from kit.inputs.table import BEST, dated_ids
@@ -141,7 +141,7 @@ def _called_id(column: str) -> bool:
 def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, list[bool]]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
     name = root.name if root.is_file() else facts.train
-    rows = identified(_read(facts, root, facts.train, most), facts, name)
+    rows = _with_learned(_identified(*_place(facts, root, facts.train, most), _exact(facts), facts.id, name), facts)
     needed = list(facts.inputs.used_columns() or ())
     frames.need_columns(rows, needed, f"{name} (see --text and --target)")
     if _file(facts, root, facts.test):
@@ -182,14 +182,21 @@ def _kept_back(
             seen[line] += 1
 
     content = content_codes(sha256(line).digest() for line in lines())
-    if len(set(content.tolist())) <= len(content) // 2:
+    if mostly_repeated(content):
         content = content_codes(sha256(line).digest() for line in numbered_lines())
     return kept_back(content, list(rows[answer]) if answer else [""] * len(rows))
 
 
-def identified(rows: pd.DataFrame, facts: Competition, name: str) -> pd.DataFrame:
-    """Rows by their ids, or numbered where they have none, with what is learned from the ids."""
-    rows = numbered(rows, facts.id, name)
+@lru_cache(maxsize=1)
+def _identified(
+    folder: Path, file: str, changed: int, form: TableFormat, most: int, exact: tuple[str, ...], column: str, name: str
+) -> pd.DataFrame:
+    """The training file by its ids, or numbered where it has none; checked once for its training and its test rows."""
+    return numbered(_parsed(folder, file, changed, form, most, exact), column, name)
+
+
+def _with_learned(rows: pd.DataFrame, facts: Competition) -> pd.DataFrame:
+    """Rows by their ids, and what is learned from these."""
     return rows.assign(**(facts.inputs.from_ids(rows.index) or {}))
 
 
@@ -223,7 +230,7 @@ def read_test(facts: Competition, root: Path, most: int = 0) -> Asked:
     """test.csv (in the sample's order, where there is one), or the rows kept back, whose answers are known."""
     answer = facts.labels.train_columns[0]
     if _file(facts, root, facts.test):
-        test = identified(_read(facts, root, facts.test), facts, facts.test)
+        test = _with_learned(numbered(_read(facts, root, facts.test), facts.id, facts.test), facts)
         if facts.sample:
             return asked_of(facts.sample_table(root), test, facts)
         return Asked(test, test[[]].assign(**{answer: ""}))

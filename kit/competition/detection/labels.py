@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from kit.competition.detection.whole_numbers import are_classes
@@ -103,22 +104,23 @@ def of_column(cells: pd.Series, sample: pd.Series | None = None) -> Labels:
     """
     name = str(cells.name)
     cells = spelling_detection.plainly(cells)
-    values, different = pd.to_numeric(cells, errors="coerce"), cells.nunique()
-    strange = cells[
-        values.isna() & ~frames.by_cell(cells, is_blank).astype(bool)
-    ]  # rows that say nan are left out, where numbers are due
+    codes, spelled = pd.factorize(cells.to_numpy(dtype=object), use_na_sentinel=False)  # a million rows have few different ones
+    number = pd.to_numeric(pd.Series(spelled, dtype=object), errors="coerce")
+    values = number.take(codes)
+    odd = number.isna() & ~np.array([is_blank(cell) for cell in spelled], bool)  # rows that say nan are left out of numbers
+    strange = cells[odd.to_numpy(dtype=bool)[codes]]
     numeric = values.notna().any() and values.notna().sum() >= MOSTLY * (values.notna().sum() + len(strange))
     asked = [] if sample is None else list(sample.unique())
     if numeric and (
         (values.dropna() % 1 != 0).any()
-        or not are_classes(name, values.dropna().to_numpy(float), spelled=list(cells.unique()), asked=asked)
+        or not are_classes(name, values.dropna().to_numpy(float), spelled=list(spelled), asked=asked)
     ):
         return Numbers((name,))
-    if set(cells) == {"0", "1"} and _has_fractions(asked):
+    if set(spelled) == {"0", "1"} and _has_fractions(asked):
         return Columns((name,))
-    if not numeric and different > max(CLASSES, len(cells) // 2):
+    if not numeric and len(spelled) > max(CLASSES, len(cells) // 2):
         raise BadData(
-            f"{different:,} different texts in the column {name!r} of {len(cells):,} rows: no classes,"
+            f"{len(spelled):,} different texts in the column {name!r} of {len(cells):,} rows: no classes,"
             f" and no numbers ({quoted(strange.iloc[0])}).\nIs it the right --target?"
         )
     return OneOf(name)

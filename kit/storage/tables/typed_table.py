@@ -9,7 +9,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -85,16 +85,33 @@ def _rows(data: bytes, delimiter: str, left_out: Collection[int]) -> Iterator[by
         next(reader)
         yield from ("\x1f".join([cell for i, cell in enumerate(row) if i not in left_out]).encode() for row in reader if row)
         return
-    mark, places, begin = delimiter.encode(), sorted(left_out, reverse=True), len(first_line(data))
+    header = first_line(data)
+    begin, cut = len(header), _cutting(left_out, header.count(delimiter.encode()) + 1)
     while begin < len(data):
         end = data.find(b"\n", begin + PIECE) + 1 or len(data)
-        for line in data[begin:end].replace(b"\r", b"").split(b"\n"):
-            if line:
-                row = line.split(mark)
-                for place in places:
-                    del row[place]
-                yield b"\x1f".join(row)
+        piece = data[begin:end].replace(b"\r", b"").replace(delimiter.encode(), b"\x1f")
+        yield from map(cut, filter(None, piece.split(b"\n")))
         begin = end
+
+
+def _cutting(left_out: Collection[int], width: int) -> Callable[[bytes], bytes]:
+    """What leaves these cells out of a line of so many, which the sign 31 divides.
+
+    Ids and answers are mostly first and last: to cut them off takes half of the time of dividing the line.
+    """
+    places = sorted(left_out, reverse=True)
+    kept = [place for place in range(width) if place not in places]
+    if kept and kept[-1] - kept[0] < len(kept):  # none between others
+        front, back = kept[0], width - 1 - kept[-1]
+        return lambda line: line.split(b"\x1f", front)[front].rsplit(b"\x1f", back)[0]
+
+    def cut(line: bytes) -> bytes:
+        cells = line.split(b"\x1f")
+        for place in places:
+            del cells[place]
+        return b"\x1f".join(cells)
+
+    return cut
 
 
 def _pieces(data: bytes, delimiter: str) -> Iterator[bytes]:
