@@ -48,6 +48,11 @@ def within_quota() -> Iterator[None]:
         yield
 
 
+def keep_to_quota() -> None:
+    """Compute with no more threads than are `available` from now on: what comes next is not the kit's to enclose."""
+    torch.set_num_threads(available())
+
+
 def use_all() -> None:
     """Compute with all threads that `at_most` allows: what a fit does before its net is known."""
     if _most:

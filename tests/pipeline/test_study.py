@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, TensorDataset
 
 import kit
+from kit import resources
 from kit.cli.app import main
 from kit.inference import export
 from kit.pipeline.study import Study, StudyFold
@@ -97,6 +98,24 @@ def faults(good: dict[str, np.ndarray], fold: StudyFold, columns: list[str]) -> 
         "unknown id": (frame.rename(index={first: "xyz"}), "unknown ids 'xyz'"),
         "missing column": (frame.drop(columns=columns[0]), f"no column '{columns[0]}'"),
     }
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_the_loop_of_a_study_takes_no_more_threads_than_a_quota_leaves(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    kit.study("digits", digits, quiet=True, **SMALL)
+    assert torch.get_num_threads() == min(2, resources.core_count())
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as a quota of one core would have it
+    study = kit.study("digits", digits, quiet=True, **SMALL)
+    assert torch.get_num_threads() == 1 and "1 thread" in str(study.run.record.device)
 
 
 def test_wrong_predictions_are_refused_and_nothing_is_written(study: Study) -> None:

@@ -14,7 +14,7 @@ from kit import config as configs
 from kit.console import say
 from kit.errors import Usage, listed
 from kit.metrics import defined, shown
-from kit.models import devices, registry
+from kit.models import devices, registry, threads
 from kit.models.base import FoldModule
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, family_of, planned
@@ -121,6 +121,7 @@ class Study:
 
     def __init__(self, plan: Plan, target: Run, *, resume: bool, quiet: bool):
         self.plan, self.run = plan, target
+        threads.keep_to_quota()  # the loop of its owner too, wherever it takes the folds from
         config = devices.choose(plan.config.changed(final="folds"), family_of(plan.adapter, plan.config))
         known: Mapping[str, Any] = plan.known | {"config": plan.config.json() | {"model": MODEL, "final": "folds"}}
         with target.locked():
