@@ -4,7 +4,7 @@
 which run it is for, then one for each child, with two pipes: its standard error, and one that ends with PARENT, the process
 that asked. The answers are `{"child": PID}`, and `{"ended": PID, "status": …}` when it has.
 
-A child has the memory of the server until it writes to it: it is ready in 0.4 s, with 35 MB of its own (two cores, load 7).
+A child has the memory of the server until it writes to it: it is ready in 0.15 s, with 35 MB of its own (two cores, load 8).
 A process started anew would import for 4 CPU seconds, hold 450 MB, and read the run's data again. What cannot be forked is not
 used before: no more than one thread computes in the server, and no GPU is touched.
 """
