@@ -14,6 +14,7 @@ from test_table import QUICK, folder, sold
 
 import kit
 from kit.cli import app
+from kit.inputs.base import Loaded
 from kit.kaggle import kernel
 from kit.labels import Columns, Grade, Labels, OneOf, Tags
 from kit.pipeline.plan import planned
@@ -286,12 +287,22 @@ def test_numbers_are_learned_as_they_are_predicted_and_have_no_share(capsys: pyt
     assert capsys.readouterr().err.endswith("--pseudo-share 0.5: a number has no certainty to choose rows by. Leave it out.\n")
 
 
+@pytest.mark.parametrize("kind", ["images", "images, table"])
+def test_pictures_that_are_decoded_when_needed_give_the_same_bytes(kind: str) -> None:
+    lay_out(kind, "")
+    run("first")
+    kept, streamed = (run(f"made{gb}", pseudo="first", cache_gb=gb, **ALL) for gb in (50.0, 0.0))
+    assert trained(streamed, 0) == ROWS // 2 + TEST
+    assert same(kept, streamed, KEPT)
+
+
 def test_pictures_that_cannot_be_joined_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     lay_out("images", "")
     run("first")
-    code, said = refused(capsys, "--pseudo", "first", "--cache-gb", "0")
-    assert (code, "the pictures do not fit --cache-gb" in said) == (2, True), said
-    small, large = np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 8, 9, 1), np.uint8)
+    between = f"{(ROWS + TEST) / 2 * 8 * 8 * 3 / 2**30:.9f}"
+    code, said = refused(capsys, "--pseudo", "first", "--cache-gb", between)
+    assert (code, "only the training or only the test pictures fit --cache-gb" in said) == (2, True), said
+    small, large = (Loaded(np.zeros((3, 8, width, 1), np.uint8)) for width in (8, 9))
     with pytest.raises(kit.BadData, match="training pictures are 8×8, test pictures 9×8"):
         pseudo_labels.refuse_apart(small, large)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from kit.data.joined_pictures import joined
 from kit.errors import BadData
 from kit.inputs.base import kind_of
 from kit.inputs.texts import Texts
@@ -38,8 +37,7 @@ class MixedRows:
 
     def __add__(self, other: MixedRows) -> MixedRows:
         """These rows, and the other's after them."""
-        both = (self.first, other.first)
-        first = self.first + other.first if isinstance(self.first, Texts) else np.concatenate(both)
+        first = self.first + other.first if isinstance(self.first, Texts) else joined(self.first, other.first)
         return MixedRows(first, self.table + other.table)
 
     @property

@@ -11,6 +11,7 @@ import torch
 
 from kit import resources
 from kit.config import Config
+from kit.data.joined_pictures import JoinedPictures
 from kit.errors import Usage
 from kit.inputs.image_files import Streamed
 from kit.inputs.texts import Texts
@@ -110,6 +111,9 @@ def _content(x: Any) -> Iterator[Any]:
     """What rows hold, in bytes; of pictures that are decoded when they are asked for, what tells their files apart."""
     if isinstance(x, Texts):
         yield from (text.encode("utf-8", "surrogatepass") + b"\0" for text in x)
+    elif isinstance(x, JoinedPictures):
+        for part in x.parts:
+            yield from _content(part)
     elif isinstance(x, Streamed):
         pictures = x.pictures
         content = files.fingerprint(pictures.store.path.parent, pictures.files(), by_time=True)

@@ -15,7 +15,6 @@ import numpy as np
 from kit import competition as competitions
 from kit.competition.loading import Adapter
 from kit.errors import Usage
-from kit.inputs.image_files import Streamed
 from kit.inputs.mixed.rows import MixedRows, first_part
 from kit.pipeline.preparation import Work
 
@@ -37,7 +36,7 @@ def pack(work: Work, dumps: Callable[..., bytes]) -> Parcel:
 
     Raises Usage for pictures that are decoded from files again and again, and for what cannot be pickled.
     """
-    if any(isinstance(first_part(one), Streamed) for one in (work.x, work.test.rows)):
+    if any(getattr(first_part(one), "on_demand", False) for one in (work.x, work.test.rows)):
         raise Usage(
             "--on ray: the pictures do not fit --cache-gb, and the nodes have no files to decode. Give a larger --cache-gb."
         )

@@ -15,6 +15,7 @@ import pandas as pd
 
 from kit import competition as competitions, config as configs
 from kit.config import Config
+from kit.data import joined_pictures
 from kit.data.folds import Folds
 from kit.errors import BadData, Usage
 from kit.inputs.base import Loaded, kind_of
@@ -77,7 +78,7 @@ def read(
         return None, []
     run, labels, ids = complete(config.pseudo), tables.labels.undecided, tables.sample.index
     refuse_other_folds(run, mine, dealt, config)
-    refuse_apart(loaded[0].rows, loaded[1].rows)
+    refuse_apart(*loaded)
     parts = [RunPart(k, repeat) for repeat, one in enumerate(dealt.repeats) for k in one.numbers]
     parts += [RunPart(None)] if config.final != "folds" else []
     predicted = {part: answered(run, labels, part, ids, config) for part in parts}
@@ -147,18 +148,21 @@ def kept(run: Run, parts: Sequence[RunPart], ids: pd.Index) -> dict[RunPart, np.
 
 def joined(train: Any, test: Any) -> Any:
     """Training rows, and the test rows after them, as the models take them."""
-    return train + test if kind_of(train) != "images" else np.concatenate([train, test])
+    return train + test if kind_of(train) != "images" else joined_pictures.joined(train, test)
 
 
-def refuse_apart(train: Any, test: Any) -> None:
-    """Raise Usage for pictures that are decoded when asked for, BadData for those of two sizes: they cannot be joined."""
-    train, test = first_part(train), first_part(test)
-    if kind_of(train) != "images":
+def refuse_apart(train: Loaded, test: Loaded) -> None:
+    """Raise BadData for pictures of two sizes, which cannot be joined; Usage for those of which repeated ones are not found."""
+    rows, looks = ([first_part(one) for one in pair] for pair in ((train.rows, test.rows), (train.look, test.look)))
+    if kind_of(rows[0]) != "images":
         return
-    if not (isinstance(train, np.ndarray) and isinstance(test, np.ndarray)):
-        raise Usage("--pseudo: the pictures do not fit --cache-gb, and are not decoded twice. Give a larger --cache-gb.")
-    if train.shape[1:] != test.shape[1:]:
-        sizes = [f"{rows.shape[2]}×{rows.shape[1]}" for rows in (train, test)]
+    if rows[0].shape[1:] != rows[1].shape[1:]:
+        sizes = [f"{some.shape[2]}×{some.shape[1]}" for some in rows]
         raise BadData(
             f"--pseudo: training pictures are {sizes[0]}, test pictures {sizes[1]}. Give one size to all with --size."
+        )
+    if looks[0].shape[1:] != looks[1].shape[1:]:
+        raise Usage(
+            "--pseudo: only the training or only the test pictures fit --cache-gb, so they cannot be compared."
+            " Give --cache-gb 0, or enough for both."
         )
