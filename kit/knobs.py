@@ -200,7 +200,11 @@ class FoldKnobs:
     )
     pseudo_weight: float = knob(1.0, "weight of these test rows, beside 1 for a training row; 0: they are left out", low=0)
     pseudo_share: float = knob(
-        0.5, "share of the test rows that train, those with the most certain answers; of numbers: all", low=0, high=1
+        0.0,
+        "share of the test rows that train, those with the most certain answers; auto: half, for n-grams and of numbers all",
+        low=0,
+        high=1,
+        parse=auto_or(float),
     )
     seed: int = knob(0, "seed of the folds, the initial weights, the order of rows and the augmentation", low=0)
     seeds: int = knob(

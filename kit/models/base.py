@@ -54,6 +54,7 @@ class FoldModule(pl.LightningModule):
     one_step: ClassVar[bool] = False  # is a fit one step on all rows?
     one_pass: ClassVar[bool] = False  # do the rows go through the network once for all folds?
     takes_weights: ClassVar[bool] = True  # does a training step heed `batch.weights` (`--extra-weight`)?
+    pseudo_share: ClassVar[float] = 0.5  # of the test rows, the most certain, that train where `--pseudo-share` is auto
     views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
     groups: np.ndarray | None = None  # of all rows, before `learn`: training rows that are split again keep groups together
     shift: torch.Tensor

@@ -23,6 +23,7 @@ from kit.inference import members
 from kit.inputs.base import Loaded, kind_of
 from kit.labels import to_json
 from kit.models import prediction, registry
+from kit.models.base import FoldModule
 from kit.pipeline import initial_weights, rows
 from kit.pipeline.clusters import Cluster
 from kit.pipeline.plan import beginning, family_of
@@ -122,7 +123,9 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     config = config.changed(**(run.record.chosen or {}))
     y = tables.encoded()
     dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, (train, test), config)
-    pseudo, said = pseudo_labels.read(run, adapter.competition, tables, (train, test), dealt, config)
+    share = config.pseudo_share or module_of(adapter, config).pseudo_share
+    sharing = config.changed(pseudo_share=share)
+    pseudo, said = pseudo_labels.read(run, adapter.competition, tables, (train, test), dealt, sharing)
     if not session.beside:
         notes = [*tables.notes, *notes, *doubled, *said]
         keep(run, tables, y[: len(tables.train)], dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
@@ -152,10 +155,15 @@ def keep(run: Run, tables: competitions.Tables, y: np.ndarray, dealt: Folds, not
     )
 
 
+def module_of(adapter: competitions.Adapter, config: Config) -> type[FoldModule]:
+    """The class of module that `--model` stands for here."""
+    facts = adapter.competition
+    return registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+
+
 def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
     """What there is to say of the weights that the fits begin with, before hours of reading. Raises where they are unusable."""
-    facts = adapter.competition
-    module = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
+    facts, module = adapter.competition, module_of(adapter, config)
     if facts.extra and config.extra_weight not in (0, 1) and not module.takes_weights:
         if module.__module__.startswith("kit."):
             raise Usage(
@@ -176,9 +184,7 @@ def weights_remarks(adapter: competitions.Adapter, config: Config) -> list[str]:
 def one_seed(run: Run, adapter: competitions.Adapter, config: Config, count: int) -> list[str]:
     """A line where several seeds are asked for, and would learn the same from so many rows: then one is trained, as `run.json`
     notes. Nothing else."""
-    facts = adapter.competition
-    kind = registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)
-    if config.seeds == 1 or kind.seeded(config, count):
+    if config.seeds == 1 or module_of(adapter, config).seeded(config, count):
         return []
     chosen = run.record.chosen or {}
     if "seeds" not in chosen:

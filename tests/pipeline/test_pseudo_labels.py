@@ -176,6 +176,14 @@ def test_a_share_takes_the_most_certain_rows_of_each_fold() -> None:
         assert set(found.index[found[f"fold{k}"] == 1]) == set(certain.sort_values().index[-TEST // 2 :])
 
 
+def test_without_a_share_half_of_the_rows_train_and_all_for_ngrams() -> None:
+    lay_out("text", "")
+    run("first")
+    made, half = run("made", pseudo="first"), run("half", pseudo="first", pseudo_share=0.5)
+    assert [trained(one, 0) for one in (made, half)] == [ROWS // 2 + TEST, ROWS // 2 + TEST // 2]
+    assert made.record.config["pseudo_share"] == 0  # auto: a run of any share but this is another run
+
+
 def test_a_run_that_is_stopped_within_a_fold_goes_on_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(facts="")
     run("first", epochs=2)
@@ -287,11 +295,11 @@ def test_numbers_are_learned_as_they_are_predicted_and_have_no_share(capsys: pyt
     assert capsys.readouterr().err.endswith("--pseudo-share 0.5: a number has no certainty to choose rows by. Leave it out.\n")
 
 
-@pytest.mark.parametrize("kind", ["images", "images, table"])
-def test_pictures_that_are_decoded_when_needed_give_the_same_bytes(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "strategy"), [("images", "full"), ("images", "probe"), ("images, table", "full")])
+def test_pictures_that_are_decoded_when_needed_give_the_same_bytes(kind: str, strategy: str) -> None:
     lay_out(kind, "")
-    run("first")
-    kept, streamed = (run(f"made{gb}", pseudo="first", cache_gb=gb, **ALL) for gb in (50.0, 0.0))
+    run("first", strategy=strategy)
+    kept, streamed = (run(f"made{gb}", pseudo="first", cache_gb=gb, strategy=strategy, **ALL) for gb in (50.0, 0.0))
     assert trained(streamed, 0) == ROWS // 2 + TEST
     assert same(kept, streamed, KEPT)
 
@@ -314,7 +322,7 @@ def test_what_a_module_or_answers_cannot_do_is_refused(capsys: pytest.CaptureFix
     assert (code, "Mine has a training_step of its own" in said) == (2, True)
     notes = planned("shop.py", "data", "fast", {"pseudo_share": 0.5}).notes
     assert notes == ("--pseudo-share changes nothing without --pseudo",)
-    code, said = refused(capsys, "--pseudo", "first", "--pseudo-share", "0")
+    code, said = refused(capsys, "--pseudo", "first", "--pseudo-share", "0.001")
     assert (code, "no test row is left to train on" in said) == (65, True)
 
 
