@@ -198,10 +198,13 @@ class FoldKnobs:
     pseudo: str = knob(
         "", "folder of an earlier run with the same folds; each fold also trains on test rows, as that run's fold answers them"
     )
-    pseudo_weight: float = knob(1.0, "weight of these test rows, beside 1 for a training row; 0: they are left out", low=0)
+    pseudo_rows: str = knob(
+        "test", "rows that --pseudo adds; all: the texts of the competition's table without answers too", ("test", "all")
+    )
+    pseudo_weight: float = knob(1.0, "weight of these rows, beside 1 for a training row; 0: they are left out", low=0)
     pseudo_share: float = knob(
         0.0,
-        "share of the test rows that train, those with the most certain answers; auto: half, for n-grams and of numbers all",
+        "share of these rows that train, those with the most certain answers; auto: half, for n-grams and of numbers all",
         low=0,
         high=1,
         parse=auto_or(float),

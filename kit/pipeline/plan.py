@@ -95,7 +95,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     notes = replaced(adapter, preset, config, origins)
     if "extra_weight" in configs.by_hand(origins) and not adapter.competition.extra:
         notes += (f"--extra-weight changes nothing: {adapter.competition.slug} has no extra rows",)
-    idle = [configs.flag(name) for name in ("pseudo_weight", "pseudo_share") if name in configs.by_hand(origins)]
+    idle = [configs.flag(name) for name in ("pseudo_rows", "pseudo_weight", "pseudo_share") if name in configs.by_hand(origins)]
     if idle and not config.pseudo:
         notes += (f"{' '.join(idle)} changes nothing without --pseudo",)
     return Plan(adapter, config, origins, preset, root, known, notes=notes)

@@ -77,7 +77,7 @@ class Work:
     """Everything the stages of one run share.
 
     `x`, `test`: the training rows, with extra ones behind them, and test rows as the inputs load them; `y`: the answers of `x`;
-    `pseudo`: what folds learn of the test rows, which are behind those of `x` then;
+    `pseudo`: what folds learn of the test rows (and unlabelled ones), which are behind those of `x` then;
     `asked`: the parts (folds, refits) to train;
     `read_seconds`: that imports and the files took; `weigh`: are there predictions without views and averages too, to tell
     whether those paid? `cluster`: what trains the folds; None: this machine.
@@ -125,7 +125,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
     dealt, doubled = rows.folds_of(run, adapter.competition, tables, y, (train, test), config)
     share = config.pseudo_share or module_of(adapter, config).pseudo_share
     sharing = config.changed(pseudo_share=share)
-    pseudo, said = pseudo_labels.read(run, adapter.competition, tables, (train, test), dealt, sharing)
+    pseudo, x, said = pseudo_labels.read(run, adapter.competition, tables, (train, test), dealt, sharing)
     if not session.beside:
         notes = [*tables.notes, *notes, *doubled, *said]
         keep(run, tables, y[: len(tables.train)], dealt, begun + notes + (run.record.in_time or {}).get("notes", []))
@@ -133,7 +133,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
             progress.say(note)
     work = Work(
         run=run, adapter=adapter, config=config, tables=tables, y=y,
-        x=train.rows if pseudo is None else pseudo_labels.joined(train.rows, test.rows), test=test, folds=dealt,
+        x=x, test=test, folds=dealt,
         stop=session.stop, progress=progress, budget=session.budget, asked=asked(config, dealt, session.only), pseudo=pseudo,
     )  # fmt: skip
     work = settled(work)

@@ -18,7 +18,7 @@ from kit.storage.runs import manifest
 
 OF_EVERY_RUN = ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json", "submission.csv", "manifest.json")
 OF_SOME_RUNS = (
-    "words.csv", "extra.csv", "pseudo.csv", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv",
+    "words.csv", "extra.csv", "pseudo.csv", "pseudo.npz", "report.html", "vectors.npz", "lr.svg", "numbers.png", "readings.csv",
     "readings.png", "trials.csv",
 )  # fmt: skip
 COMPARED = (

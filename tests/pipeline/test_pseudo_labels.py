@@ -323,7 +323,7 @@ def test_what_a_module_or_answers_cannot_do_is_refused(capsys: pytest.CaptureFix
     notes = planned("shop.py", "data", "fast", {"pseudo_share": 0.5}).notes
     assert notes == ("--pseudo-share changes nothing without --pseudo",)
     code, said = refused(capsys, "--pseudo", "first", "--pseudo-share", "0.001")
-    assert (code, "no test row is left to train on" in said) == (65, True)
+    assert (code, "none of its rows is left to train on" in said) == (65, True)
 
 
 @pytest.mark.parametrize(

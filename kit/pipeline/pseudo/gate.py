@@ -15,7 +15,7 @@ from kit.metrics import Metric, defined
 from kit.pipeline.pseudo.source import complete
 from kit.storage.run_folder import Run, read_json
 
-KNOBS = ("pseudo", "pseudo_weight", "pseudo_share")
+KNOBS = ("pseudo", "pseudo_rows", "pseudo_weight", "pseudo_share")
 
 
 def gained(labels: Labels, metric: Metric, y: np.ndarray, before: np.ndarray, now: np.ndarray) -> Gain:

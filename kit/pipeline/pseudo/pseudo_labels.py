@@ -1,6 +1,6 @@
-"""Test rows that train: fold k learns them as the other run's fold k answers them.
+"""Test rows (and unlabelled ones) that train: fold k learns them as the other run's fold k answers them.
 
-Its models have not seen the rows that fold k validates. A test row that repeats such a row does not train fold k.
+Its models have not seen the rows that fold k validates. A row that repeats such a row does not train fold k.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from kit.inputs.base import Loaded, kind_of
 from kit.inputs.mixed.rows import first_part
 from kit.labels import Labels
 from kit.pipeline.dealing import extra_rows
+from kit.pipeline.pseudo import unlabelled
 from kit.pipeline.pseudo.source import answered, asked, complete, refuse_other_folds
 from kit.storage import frames
 from kit.storage.run_folder import Run
@@ -33,13 +34,15 @@ FILE = "pseudo.csv"
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """What a run trains on beside its own rows: the test rows, which come after these.
+    """What a run trains on beside its own rows: the test rows and maybe unlabelled ones, which come after these.
 
-    `parts`: by fold and repeat (or the refit), their answers as `encode` gives them [m, …], and which of them train [m].
+    `parts`: by fold and repeat (or the refit), their answers as `encode` gives them [m, …], and which of them train [m];
+    `ids`: theirs [m].
     """
 
     weight: float
     parts: dict[RunPart, tuple[np.ndarray, np.ndarray]]
+    ids: pd.Index
 
     def onto(self, fold: Fold, part: RunPart) -> Fold:
         """A fit with these rows too."""
@@ -69,20 +72,25 @@ class PseudoLabels:
 def read(
     mine: Run, facts: competitions.Competition, tables: competitions.Tables, loaded: tuple[Loaded, Loaded], dealt: Folds,
     config: Config,
-) -> tuple[PseudoLabels | None, list[str]]:  # fmt: skip
-    """What `--pseudo` adds to a run, and what there is to say of it; None where it adds nothing.
+) -> tuple[PseudoLabels | None, Any, list[str]]:  # fmt: skip
+    """What `--pseudo` adds to a run (None: nothing), the rows to train on with what it adds, and what there is to say of it.
 
-    Which test rows train which fold is kept in `pseudo.csv`. Raises Usage where the folds are others.
+    Which of its rows train which fold is kept in `pseudo.csv`. Raises Usage where the folds are others.
     """
     if not asked(config):
-        return None, []
+        return None, loaded[0].rows, []
     run, labels, ids = complete(config.pseudo), tables.labels.undecided, tables.sample.index
     refuse_other_folds(run, mine, dealt, config)
     refuse_apart(*loaded)
+    texts = unlabelled.texts_of(facts, tables.root, config)
     parts = [RunPart(k, repeat) for repeat, one in enumerate(dealt.repeats) for k in one.numbers]
     parts += [RunPart(None)] if config.final != "folds" else []
     predicted = {part: answered(run, labels, part, ids, config) for part in parts}
-    notes: list[str] = []
+    loaded = (loaded[0], unlabelled.behind(loaded[1], texts))
+    if len(texts):
+        more = unlabelled.answered(run, mine, labels, parts, texts, tables.root)
+        predicted = {part: np.concatenate([some, more[part]]) for part, some in predicted.items()}
+        ids = ids.append(unlabelled.ids_of(texts))
     trains = kept(mine, parts, ids)
     if trains is None:
         usable = ~ids.isin(list(loaded[1].broken))
@@ -91,15 +99,22 @@ def read(
         share = share_of(mine, labels, predicted[parts[0]], config)
         trains = {part: surest(labels, predicted[part], rows, share) for part, rows in trains.items()}
         keep(mine, trains, ids)
+    notes = remarks(run, trains, "test and unlabelled" if len(texts) else "test", config)
+    answers = {part: (labels.as_answers(predicted[part]), trains[part]) for part in parts}
+    return PseudoLabels(config.pseudo_weight, answers, ids), joined(loaded[0].rows, loaded[1].rows), notes
+
+
+def remarks(run: Run, trains: dict[RunPart, np.ndarray], which: str, config: Config) -> list[str]:
+    """Lines on how many of `which` rows train. Raises BadData where none does."""
     counts = sorted({int(rows.sum()) for rows in trains.values()})
     if not counts[-1]:
-        raise BadData(f"--pseudo {config.pseudo}: no test row is left to train on.")
+        raise BadData(f"--pseudo {config.pseudo}: none of its rows is left to train on.")
     words = f"{counts[-1]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    notes.append(f"{words} of {len(ids):,} test rows train each fold, as the same fold of {config.pseudo} answers them")
+    total = len(next(iter(trains.values())))
+    notes = [f"{words} of {total:,} {which} rows train each fold, as the same fold of {config.pseudo} answers them"]
     if run.record.settings["checkpoint"] == "best" or run.record.settings["early_stop"]:
         notes.append(f"{config.pseudo} chose its epochs on the rows that are validated here, so the score may flatter a little")
-    answers = {part: (labels.as_answers(predicted[part]), trains[part]) for part in parts}
-    return PseudoLabels(config.pseudo_weight, answers), notes
+    return notes
 
 
 def repeated(same: extra_rows.Twins, dealt: Folds, part: RunPart) -> np.ndarray:

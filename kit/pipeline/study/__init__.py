@@ -38,6 +38,7 @@ DEALT = (
     "kept_back",
     "extra_weight",
     "pseudo",
+    "pseudo_rows",
     "pseudo_weight",
     "pseudo_share",
 )  # knobs that the rows of a study's folds depend on
@@ -55,7 +56,8 @@ class StudyFold:
     @property
     def train_ids(self) -> pd.Index:
         """The ids of the rows to train on; those of extra rows come last, and behind them those of test rows (`pseudo`)."""
-        return self.work.tables.rows.index.append(self.test_ids)[self.fit.train]
+        ids, pseudo = self.work.tables.rows.index, self.work.pseudo
+        return (ids if pseudo is None else ids.append(pseudo.ids))[self.fit.train]
 
     @property
     def validation_ids(self) -> pd.Index:
