@@ -204,7 +204,7 @@ class FoldKnobs:
     pseudo_weight: float = knob(1.0, "weight of these rows, beside 1 for a training row; 0: they are left out", low=0)
     pseudo_share: float = knob(
         0.0,
-        "share of these rows that train, those with the most certain answers; auto: half, for n-grams and of numbers all",
+        "share of these rows that train, those with the most certain answers; auto: half; all for n-grams and for numbers",
         low=0,
         high=1,
         parse=auto_or(float),

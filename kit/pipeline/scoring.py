@@ -39,8 +39,8 @@ def finish(work: Work) -> dict[str, Any]:
     scores = score(work, oof, each, learned)
     if work.pseudo is not None:
         rows = work.tables.train.index.get_indexer(oof.index)
-        facts = work.adapter.competition
-        scores["pseudo"] = gate.verdict(run, work.tables.labels, facts.metric, work.y[rows], oof)
+        facts, dealt = work.adapter.competition, work.folds.fold[rows]
+        scores["pseudo"] = gate.verdict(run, work.tables.labels, facts.metric, work.y[rows], oof, dealt)
     unscored = unscored_folds(work, scores["folds"])
     if unscored:
         work.progress.say(unscored)

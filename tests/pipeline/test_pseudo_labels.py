@@ -17,8 +17,9 @@ from kit.cli import app
 from kit.inputs.base import Loaded
 from kit.kaggle import kernel
 from kit.labels import Columns, Grade, Labels, OneOf, Tags
+from kit.metrics import log_loss
 from kit.pipeline.plan import planned
-from kit.pipeline.pseudo import pseudo_labels
+from kit.pipeline.pseudo import gate, pseudo_labels
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
 from kit.storage.runs import manifest
@@ -223,6 +224,19 @@ def test_one_line_says_whether_it_paid(capsys: pytest.CaptureFixture[str]) -> No
     assert "pseudo-labels of first" in made._repr_html_()
     assert app.main(["recheck", "made"]) == 2
     assert "it learns from folds of first, which cannot be dealt anew" in capsys.readouterr().err
+
+
+def test_whether_it_paid_is_judged_as_submissions_are_decided() -> None:
+    """By log loss a temperature mends answers that are too sure; a run without decisions stays as it is."""
+    lay_out(facts="")
+    auto, none = run("auto"), run("none", decide="none")
+    odds, rng = np.linspace(-2, 2, 400)[:, None], np.random.default_rng(0)
+    y = (rng.random(odds.shape) < 1 / (1 + np.exp(-odds))).astype(np.float32)
+    sure = (1 / (1 + np.exp(-4 * odds))).astype(np.float32)
+    given = (Columns(("sold",)), log_loss, y, sure, np.arange(400) % 2)
+    before, after = (log_loss(y, gate.decided(one, *given)) for one in (none, auto))
+    assert after < before - 0.1
+    assert before == log_loss(y, sure)
 
 
 def other_folds() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from kit import config as configs
 from kit.inference import blend_weights
 from kit.inference.blend_weights import Gain
+from kit.inference.decisions.learning import learn
 from kit.labels import Labels
 from kit.metrics import Metric, defined
 from kit.pipeline.pseudo.source import complete
@@ -29,14 +30,16 @@ def gained(labels: Labels, metric: Metric, y: np.ndarray, before: np.ndarray, no
     return blend_weights.gained(labels.harden(now), labels.harden(before), score)
 
 
-def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.DataFrame) -> dict[str, Any]:
+def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.DataFrame, fold: np.ndarray) -> dict[str, Any]:
     """What `scores.json` says: the out-of-fold scores of the run that gave the answers and of mine, and did it pay?
 
-    `y`: the encoded answers of the rows of `oof`. `differences`: knobs in which the two runs differ besides, and `longer`: how
-    many times as many rows mine saw in all its epochs, so that not all of the gain is that of the answers.
+    Both are scored as the decisions have it that the other folds taught, as submissions are decided too. `y`: the encoded
+    answers of the rows of `oof`; `fold`: theirs [n]. `differences`: knobs in which the two runs differ besides, and
+    `longer`: how many times as many rows mine saw in all its epochs, so that not all of the gain is that of the answers.
     """
     run, plain = complete(mine.record.config["pseudo"]), labels.undecided
-    before, now = (one.to_numpy(np.float32) for one in (run.oof.loc[oof.index], oof))
+    pairs = ((run, run.oof.loc[oof.index]), (mine, oof))
+    before, now = (decided(one, plain, metric, y, frame.to_numpy(np.float32), fold) for one, frame in pairs)
     gain = gained(labels, metric, y, before, now)
     apart = dict.fromkeys((*KNOBS, "folds_from"))
     return {
@@ -49,6 +52,12 @@ def verdict(mine: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: pd.Da
         "longer": longer(run, mine),
         "differences": configs.difference(run.record.settings | apart, mine.record.settings | apart),
     }
+
+
+def decided(run: Run, labels: Labels, metric: Metric, y: np.ndarray, oof: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """A run's out-of-fold predictions [n, c], each fold's as the decision has it that the others taught; see `--decide`."""
+    learned = None if run.record.settings["decide"] == "none" else learn(labels, metric, y, oof, fold)
+    return oof if learned is None else learned.predictions
 
 
 def longer(run: Run, mine: Run) -> float | None:
