@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import Field, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +15,10 @@ from kit.adapter_files import names
 from kit.competition import kept_back
 from kit.competition.facts import Competition
 from kit.config import KNOBS, Config
-from kit.errors import Usage, did_you_mean, listed
+from kit.errors import BadData, KitError, Usage, did_you_mean, listed
 from kit.knobs import chosen_from
 from kit.parts import NONE, Parts
+from kit.storage.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,24 @@ class Adapter:
         adapter = replace(self, competition=kept_back.answered(facts, config.kept_back) if config.kept_back else facts)
         adapter.competition.labels.chosen(config)  # before anything is read
         return adapter
+
+    def find(self, data: str | Path | None = None) -> Path:
+        """See `Competition.find`. Where nothing is found, the message names the folder that an earlier run was trained on."""
+        try:
+            return self.competition.find(data)
+        except BadData as fault:
+            for run, root in self._trained():
+                raise BadData(f"{fault}\n{run} was trained on the files in {root}: --data {root}") from fault
+            raise
+
+    def _trained(self) -> Iterator[tuple[Path, str]]:
+        """The runs of the competition below the working folder whose files are still there, and where; the newest first."""
+        found = sorted(Path("runs", self.name).glob("*/run.json"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        for run in (Run(file.parent) for file in found):
+            with suppress(KitError):  # of a broken run nothing is said here
+                root = run.record.root
+                if root and run.record.competition == self.source and self.competition.is_at(Path(root)):
+                    yield run.path, root
 
     def preset(self, name: str, knobs: Iterable[str] = ()) -> Config:
         """A preset by name, or its variant `NAME-KNOB` for a knob that is given; raises Usage naming those there are."""

@@ -10,7 +10,7 @@ from typing import Any
 from kit import competition as competitions, config as configs, recipes
 from kit.competition import kept_back
 from kit.data.dealing import gaps
-from kit.errors import Usage
+from kit.errors import BadData, Usage
 from kit.inference.decisions import learning
 from kit.models import families
 from kit.models.families import Family
@@ -24,6 +24,7 @@ from kit.storage.runs.parts import RunPart
 from kit.training import loggers
 
 DEFAULT = configs.Config()
+LEFT_OPEN = ("text", "target", "task")  # the facts of `csv`, which other adapters state in their files
 RECIPE = "recipe of a"  # the origin of a value, with the recipe's name
 
 
@@ -74,8 +75,12 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         kept_back.read(config.kept_back)
     loggers.names(config)  # one that is missing is said at once
     clusters.refuse_missing(config.on)
-    root = adapter.competition.find(data)
+    root = adapter.find(data)
     adapter = adapter.shaped(config, root)
+    facts = adapter.competition
+    if not facts.one_file and not facts.is_at(root):  # before --fresh removes what another folder gave
+        first = competitions.first_of(facts.train)
+        raise BadData(f"{root}: no such file in it: {first}.\nIs it the folder of {adapter.name}'s files? See --data.")
     family_of(adapter, config)  # what cannot be is said before anything is read
     if config.repeats > 1 and ((adapter.competition.time and config.split == "auto") or config.split == "time"):
         raise Usage(f"--repeats {config.repeats}: folds by time are the same each time that they are dealt. Use --seeds.")

@@ -16,7 +16,7 @@ from kit.console import in_notebook, say
 from kit.errors import Stopped
 from kit.models import families
 from kit.pipeline import clusters
-from kit.pipeline.plan import Plan, family_of, planned
+from kit.pipeline.plan import LEFT_OPEN, Plan, family_of, planned
 from kit.storage import run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import grown, note_end, refuse_other, start, unseal
@@ -80,7 +80,8 @@ def announce(target: Run, plan: Plan) -> None:
     In a notebook, which keeps what is printed, without the defaults.
     """
     config, origins, family = plan.config, plan.origins, family_of(plan.adapter, plan.config)
-    heeded = {*family.heeds, *config.own}
+    stated = () if plan.adapter.competition.shape else LEFT_OPEN
+    heeded = {*family.heeds, *config.own} - {*stated}
     say(f"{target.path}  from {plan.root}")
     by_hand = configs.by_hand(origins)
     for origin in sorted(set(origins.values()), key=lambda one: (one == "default", one)):
@@ -97,6 +98,7 @@ def announce(target: Run, plan: Plan) -> None:
     for key in by_hand:
         if key not in heeded:
             whose = "--strategy probe" if family.probing else f"--model {config.model}"
+            whose = f"{plan.adapter.name}, whose file states its columns" if key in stated else whose
             say(f"  {configs.flag(key)} changes nothing for {whose}")
     for line in families.vain(config, family):
         say(f"  {line}")

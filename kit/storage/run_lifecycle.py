@@ -53,7 +53,9 @@ def refuse_other(target: Run, known: Mapping[str, Any], fresh: bool = False) -> 
         return
     stored, wanted = target.record, RunRecord(**known)
     pairs = [(name, getattr(stored, name), getattr(wanted, name)) for name in COMPARED]
-    lines = [f"{name}: {old} → {new}" for name, old, new in pairs if old != new]
+    lines = [f"{name}: {old} → {new}" for name, old, new in pairs if old != new and name != "data"]
+    if stored.data != wanted.data:
+        lines.insert(0, f"data: other files than those it was trained on, in {stored.root}")
     lines += configs.difference(stored.config | grown(stored.config, wanted.config), wanted.config)
     if lines:
         raise Usage(

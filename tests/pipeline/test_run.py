@@ -198,3 +198,60 @@ def test_rows_that_repeat_each_other_share_a_fold(digits: Path, tmp_path: Path) 
     fold = frames.read_folds(study.run.path).to_numpy()
     assert np.array_equal(fold[:60], fold[300:])
     assert "60 training rows repeat another one: each stays in the fold of its twin" in study.notes
+
+
+def test_a_wrong_folder_is_named_before_a_run_is_refused_or_removed(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    run = kit.run("digits", digits, only_fold=[0], quiet=True, **SMALL)
+    for fresh in (False, True):
+        with pytest.raises(kit.BadData, match=r"empty: no such file in it: train.csv\.\n.*--data"):
+            kit.run("digits", tmp_path / "empty", run_name=run.path.name, fresh=fresh, quiet=True, **SMALL)
+    assert run.began
+    for name in ("train.csv", "test.csv", "sample_submission.csv"):
+        (tmp_path / "other" / name).write_bytes((digits / name).read_bytes() + b"\n")
+    with pytest.raises(kit.Usage, match=rf"\(data: other files than those it was trained on, in {digits}\)\.\n"):
+        kit.run("digits", tmp_path / "other", run_name=run.path.name, quiet=True, **SMALL)
+
+
+def test_a_column_that_the_adapter_states_is_not_taken_from_a_flag(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kit.run("digits", digits, only_fold=[0], target="digit", **SMALL)
+    said = capsys.readouterr().err
+    assert "--target changes nothing for digits, whose file states its columns\n" in said and "target=label" not in said
+
+
+MINE = """import kit
+from kit.metrics import accuracy
+
+competition = kit.Competition("mine", "ImageId", kit.Pixels(side=8, top=16), kit.OneOf("label"), accuracy)
+presets = {"fast": kit.Config()}
+"""
+
+
+def test_the_data_of_an_earlier_run_is_found_or_named(digits: Path, tmp_path: Path) -> None:
+    Path("competitions").mkdir()
+    Path("competitions/mine.py").write_text(MINE)
+    with pytest.raises(kit.BadData, match=r"name its folder with --data\.$"):
+        kit.run("mine", quiet=True)
+    run = kit.run("mine", digits, quiet=True, **SMALL)
+    assert kit.validate("mine", run.submission) == []  # by the data of its run
+    elsewhere = Path("submission.csv")
+    elsewhere.write_bytes(run.submission.read_bytes())
+    for command in (lambda: kit.run("mine", quiet=True), lambda: kit.validate("mine", elsewhere)):
+        with pytest.raises(kit.BadData, match=rf"\n{run.path} was trained on the files in {digits}: --data {digits}$"):
+            command()
+    (run.path / "run.json").write_text("{}")  # a broken run's is not said
+    with pytest.raises(kit.BadData, match=r"name its folder with --data\.$"):
+        kit.run("mine", quiet=True)
+
+
+def test_what_python_is_asked_for_by_a_newcomer_is_answered_in_words(small_run: kit.Run) -> None:
+    assert str(small_run).startswith("digits · fast · ") and f"out-of-fold accuracy  {small_run.scores['oof']:.5f}" in str(
+        small_run
+    )
+    assert str(kit.Run(Path("nowhere"))) == "nowhere"
+    for call in (kit.compare, kit.blend):
+        with pytest.raises(kit.Usage, match=rf"as one list: kit.{call.__name__}\(\[run, other\]\)"):
+            call(small_run, small_run)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match=r"no attribute 'report'; .*`!python -m kit report …`"):
+        kit.report(small_run)

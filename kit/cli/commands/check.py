@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
             output(f"{'✗' if fault else '✓'} {name}{': ' + fault if fault else ''}", lines=False)
         output(f"{len(results) - failed} of {len(results)} checks passed\n")
     try:
-        root = adapter.competition.find(arguments.data) if not _lays_out(adapter, arguments) else None
+        root = adapter.find(arguments.data) if not _lays_out(adapter, arguments) else None
     except BadData as fault:
         lines, root = [(f"The data was not audited: {fault}", True)], None
         if not arguments.json:
