@@ -63,6 +63,11 @@ def shown(score: float | None) -> str:
     return "undefined" if score is None or not math.isfinite(score) else f"{score:.5f}"
 
 
+def figure(value: float) -> str:
+    """An answer as people read it: five digits, and all of those before the point (`1,172,300`)."""
+    return f"{value:,.0f}" if 99999.5 <= abs(value) < 1e15 else f"{value:.5g}"
+
+
 def over_folds(scores: Sequence[float | None]) -> dict[str, Any]:
     """What `scores.json` holds of the folds' scores: each, and the mean and deviation of those that are defined."""
     folds = [defined(one) for one in scores]

@@ -155,3 +155,18 @@ def test_every_metric_prefers_the_truth_and_knows_which_way_is_up(metric: Metric
 def test_metrics_are_named_as_adapters_name_them() -> None:
     assert {metric.name for metric in ALL} == {name for name, value in vars(metrics).items() if isinstance(value, Metric)}
     assert len(ALL) == 14
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (1172300.4, "1,172,300"),
+        (-253600, "-253,600"),
+        (99999.7, "100,000"),
+        (55549.479, "55549"),
+        (0.123456, "0.12346"),
+        (3, "3"),
+    ],
+)
+def test_an_answer_is_told_without_an_exponent(value: float, told: str) -> None:
+    assert metrics.figure(value) == told

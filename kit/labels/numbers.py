@@ -18,7 +18,7 @@ from kit.labels.base import Labels, Loss
 from kit.labels.classes import ordered_doubt
 from kit.labels.evaluation import NumberAnswers
 from kit.labels.parsing import number_fault, numbers
-from kit.metrics import Metric
+from kit.metrics import Metric, figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,7 +234,7 @@ class Numbers(Labels):
 
     def spell(self, predictions: np.ndarray) -> list[str]:
         rows = self.harden(predictions)
-        cells = [["unknown" if np.isnan(value) else f"{value:.5g}" for value in row] for row in rows]
+        cells = [["unknown" if np.isnan(value) else figure(value) for value in row] for row in rows]
         return ["  ".join(f"{name} {cell}" for name, cell in zip(self.names, row, strict=True)) for row in cells]
 
     def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:

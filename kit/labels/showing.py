@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from kit.labels.evaluation import ClassAnswers, Confidence, Detection, NumberAnswers, Transcripts
+from kit.metrics import figure
 
 
 class Showing(ABC):
@@ -58,8 +59,8 @@ class Showing(ABC):
         """Each row's prediction as text."""
         rows = self.harden(predictions).reshape(len(predictions), -1)
         if rows.shape[1] != len(self.columns):
-            return ["  ".join(f"{value:.5g}" for value in row) for row in rows]
-        return ["  ".join(f"{name} {value:.5g}" for name, value in zip(self.columns, row, strict=True)) for row in rows]
+            return ["  ".join(figure(value) for value in row) for row in rows]
+        return ["  ".join(f"{name} {figure(value)}" for name, value in zip(self.columns, row, strict=True)) for row in rows]
 
     def errors(self, y: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """How wrong each row's prediction is, float64 [n]: the largest difference from the certain prediction."""

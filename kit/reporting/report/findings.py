@@ -16,6 +16,7 @@ from kit.inference.decisions import learning
 from kit.labels import Labels
 from kit.labels.decision import Decision
 from kit.labels.evaluation import ClassAnswers, Detection, NumberAnswers
+from kit.metrics import figure
 from kit.reporting.report import worst_rows
 from kit.reporting.report.worst_rows import Mistake
 from kit.storage import frames, predictions
@@ -195,7 +196,11 @@ def per_class(found: Findings) -> tuple[list[str], list[list[str]]]:
 
 def _fit(name: str, truth: np.ndarray, answer: np.ndarray) -> list[str]:
     error, spread = answer - truth, truth.std()
-    figures = [f"{np.abs(error).mean():.5g}", f"{np.sqrt((error**2).mean()):.5g}", f"{error.mean():+.3g}"]
+    figures = [
+        figure(np.abs(error).mean()),
+        figure(np.sqrt((error**2).mean())),
+        f"{'+' * (error.mean() > 0)}{figure(error.mean())}",
+    ]
     return [name, *figures, f"{1 - (error**2).mean() / spread**2:.4f}" if spread else ""]
 
 
