@@ -157,7 +157,7 @@ def location(model: str, weights: str) -> str:
 
 def refusal(model: str, weights: str, what: str, fault: Exception) -> Unreachable | BadData:
     """The error for a model that cannot be loaded, with the first line of the reason."""
-    reason = (str(fault).strip() or type(fault).__name__).splitlines()[0][:160]
+    reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].partition(". ")[0][:160]
     if weights in ("", HUB):
         return Unreachable(f"--model {model}: no {what} of this name from the hub ({reason}).\n{ATTACH}")
     return BadData(f"--weights {weights}: {what} cannot be read from it safely ({reason}).")

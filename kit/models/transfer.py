@@ -16,7 +16,11 @@ from kit.errors import Unreachable, Usage
 from kit.models import networks, state_dicts
 from kit.storage import weights
 
-ATTACH = "Attach a dataset with the weights and name it: --weights FILE|DIR (safetensors or a state dict)."
+ATTACH = (
+    "Without internet name a file or folder (on Kaggle of an attached dataset): --weights FILE|DIR (safetensors or a state"
+    " dict), or train a model without weights, such as --preset fast."
+)
+FETCHED = "--weights hub: when the first fold begins, the weights of {model} are fetched, unless this machine has them"
 LOADED = 0.9  # share of a backbone's weights that a file must hold; less is another model's
 GREY = "--weights: the pictures are grey, which {model} sees as three equal channels (its first filters are summed)"
 
@@ -40,7 +44,7 @@ def remarks(config: Config, channels: int) -> list[str]:
         raise Usage(f"--weights: {config.model} is the kit's own net; there are weights for timm's. See --from.")
     grey = [GREY.format(model=config.model)] if channels == 1 else []
     if config.weights == weights.HUB:
-        return [*_hub_licence(config.model), *grey]
+        return [FETCHED.format(model=config.model), *_hub_licence(config.model), *grey]
     side = networks.native_side(config.model)
     net = networks.from_timm(config.model, 3, side, 2)
     return [*weights.remarks(config.weights), *_loaded(net, config, 3, side)[2], *grey]
@@ -76,7 +80,7 @@ def _loaded(
     except Exception as fault:  # hub clients raise what their HTTP library does; timm what torch does
         if overlay:
             raise Usage(f"--weights {config.weights}: not the weights of {config.model}: {why}.") from fault
-        reason = str(fault).strip().splitlines()[0][:160] if str(fault).strip() else type(fault).__name__
+        reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].partition(". ")[0][:160]
         raise Unreachable(f"--weights hub: no weights of {config.model} from the hub ({reason}).\n{ATTACH}") from fault
     state, blank = loaded.state_dict(), create().state_dict()
     backbone = [name for name, tensor in before.items() if tensor.ndim > 1 and name not in head]
@@ -92,15 +96,16 @@ def _loaded(
 
 def _created(model: str, channels: int, side: int, outputs: int, **options: Any) -> nn.Module:
     """A timm network of the same random weights each time: what differs in a pretrained one was loaded."""
-    with torch.random.fork_rng(devices=[]), _quiet_timm():
+    with torch.random.fork_rng(devices=[]), _quiet("timm"), _quiet("huggingface_hub"):
         torch.manual_seed(0)
         return networks.from_timm(model, channels, side, outputs, **options)
 
 
 @contextmanager
-def _quiet_timm() -> Iterator[None]:
-    """Without its lists of every name that a file lacks or holds besides: up to 8 kB."""
-    logger = logging.getLogger("timm")
+def _quiet(library: str) -> Iterator[None]:
+    """Without timm's lists of every name that a file lacks or holds besides (up to 8 kB), and the hub's twelve lines on each
+    try to reach it; the error says what failed."""
+    logger = logging.getLogger(library)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -1,5 +1,6 @@
 """Weights: those of the model are loaded whatever they are wrapped in, and all others are refused with a code and a way out."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -145,9 +146,10 @@ def test_timms_list_of_every_name_is_not_printed(weights: Path, tmp_path: Path, 
 
 
 def test_a_licence_that_forbids_commerce_is_said_of_the_hubs_weights_too() -> None:
-    (said,) = ImageModule.remarks(Config(model="convnextv2_atto", weights="hub"), 3)
+    fetched, said = ImageModule.remarks(Config(model="convnextv2_atto", weights="hub"), 3)
+    assert fetched.startswith("--weights hub: when the first fold begins, the weights of convnextv2_atto are fetched")
     assert "cc-by-nc" in said and "forbids commercial use" in said
-    assert ImageModule.remarks(Config(model="resnet18", weights="hub"), 3) == []
+    assert len(ImageModule.remarks(Config(model="resnet18", weights="hub"), 3)) == 1
 
 
 REFUSED: list[tuple[str, type[KitError], str]] = [
@@ -190,14 +192,17 @@ def test_the_kits_own_nets_have_no_weights(weights: Path) -> None:
 
 
 def test_a_hub_out_of_reach_is_said_with_what_to_do_instead(
-    unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unreachable: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    logging.getLogger("huggingface_hub").addHandler(caplog.handler)  # it hands nothing up
     with pytest.raises(Unreachable, match=r"--weights hub: no weights of resnet18 .*\n.*--weights FILE\|DIR") as caught:
         begun(Path("hub"))
     assert caught.value.code == 69 and len(str(caught.value).splitlines()) <= 3
+    logging.getLogger("huggingface_hub").removeHandler(caplog.handler)
+    assert not caplog.records  # of each try that the hub's client made
 
 
 def test_on_the_command_line_wrong_weights_end_with_code_65(
