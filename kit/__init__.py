@@ -91,7 +91,8 @@ def __getattr__(name: str) -> Any:
     for module, names in _LAZY.items():
         if name in names:
             return getattr(import_module(module), name)
-    raise AttributeError(f"module 'kit' has no attribute {name!r}")
+    command = "" if name.startswith("_") else f"; a command of this name runs in a cell as `!python -m kit {name} …`"
+    raise AttributeError(f"module 'kit' has no attribute {name!r}{command}")
 
 
 class Run(_Run):
@@ -107,6 +108,12 @@ class Run(_Run):
         with resources.importing():
             from kit.pipeline.prediction import predict_rows
         return predict_rows(self, rows, views)
+
+    def __str__(self) -> str:
+        """What `kit run` prints at its end: folds, scores and where the submission is; the folder where it holds no run."""
+        from kit.reporting.summary import summary
+
+        return summary(self) if self.exists else str(self.path)
 
     def _repr_html_(self) -> str:
         """The run's report, as a notebook shows it; a line where no fold is done yet."""
@@ -131,6 +138,13 @@ class Run(_Run):
         with resources.importing():
             from kit.pipeline.prediction import answer_rows
         return answer_rows(self, rows, views)
+
+
+def _several(runs: Sequence[_Run | str | Path], call: str) -> list[_Run]:
+    """The runs of a list. Raises Usage for one that is given alone."""
+    if isinstance(runs, _Run | str | Path):
+        raise Usage(f"kit.{call} takes the runs as one list: kit.{call}([run, other]).")
+    return [one if isinstance(one, _Run) else load(one) for one in runs]
 
 
 def load(path: str | Path) -> Run:
@@ -212,7 +226,7 @@ def compare(runs: Sequence[_Run | str | Path], by: str = "", data: str | Path | 
     """
     with resources.importing():
         from kit.pipeline.comparison.compare import compare as compare_runs
-    return compare_runs([one if isinstance(one, _Run) else load(one) for one in runs], by, data)
+    return compare_runs(_several(runs, "compare"), by, data)
 
 
 def blend(
@@ -233,8 +247,8 @@ def blend(
     """
     with resources.importing():
         from kit.inference.blend import blend as blend_runs
-    sources = [one if isinstance(one, _Run) else load(one) for one in runs]
-    return Run(blend_runs(sources, name=name, out=out, data=data, fresh=fresh, quiet=quiet, way=by, columns=columns).path)
+    several = _several(runs, "blend")
+    return Run(blend_runs(several, name=name, out=out, data=data, fresh=fresh, quiet=quiet, way=by, columns=columns).path)
 
 
 def validate(name: str, file: str | Path, data: str | Path | None = None, **knobs: Any) -> list[str]:
