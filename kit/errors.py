@@ -1,11 +1,13 @@
 """Errors for people: what is wrong, where, how to mend it. Each kind carries its exit code."""
 
 import errno
+import os
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from kit.console import printable
+from kit.console import in_notebook, printable
 
 NETWORK = ("socket", "requests", "urllib3", "http")  # modules whose errors are of the network; many of them are OSErrors
 LONG = 200  # characters of a cell or a name that are shown
@@ -107,3 +109,11 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     items = list(items)
     shown = ", ".join(map(quoted, items[:limit]))
     return shown + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra into the Python that runs now: the `pip` of the path may be another's."""
+    if in_notebook():
+        return f"%pip install 'kaggle-baseline-kit[{extra}]'"
+    python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
+    return f"{python} -m pip install 'kaggle-baseline-kit[{extra}]'"

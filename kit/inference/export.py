@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from kit.config import Config
-from kit.errors import BadData, Usage, listed
+from kit.errors import BadData, Usage, install, listed
 from kit.inference import export_parity, members, model_card
 from kit.inference.loaded_run import load_run
 from kit.models import graphs
@@ -92,7 +92,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
 def _need(*names: str) -> None:
     missing = [name for name in names if find_spec(name) is None]
     if missing:
-        raise Usage(f"--format onnx: {', '.join(missing)} is not installed: pip install 'kaggle-baseline-kit[onnx]'.")
+        raise Usage(f"--format onnx: {', '.join(missing)} is not installed: {install('onnx')}.")
 
 
 def _dynamic(graph: graphs.Graph, models: list[Any]) -> tuple[dict[int, Any], ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import knobs
 from kit.config import KNOBS, Config
-from kit.errors import Usage, did_you_mean
+from kit.errors import Usage, did_you_mean, install
 from kit.parts import NONE, Parts
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Family:
             if fault.name not in EXTRAS:
                 raise
             extra = EXTRAS[fault.name]
-            raise Usage(f"--model: {fault.name} is not installed: pip install 'kaggle-baseline-kit[{extra}]'.") from None
+            raise Usage(f"--model: {fault.name} is not installed: {install(extra)}.") from None
 
     def by(self, strategy: str, model: str) -> Family:
         """The family as `--strategy` has its models learn. Raises Usage for a probe of one that has no backbone."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.config import Config
-from kit.errors import Usage, did_you_mean
+from kit.errors import Usage, did_you_mean, install
 
 GRACE = 8.0  # seconds that the end of a fold waits for a service that does not answer
 SECRET = ("KEY", "TOKEN", "PASSWORD", "SECRET", "URI", "URL")  # environment variables whose values are never shown
@@ -91,7 +91,7 @@ def names(config: Config) -> list[str]:
         if name not in MAKERS:
             raise Usage(f"--logger {name!r}: one of csv, {', '.join(MAKERS)}.{did_you_mean(name, MAKERS)}")
         if find_spec({"comet": "comet_ml"}.get(name, name)) is None:
-            raise Usage(f"--logger {name}: {name} is not installed: pip install 'kaggle-baseline-kit[{name}]'.")
+            raise Usage(f"--logger {name}: {name} is not installed: {install(name)}.")
     return asked
 
 

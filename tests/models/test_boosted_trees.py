@@ -1,5 +1,6 @@
 """Boosted trees by three libraries: the same bytes again, what a fold learns stays in it, and no library is needed unasked."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,8 @@ def test_a_missing_library_is_one_line(
     folder(tmp_path / "data", sold(60), sold(20, seed=1).drop(columns=["price", "dear"]))
     assert main(["run", "csv", "--data", str(tmp_path / "data"), "--target", "dear", "--model", model, "--quiet"]) == 2
     said = capsys.readouterr().err
-    assert f"--model {model}: needs the extra `{model}` (pip install 'kaggle-baseline-kit[{model}]')" in said
+    command = f"{sys.executable} -m pip install 'kaggle-baseline-kit[{model}]'"  # of this Python, not of the path's
+    assert f"--model {model}: needs the extra `{model}` ({command})" in said
     assert "Traceback" not in said
 
 

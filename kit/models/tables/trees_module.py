@@ -19,7 +19,7 @@ import torch
 
 from kit.config import Config
 from kit.data.folds import inner_groups
-from kit.errors import Usage
+from kit.errors import Usage, install
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 from kit.models import weighting
@@ -70,9 +70,7 @@ class TreesModule(FoldModule):
     def remarks(cls, config: Config, channels: int) -> list[str]:
         """Nothing. Raises Usage where the library is not installed."""
         if find_spec(cls.library) is None:
-            raise Usage(
-                f"--model {cls.library}: needs the extra `{cls.library}` (pip install 'kaggle-baseline-kit[{cls.library}]')."
-            )
+            raise Usage(f"--model {cls.library}: needs the extra `{cls.library}` ({install(cls.library)}).")
         return []
 
     @classmethod

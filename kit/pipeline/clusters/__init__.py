@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kit import resources
-from kit.errors import Usage, did_you_mean
+from kit.errors import Usage, did_you_mean, install
 from kit.training.ranks import group
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def refuse_missing(on: str) -> None:
     if kind not in PACKAGES or (address and kind != "ray") or on.endswith("://"):
         raise Usage(f"--on {on!r}: ray, ray://HOST:PORT or slurm is expected.{did_you_mean(kind, PACKAGES)}")
     if find_spec(PACKAGES[kind]) is None:
-        raise Usage(f"--on {kind}: {PACKAGES[kind]} is not installed: pip install 'kaggle-baseline-kit[cluster]'")
+        raise Usage(f"--on {kind}: {PACKAGES[kind]} is not installed: {install('cluster')}")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from kit.errors import BadData, Usage
+from kit.errors import BadData, Usage, install
 from kit.storage.archives import unpacking
 
 ARCHIVES = (".zip", ".7z", ".tar", ".tar.gz", ".tgz")
@@ -205,8 +205,7 @@ def open_store(path: Path) -> Store:
 def _seven_zip(path: Path) -> Store:
     if importlib.util.find_spec("py7zr") is None:
         raise Usage(
-            f"{path}: reading 7z needs the extra `archives` (pip install 'kaggle-baseline-kit[archives]');"
-            f" or unpack it beside (`7z x {path.name}`)."
+            f"{path}: reading 7z needs the extra `archives` ({install('archives')}); or unpack it beside (`7z x {path.name}`)."
         )
     from kit.storage.archives.seven_zip import SevenZip
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.errors import Usage
+from kit.errors import Usage, install
 
 MAGIC = b"DICM"
 LUMINANCE = ("MONOCHROME1", "MONOCHROME2")  # the first is inverted: its lowest value is white
@@ -38,7 +38,7 @@ def read(data: bytes) -> Scan:
     try:
         from pydicom import dcmread, pixels, uid
     except ImportError:
-        raise Usage("reading DICOM files (.dcm) needs the extra `dicom` (pip install 'kaggle-baseline-kit[dicom]').") from None
+        raise Usage(f"reading DICOM files (.dcm) needs the extra `dicom` ({install('dicom')}).") from None
     file = dcmread(io.BytesIO(data), force=not is_dicom(data))
     if not any(name in file for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise ValueError("no DICOM file with a picture")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import BadData, Usage
+from kit.errors import BadData, Usage, install
 from kit.storage import frames
 from kit.storage.tables import delimited_text
 from kit.storage.tables.delimited_text import NAMES, TableFormat, write_text
@@ -69,9 +69,7 @@ def _columnar(data: bytes, name: str, suffix: str) -> pd.DataFrame:
     try:
         import pyarrow
     except ImportError:
-        raise Usage(
-            f"{name}: this kind of file needs the extra `parquet` (pip install 'kaggle-baseline-kit[parquet]')."
-        ) from None
+        raise Usage(f"{name}: this kind of file needs the extra `parquet` ({install('parquet')}).") from None
     read_file = pd.read_parquet if suffix == ".parquet" else pd.read_feather
     try:
         frame = read_file(io.BytesIO(data), dtype_backend="numpy_nullable")
