@@ -35,12 +35,12 @@ class Parser(argparse.ArgumentParser):
         if "invalid choice" in message:
             hint = did_you_mean(message.split("'")[1], COMMANDS)
             message = f"unknown command {message.split(chr(39))[1]!r}."
-        raise Usage(f"{message}{hint} See `{self.prog} --help`.")
+        raise Usage(f"{message.rstrip('.')}.{hint} See `{self.prog} --help`.")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code. Errors take one to three lines, a traceback only with --debug."""
-    argv = sys.argv[1:] if argv is None else argv
+    argv = (sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         if completion.asked():
             _complete()

@@ -15,6 +15,7 @@ import pandas as pd
 from kit.data.blanks import BLANK
 
 SHOWN = 12  # columns of a row that are shown
+NOTHING = "–"  # how an empty cell is shown
 MOSTLY = 0.9  # a column is what so many of its cells are that say something
 FEW = 0.5  # share of distinct rows up to which a table repeats itself by chance
 MOST = 1e30  # a larger number is as good as infinite; beyond it, squares leave float64's and sums float32's range
@@ -109,7 +110,10 @@ class Cells:
         """Each row as people read it: the first columns with their names."""
         names = self.names[:SHOWN]
         cells = [[cell if isinstance(cell, str) else _text(cell) for cell in self.frame[name]] for name in names]
-        return ["  ".join(f"{name} {cell}" for name, cell in zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
+        return [
+            "  ".join(f"{name} {cell or NOTHING}" for name, cell in zip(names, row, strict=True))
+            for row in zip(*cells, strict=True)
+        ]
 
     def remarks(self, name: str, ids: pd.Index) -> Iterator[tuple[str, bool]]:
         """Lines about these rows; what there is to say of columns is said where the table is read."""

@@ -124,7 +124,7 @@ def _scored(scores: dict, extra: dict) -> str:
     words += f", {len(folds)} of {len(scores['folds'])} have a score" if len(folds) < len(scores["folds"]) else ""
     known = {name: value for name, value in extra.items() if name != scores["metric"] and value is not None}
     others = "  ".join(f"{name} {value:.5f}" for name, value in known.items())
-    return f"out-of-fold {scores['metric']}  {shown(scores['oof'])}   ({words})   {others}"
+    return f"out-of-fold {scores['metric']}  {shown(scores['oof'])}   ({words})   {others}".rstrip()
 
 
 def _result(run: Run, places: bool) -> str:

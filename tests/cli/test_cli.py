@@ -360,3 +360,20 @@ def test_a_knob_of_an_adapters_own_is_a_flag_in_help_and_on_the_command_line(
     assert "--alpha -1.0: the value must be at least 0" in capsys.readouterr().err
     assert main(["run", "own.py", "--data", str(digits), "--alhpa", "1"]) == 2
     assert "Did you mean '--alpha'" in capsys.readouterr().err
+
+
+def test_kit_alone_shows_its_help_and_a_missing_argument_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 0 and capsys.readouterr().out.startswith("usage: kit COMMAND …\n")
+    assert main(["validate", "digits"]) == 2
+    assert capsys.readouterr().err == "kit: the following arguments are required: FILE. See `kit validate --help`.\n"
+
+
+def test_what_an_adapter_leaves_to_be_answered_is_a_question_not_a_fault(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", "mine", "--from", str(digits)]) == 0
+    assert main(["check", "mine", "--data", str(digits)]) == 0
+    said = capsys.readouterr().out
+    assert "\n? accuracy is what" in said and "! ?" not in said

@@ -37,6 +37,7 @@ def test_a_frame_is_a_table_whose_typed_columns_keep_their_values() -> None:
         [False, False, True, False],
     ]
     assert len(set(cells.twins())) == 4
+    assert "colour –" in cells.shown()[1]  # which is blank
 
 
 def test_a_list_of_strings_is_texts() -> None:

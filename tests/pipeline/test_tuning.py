@@ -1,6 +1,7 @@
 """Tuning: ranges of knobs, trials on one fold, and the gain that another fold tells."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import kit
 from kit.cli.app import main
 from kit.config import KNOBS as KNOBS_OF_ALL, Config
+from kit.inference.blend_weights import Gain
 from kit.knobs import chosen_from
 from kit.models.families import IMAGE, MLP, NGRAMS
 from kit.pipeline.plan import planned
@@ -238,3 +240,11 @@ def test_trials_worse_than_the_median_are_pruned_and_asked_for_again_after_a_kil
     (tmp_path / "t" / "trial010" / "asked.json").unlink()
     tuned(digits, tmp_path / "t", 11, "lr=0.0001:0.1", epochs=4)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t" / "trials.csv")[columns], before)
+
+
+def test_a_trial_that_is_worse_on_the_second_fold_is_called_worse(digits: Path, tmp_path: Path) -> None:
+    found = tuned(digits, tmp_path / "t", 2, "lr=0.02|0.03")
+    said = tuning.summary(replace(found, gain=Gain(-0.25, 0.2)), "kit run digits")
+    assert said.endswith(f"trial {found.best.number} is worse by 0.25000 ± 0.20000: no more than noise, keep the preset")
+    said = tuning.summary(replace(found, gain=Gain(-0.5, 0.2)), "kit run digits")
+    assert said.endswith("is worse by 0.50000 ± 0.20000: chosen by chance, keep the preset")

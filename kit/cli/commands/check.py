@@ -47,7 +47,8 @@ def main(arguments: argparse.Namespace) -> int:
 def _shown(lines: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
     """The lines of an audit, each printed as soon as it is known."""
     for line, warns in lines:
-        output(f"{'!' if warns else '·'} {line}", lines=False)
+        mark = "" if line.startswith("? ") else "! " if warns else "· "
+        output(f"{mark}{line}", lines=False)
         yield line, warns
 
 

@@ -348,11 +348,11 @@ def summary(tuned: Tuned, command: str) -> str:
     if tuned.gain is None:
         why = "no second fold could weigh it" if tuned.best.number else "no trial was better than the preset"
         return text + why
-    said = (
-        f"on a fold that chose nothing, trial {tuned.best.number} is better by {tuned.gain.gain:+.5f} ± {tuned.gain.noise:.5f}"
-    )
+    gain, noise = tuned.gain.gain, tuned.gain.noise
+    told = f"worse by {-gain:.5f}" if gain < 0 else f"better by {gain:+.5f}"
+    said = f"on a fold that chose nothing, trial {tuned.best.number} is {told} ± {noise:.5f}"
     if not tuned.gain.pays:
-        return f"{text}{said}: no more than noise, keep the preset"
+        return f"{text}{said}: {'no more than noise' if gain >= -2 * noise else 'chosen by chance'}, keep the preset"
     flags = " ".join(f"{configs.flag(key)} {configs.shown(key, value)}" for key, value in tuned.best.knobs.items())
     return f"{text}{said}\n{command} {flags}"
 
