@@ -80,7 +80,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     facts = adapter.competition
     if not facts.one_file and not facts.is_at(root):  # before --fresh removes what another folder gave
         first = competitions.first_of(facts.train)
-        raise BadData(f"{root}: no such file in it: {first}.\nIs it the folder of {adapter.name}'s files? See --data.")
+        raise BadData(f"{root}: no such file in it: {first}.\nIs it the folder with the files of {adapter.name}? See --data.")
     family_of(adapter, config)  # what cannot be is said before anything is read
     if config.repeats > 1 and ((adapter.competition.time and config.split == "auto") or config.split == "time"):
         raise Usage(f"--repeats {config.repeats}: folds by time are the same each time that they are dealt. Use --seeds.")

@@ -374,6 +374,7 @@ def test_what_an_adapter_leaves_to_be_answered_is_a_question_not_a_fault(
     digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["new", "mine", "--from", str(digits)]) == 0
+    assert f"\n  kit check mine --data {digits}\n  kit run mine --data {digits}\n" in capsys.readouterr().out
     assert main(["check", "mine", "--data", str(digits)]) == 0
     said = capsys.readouterr().out
     assert "\n? accuracy is what" in said and "! ?" not in said

@@ -350,7 +350,7 @@ def test_the_command_says_what_it_found_and_what_it_guessed(
         '· Columns(names=("healthy", "multiple_diseases", "rust", "scab"), exclusive=True)\n'
         "? auc is what such answers are mostly scored by"
     )
-    assert said.endswith(f"Read the file, then run: kit check leaves --data {root}\n")
+    assert said.endswith(f"Read the file, then run:\n  kit check leaves --data {root}\n  kit run leaves --data {root}\n")
     assert main(["new", "leaves", "--from", str(root)]) == 2
     assert "leaves.py is there already" in capsys.readouterr().err
     assert accuracy.name not in said

@@ -355,7 +355,7 @@ def test_nets_of_pictures_and_a_missing_extra_are_named(tiny: Path, monkeypatch:
     for name in ("kit.models.texts.transformer_module", "kit.data.tokenization"):
         monkeypatch.delitem(sys.modules, name)  # as they are not loaded yet
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(Usage, match=r"transformers is not installed: pip install 'kaggle-baseline-kit\[text\]'"):
+    with pytest.raises(Usage, match=r"transformers is not installed: .* -m pip install 'kaggle-baseline-kit\[text\]'"):
         families.TRANSFORMER.load()
 
 

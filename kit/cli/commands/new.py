@@ -18,5 +18,6 @@ def main(arguments: argparse.Namespace) -> int:
         json_output.show({"adapter": str(path), "lines": lines})
         return 0
     output("\n".join([str(path), *lines]))
-    output(f"\nRead the file, then run: kit check {arguments.name} --data {arguments.folder}")
+    output("\nRead the file, then run:")
+    output(f"  kit check {arguments.name} --data {arguments.folder}\n  kit run {arguments.name} --data {arguments.folder}")
     return 0
