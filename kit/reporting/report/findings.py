@@ -199,7 +199,7 @@ def _fit(name: str, truth: np.ndarray, answer: np.ndarray) -> list[str]:
     figures = [
         figure(np.abs(error).mean()),
         figure(np.sqrt((error**2).mean())),
-        f"{'+' * (error.mean() > 0)}{figure(error.mean())}",
+        ("+" if error.mean() > 0 else "") + figure(error.mean()),
     ]
     return [name, *figures, f"{1 - (error**2).mean() / spread**2:.4f}" if spread else ""]
 
