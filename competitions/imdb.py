@@ -17,4 +17,7 @@ competition = Competition(
     test="testData.tsv",
     sample="sampleSubmission.csv",
 )
-presets = {"fast": Config(model="ngrams", epochs=1), "best": Config(model="ngrams", epochs=1, iterations=20, vectors=128)}
+presets = {
+    "fast": Config(model="ngrams", epochs=1),
+    "best": Config(model="ngrams", epochs=1, iterations=20, vectors=128, landmarks=4000),
+}

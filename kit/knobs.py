@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-POLICIES = ("none", "light", "medium", "heavy", "trivial", "mixup", "cutmix", "photo")  # `kit.data.augmentation` has them
+POLICIES = (
+    "none",
+    "light",
+    "medium",
+    "heavy",
+    "elastic",
+    "trivial",
+    "mixup",
+    "cutmix",
+    "photo",
+)  # `kit.data.augmentation` has them
 SCHEDULES = ("one-cycle", "linear", "cosine", "step", "plateau", "constant")  # `kit.models.optimizers.schedules` has them
 TASKS = ("classes", "numbers", "grades", "probability", "tags")  # `kit.competition.detection.labels` has them
 WRITTEN = ("delimiter", "quoting", "decimal", "encoding")  # knobs that say how tables are written
@@ -286,6 +296,12 @@ class NgramKnobs:
     vectors: int = knob(
         0,
         "dimensions of the text vectors, learned from all texts without labels and added to the n-grams; 0: none (ngrams)",
+        low=0,
+    )
+    landmarks: int = knob(
+        0,
+        "number of training texts whose vectors every text's vector is compared with, in a second regression whose logits are "
+        "averaged with those of the n-grams; 0: none (ngrams with vectors)",
         low=0,
     )
     inverse_penalty: float = knob(

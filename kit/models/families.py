@@ -159,6 +159,8 @@ def smallest(kind: str, reading: bool = False) -> str:
 
 def vain(config: Config, family: Family) -> list[str]:
     """What some of a Config's choices do to others that was hardly meant."""
+    if "landmarks" in family.heeds and config.landmarks and not config.vectors:
+        return ["--landmarks compares texts by their vectors, so it changes nothing without --vectors"]
     if "strategy" not in family.heeds:
         return []
     known, lines = config.weights or config.from_run, []

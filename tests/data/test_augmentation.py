@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, strategies as st
 
 from kit.data import augmentation, tta
+from kit.data.augmentation import maps
 from kit.errors import Usage
 
 CHANGING = [name for name in augmentation.POLICIES if name not in ("none", "photo")]
@@ -62,7 +63,7 @@ def test_a_picture_is_augmented_alike_in_any_batch(policy: str) -> None:
     assert torch.allclose(augmentation.apply(policy, images[order], 1, 2, rows[order]), together[order], atol=1e-3)
 
 
-@pytest.mark.parametrize("policy", ["medium", "heavy"])
+@pytest.mark.parametrize("policy", ["medium", "heavy", "elastic"])
 def test_the_augmentations_of_one_picture_are_almost_all_different(policy: str) -> None:
     one = pictures(1).expand(100, -1, -1, -1)
     seen = torch.cat([augmentation.apply(policy, one, 0, epoch, torch.arange(100)) for epoch in range(5)])
@@ -103,7 +104,21 @@ def test_policies_that_do_nothing_here_return_what_they_were_given(policy: str) 
 def test_draws_in_the_middle_leave_the_picture_as_it_is() -> None:
     bounds = augmentation.POLICIES["heavy"].affine
     assert bounds
-    assert torch.allclose(augmentation.affine_maps(bounds, torch.zeros(2, 6)), torch.eye(2, 3).expand(2, 2, 3))
+    assert torch.allclose(maps.affine_maps(bounds, torch.zeros(2, 6)), torch.eye(2, 3).expand(2, 2, 3))
+
+
+def test_an_elastic_map_is_the_affine_one_where_no_knot_strays_and_bends_lines_else() -> None:
+    bounds = augmentation.POLICIES["elastic"].affine
+    assert bounds
+    middle = torch.full((2, maps.WARP + maps.WARPS), 0.5)
+    stripes = (torch.arange(28.0) % 8 < 4).float().expand(2, 1, 28, 28) * 255
+    assert torch.allclose(maps.moved(stripes, bounds, 0.1, middle), stripes, atol=1e-3)
+    drawn = torch.from_numpy(augmentation.draws(0, 0, np.arange(2), maps.WARP + maps.WARPS))
+    drawn[:, : maps.WARP] = 0.5
+    bent = maps.moved(stripes, bounds, 0.1, drawn)
+    assert (bent[0] - bent[1]).abs().max() > 100 and (bent[:, :, 5] - bent[:, :, 22]).abs().max() > 100
+    strays = maps.elastic_moves(torch.from_numpy(augmentation.draws(1, 0, np.arange(400), maps.WARPS)), 28, 28)
+    assert 0.7 < strays.std() < 1.1 and strays.isfinite().all()
 
 
 @pytest.mark.parametrize(("name", "step"), tta.SHIFTS.items())

@@ -96,14 +96,15 @@ def test_a_text_has_its_vector_in_any_company() -> None:
     assert not learned(Texts(["too few", "texts"])).of(texts.bags(1)).any()
 
 
-def test_no_answer_of_a_validation_row_reaches_its_prediction() -> None:
+@pytest.mark.parametrize("landmarks", [0, 50])
+def test_no_answer_of_a_validation_row_reaches_its_prediction(landmarks: int) -> None:
     texts, y = sentences(120)
     texts.vectors = learned(texts)
     rows, valid = np.arange(80), np.arange(80, 120)
     answers = y[:, None].astype(np.float32)
     flipped = answers.copy()
     flipped[valid] = 1 - flipped[valid]
-    models = [trained(texts, rows, one, Columns(("good",))) for one in (answers, flipped)]
+    models = [trained(texts, rows, one, Columns(("good",)), landmarks=landmarks) for one in (answers, flipped)]
     one, two = (model.predict_step(model.gather(texts, valid)).detach().numpy() for model in models)
     assert np.array_equal(one, two)
     assert ((one[:, 0] > 0.5) == (y[valid] == 1)).all()

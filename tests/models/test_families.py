@@ -72,6 +72,8 @@ def test_choices_that_undo_each_other_are_said() -> None:
         "--unfreeze 3 is beyond the last of 3 epochs, so only the head is trained"
     ]
     assert families.vain(base.changed(weights="w"), IMAGE) == ["--weights is ignored, as --from is given"]
+    assert "nothing without --vectors" in families.vain(Config(landmarks=9), NGRAMS)[0]
+    assert families.vain(Config(landmarks=9, vectors=8), NGRAMS) == []
     assert "freezes random weights" in families.vain(Config(strategy="freeze"), IMAGE)[0]
 
 

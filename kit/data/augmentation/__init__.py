@@ -13,36 +13,36 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.data.augmentation import trivial
+from kit.data.augmentation import maps, trivial
+from kit.data.augmentation.maps import Affine
 from kit.data.device_copy import sent
 from kit.errors import Usage, did_you_mean
-
-
-@dataclass(frozen=True)
-class Affine:
-    """Bounds of a random affine map: degrees, share of the side, and log of the scale."""
-
-    degrees: float
-    shift: float
-    scale: float
-    shear: float
 
 
 @dataclass(frozen=True)
 class Policy:
     """What is done to a batch. Mirroring needs pictures that may be mirrored, colour and holes pictures in colour.
 
-    `shift`: whole pixels, as a share of the side. `colour`: strength of brightness, contrast and saturation. `hole`: side
-    of a grey square, as a share. `trivial`: one operation a picture (`kit.data.augmentation.trivial`). `mix`: mixup or cutmix.
+    `shift`: whole pixels, as a share of the side. `elastic`: how far places stray, as a share of the side. `colour`: strength
+    of brightness, contrast and saturation. `hole`: side of a grey square, as a share. `trivial`: one operation a picture
+    (`kit.data.augmentation.trivial`). `mix`: mixup or cutmix.
     """
 
     mirror: bool = True
     shift: float = 0.0
     affine: Affine | None = None
+    elastic: float = 0.0
     colour: float = 0.0
     hole: float = 0.0
     trivial: bool = False
     mix: str = ""
+
+    @property
+    def draws(self) -> int:
+        """Of a picture, at most."""
+        if self.elastic:
+            return maps.WARP + maps.WARPS
+        return 14 if self.trivial else 11 if self.hole else 9 if self.colour else 6 if self.affine else 2
 
 
 POLICIES = {
@@ -50,6 +50,7 @@ POLICIES = {
     "light": Policy(shift=1 / 16),
     "medium": Policy(affine=Affine(degrees=10, shift=0.07, scale=0.1, shear=5), colour=0.2),
     "heavy": Policy(affine=Affine(degrees=15, shift=0.09, scale=0.15, shear=10), colour=0.3, hole=0.25),
+    "elastic": Policy(affine=Affine(degrees=15, shift=0.09, scale=0.15, shear=10), elastic=0.025),
     "trivial": Policy(shift=1 / 16, trivial=True),
     "mixup": Policy(shift=1 / 16, mix="mixup"),
     "cutmix": Policy(shift=1 / 16, mix="cutmix"),
@@ -101,14 +102,14 @@ def apply(name: str, images: torch.Tensor, seed: int, epoch: int, rows: torch.Te
     moves = bool(plan.shift) or bool(mirrored.any())
     if not (moves or plan.affine or plan.colour or plan.hole or plan.trivial):
         return images
-    u = draws(seed, epoch, index, 14 if plan.trivial else 11 if plan.hole else 9 if plan.colour else 6 if plan.affine else 2)
+    u = draws(seed, epoch, index, plan.draws)
     drawn = sent(torch.from_numpy(np.c_[u, mirrored].astype(np.float32)), images.device)  # one copy for all
     if moves and images.device.type == "cpu":
         images = move(images, u[:, :2], plan.shift, mirrored)
     elif moves:
         images = gather_moved(images, drawn, plan.shift)
     if plan.affine is not None:
-        images = _affine(images, plan.affine, drawn[:, :6])
+        images = maps.moved(images, plan.affine, plan.elastic, drawn)
     if images.shape[1] == 3 and plan.colour:
         images = _colour(images.float(), plan.colour, drawn[:, 6:9])
     if images.shape[1] == 3 and plan.hole:
@@ -174,23 +175,6 @@ def _reflected(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
         padded[:, :, :, i] = padded[:, :, :, 2 * right - i]
         padded[:, :, :, -1 - i] = padded[:, :, :, -1 - 2 * right + i]
     return padded
-
-
-def _affine(images: torch.Tensor, bounds: Affine, u: torch.Tensor) -> torch.Tensor:
-    theta = affine_maps(bounds, u * 2 - 1)
-    grid = torch.nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
-    edge = "zeros" if images.shape[1] == 1 else "reflection"
-    return torch.nn.functional.grid_sample(images.float(), grid, padding_mode=edge, align_corners=False)
-
-
-def affine_maps(bounds: Affine, u: torch.Tensor) -> torch.Tensor:
-    """Maps [b, 2, 3] as `affine_grid` takes them, from draws [b, 6] in [-1, 1)."""
-    turn = u[:, 0] * math.radians(bounds.degrees)
-    skew = turn + u[:, 1] * math.radians(bounds.shear)
-    wide, high = torch.exp(u[:, 2] * bounds.scale), torch.exp(u[:, 3] * bounds.scale)
-    right, down = u[:, 4] * 2 * bounds.shift, u[:, 5] * 2 * bounds.shift
-    rows = [turn.cos() * wide, -skew.sin() * wide, right, turn.sin() * high, skew.cos() * high, down]
-    return torch.stack(rows, dim=1).view(-1, 2, 3)
 
 
 def _colour(images: torch.Tensor, strength: float, u: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 The features are binary; column j of answer c is weighted by its log-count ratio, and a row by one over the root of its
 length. All that is learned (columns worth keeping, ratios, the mean length, the penalty, the weights) comes from the training
 fold. Statistics of style, and the vectors of texts that have some (`kit.data.text_embeddings`, learned without answers), are
-further features of the same regression.
+further features of the same regression. With `--landmarks` a second regression sees the vectors alone (`likeness`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.texts import Grams
-from kit.models.texts import ngram_design, ngram_matrix, ngram_penalty
-from kit.models.texts.ngram_design import Product
+from kit.models.probe.head_fit import Problem
+from kit.models.texts import likeness, ngram_design, ngram_matrix, ngram_penalty
+from kit.models.texts.ngram_design import SPREAD, Product
 from kit.models.texts.ngram_matrix import Incidence
 from kit.parts import NONE, Parts
 
@@ -40,7 +41,7 @@ class NgramModule(FoldModule):
     """Trains on one batch, all rows; predicts probabilities or values.
 
     `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors and
-    statistics together; `statistics`: how many of these are statistics.
+    statistics together; `statistics`: how many of these are statistics; `landmarks`: how many the second regression has.
     """
 
     resumable = False  # a fit takes seconds
@@ -59,8 +60,10 @@ class NgramModule(FoldModule):
         columns: int = 0,
         size: int = 0,
         statistics: int = 0,
+        landmarks: int = 0,
     ):
-        more = {"statistics": statistics} if statistics else {}  # as earlier checkpoints, which have none
+        further = {"statistics": statistics, "landmarks": landmarks}
+        more = {name: count for name, count in further.items() if count}  # as earlier checkpoints, which have none
         super().__init__(config, labels, steps=steps, columns=columns, size=size, **more)
         if config["weights"]:
             raise Usage(f"--weights {config['weights']}: ngrams has no pretrained weights; add --model NAME.")
@@ -74,6 +77,7 @@ class NgramModule(FoldModule):
         self.weight = torch.nn.Parameter(torch.zeros(columns, outputs))
         self.direction = torch.nn.Parameter(torch.zeros(size, outputs))
         self.bias = torch.nn.Parameter(torch.zeros(outputs))
+        self.likeness = likeness.Likeness(landmarks, size - statistics, outputs) if landmarks else None
 
     def learn(self, texts: Texts, rows: np.ndarray, y: np.ndarray) -> None:
         """Ratios, mean length and target scaling from the training rows; the weights begin at nothing."""
@@ -81,7 +85,7 @@ class NgramModule(FoldModule):
         texts.points()  # first: with the matrix the n-grams go
         held = ngram_matrix.of(texts, self.config.ngrams, characters=self.config.characters)
         self.column = torch.from_numpy(held.known)  # now, so that predictions timed before the fit are of the same columns
-        self.rows = torch.from_numpy(rows)
+        self.rows, self.known = torch.from_numpy(rows), torch.from_numpy(y)
         self.design = ngram_design.of(texts, held, self.config, self.labels, self.rows, y)
         self.length.fill_(self.design.length)
         if self.config.statistics:
@@ -93,7 +97,6 @@ class NgramModule(FoldModule):
             self.splits = [
                 self._split(texts, held, y, *parts) for parts in ngram_penalty.splits(rows, self.config.seed, self.groups)
             ]
-            self.known = torch.from_numpy(y)
 
     def _nothing(self, design: ngram_design.Design) -> list[torch.nn.Parameter]:
         """The parameters of a regression on this design, as they begin."""
@@ -169,8 +172,23 @@ class NgramModule(FoldModule):
         optimizer = ngram_penalty.solver(self.parameters(), self.config.iterations)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
 
+    def learn_likeness(self) -> None:
+        """Fit the second regression to the vectors of the training rows, where texts have any."""
+        points = self.design.dense[self.rows, self.design.style.shape[1] :] / SPREAD
+        if not self.config.landmarks or not points.shape[1]:
+            return
+        weights = None if self.row_weights is None else self.row_weights[self.rows]
+
+        def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.mean_loss(logits, self.scaled(y), None)
+
+        problem = Problem(points[:, None], self.known[self.rows], loss, len(self.bias), True, self.until, weights)
+        self.likeness = likeness.fitted(problem, self.config.landmarks)
+        self.hparams["landmarks"] = len(self.likeness.landmarks)
+
     def finish(self) -> None:
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
+        self.learn_likeness()
         with torch.no_grad():
             weight = torch.empty_like(self.weight)
             weight[torch.from_numpy(self.design.held.place)] = self.design.ratio * self.weight
@@ -178,7 +196,7 @@ class NgramModule(FoldModule):
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
         if self.design.style.shape[1]:
             self.hparams["statistics"] = self.design.style.shape[1]
-        del self.design, self.rows, self.losses
+        del self.design, self.rows, self.known, self.losses
         self.best = self.row_weights = None
 
     def adopt(self, source: FoldModule) -> None:
@@ -204,7 +222,11 @@ class NgramModule(FoldModule):
         held, rows, points = x
         product = Product.apply(held, self.weight[torch.from_numpy(held.place)])
         root = (self.length / torch.from_numpy(held.lengths)).sqrt()[:, None]
-        return (product * root)[rows] + points @ self.direction + self.bias
+        said = (product * root)[rows] + points @ self.direction + self.bias
+        if self.likeness is None:
+            return said
+        vectors = points[:, -self.likeness.landmarks.shape[1] :] / SPREAD
+        return torch.lerp(said, self.likeness(vectors), likeness.SHARE)
 
 
 def iterations_of(solver: Any) -> int:
