@@ -182,7 +182,15 @@ class NgramModule(FoldModule):
         def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return self.mean_loss(logits, self.scaled(y), None)
 
-        problem = Problem(points[:, None], self.known[self.rows], loss, len(self.bias), True, self.until, weights)
+        problem = Problem(
+            points[:, None],
+            self.known[self.rows],
+            loss,
+            outputs=len(self.bias),
+            intercept=True,
+            until=self.until,
+            weights=weights,
+        )
         self.likeness = likeness.fitted(problem, self.config.landmarks)
         self.hparams["landmarks"] = len(self.likeness.landmarks)
 
