@@ -12,7 +12,7 @@ from kit.data import text_embeddings
 from kit.labels import Columns
 from kit.models.probe.head_fit import Problem
 from kit.models.texts import likeness
-from kit.models.texts.likeness import INVERSE_PENALTY, near
+from kit.models.texts.likeness import near
 from kit.models.texts.ngram_design import SPREAD
 
 
@@ -25,17 +25,18 @@ def problem(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = Non
     return Problem(x[:, None], y, loss, 1, True, until, weights)
 
 
-def test_with_every_row_a_landmark_it_is_kernel_ridge_regression() -> None:
+def test_with_every_row_a_landmark_it_is_kernel_ridge_regression(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeness, "INVERSE_PENALTY", 1.0)  # so strong a penalty that the solver comes to its end
     x = points(60)
     y = (x[:, :1] * x[:, 1:2] * 3 + 2).contiguous()
     found = likeness.fitted(problem(x, y), count=60)(points(20, seed=1))
     # K a + b minimises mean (y - K a - b)² + a' K a / (2 C n): the rows' own equations, with the bias beside them.
     ones, kernel = torch.ones(60, 1).double(), near(x, x).double()
-    ridge = kernel + torch.eye(60) / (2 * INVERSE_PENALTY)
+    ridge = kernel + torch.eye(60) / 2
     system = torch.cat([torch.cat([ridge, ones], 1), torch.cat([ones.T, torch.zeros(1, 1)], 1)])
     solution = torch.linalg.solve(system, torch.cat([y.double(), torch.zeros(1, 1).double()]))
     expected = near(points(20, seed=1), x).double() @ solution[:60] + solution[60]
-    assert torch.allclose(found.double(), expected, atol=1e-2)  # the solver stops after 60 iterations
+    assert torch.allclose(found.double(), expected, atol=1e-3)
 
 
 def test_a_part_of_the_rows_as_landmarks_learns_what_no_plane_parts() -> None:
