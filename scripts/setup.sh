@@ -22,6 +22,7 @@ stamp=".venv/.installed-${extras:-base}"
 wanted="$(cat pyproject.toml requirements.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')"
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "installing the kit and its requirements into .venv (a few minutes the first time) …" >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2
+    .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --editable ".${extras:+[$extras]}" |
+        awk '/^ *Downloading .*[MG]B\)/ || /^Installing/ { print substr($0, 1, 100) " …"; fflush() }' >&2
     echo "$wanted" > "$stamp"
 fi

@@ -60,7 +60,9 @@ def add(add_command: Adder, knobs: Shown) -> None:
         "explain", "explain a knob: what it does, which models heed it, what it is set to in a competition or a run, and why"
     )
     explain.add_argument("knob", metavar="KNOB", help="name of a knob, such as lr or head-lr")
-    explain.add_argument("name", metavar="NAME", nargs="?", help="name of a competition, for the value that it has there")
+    explain.add_argument(
+        "name", metavar="NAME", nargs="?", help="competition, or folder of a run, for the value that it has there"
+    )
     explain.add_argument("--run", metavar="RUN", help="folder of a run, for the value that it has there")
     explain.add_argument("--preset", default="fast", help="preset of the adapter: fast (default) or best")
     knob_flags.add_some(explain, ("model", "weights", "strategy"))

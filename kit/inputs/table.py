@@ -137,6 +137,9 @@ class Table(Inputs):
         frames.need_columns(train, [name for name in self.stated if name not in self.without], "the training table")
         lost = [name for name in columns if name not in test.columns]
         notes = [f"columns that the test table does not have are not used: {listed(lost, SHOWN)}"] if lost else []
+        for name in lost:
+            like = [other for other in test.columns if other.strip().casefold() == name.strip().casefold()]
+            notes += [f"the test table's column {like[0]!r} may be {name!r}: give both the same name"] if like else []
         given = [name for name in answers if name in test.columns and (test[name].map(str.strip) != "").any()]
         if given:
             notes.append(f"the test table has the answers' column {listed(given)}: it is not read")

@@ -81,6 +81,7 @@ def test_a_knob_of_a_run_has_what_it_took_and_why(
 ) -> None:
     assert here(capsys, "epochs", "--run", small_run.path)["why"] == "It was given by hand (--epochs)."
     assert here(capsys, "augment", "--run", small_run.path)["why"] == "The adapter's preset fast states it."
+    assert here(capsys, "epochs", small_run.path) == here(capsys, "epochs", "--run", small_run.path)
     assert "the kit's default" in here(capsys, "optimizer", "--run", small_run.path)["why"]
     run = kit.load(shutil.copytree(small_run.path, tmp_path / "run"))
     config = run.info["config"] | {"lr": 0.0, "epochs": 0, "views": 4}

@@ -113,6 +113,14 @@ def test_an_encoding_survives_being_saved_and_gives_unseen_categories_the_code_o
         one.encode(cells(x=["a"], y=["1"]))
 
 
+def test_a_column_that_is_written_otherwise_in_the_test_table_is_named() -> None:
+    train = pd.DataFrame({"Rooms": ["1", "2", "3"], "size": ["5", "6", "8"], "lost": ["1", "2", "4"]})
+    kept, notes = Table().agree(train, train.drop(columns="lost").rename(columns={"Rooms": "rooms "}), ())
+    assert list(kept) == ["size"] and "not used: 'Rooms', 'lost'" in notes[0]
+    assert "the test table's column 'rooms ' may be 'Rooms': give both the same name" in notes
+    assert sum("give both" in note for note in notes) == 1
+
+
 def test_a_column_of_many_categories_keeps_the_most_frequent() -> None:
     names = [f"c{i:03d}" for i in range(400) for _ in range(2)] + ["c399"] * 5
     encoding = Encoding.learn(cells(x=names), np.arange(len(names)))

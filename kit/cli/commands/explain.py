@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from dataclasses import Field
+from pathlib import Path
 from typing import Any
 
 import kit
@@ -24,6 +25,8 @@ RECIPES = (*recipes.OWN.values(), recipes.SCRATCH, recipes.PRETRAINED, recipes.A
 def main(arguments: argparse.Namespace) -> int:
     if arguments.run and (arguments.name or knob_flags.given(arguments)):
         raise Usage("kit explain: name a competition (with flags of `kit run`, if wanted) or --run RUN, not both.")
+    if arguments.name and (Path(arguments.name) / "run.json").is_file():
+        arguments.name, arguments.run = None, arguments.name
     whose = kit.load(arguments.run).record.competition if arguments.run else arguments.name
     adapter = competitions.load(whose) if whose else None
     own = dict(adapter.parts.knobs) if adapter else {}
