@@ -94,6 +94,8 @@ class Progress:
         """End the bar; that of a fold stays as it is."""
         global _bar
         if self.bar is not None:
+            if not self.bar.leave:
+                self.bar.total = self.bar.n  # a widget that is closed before its end stays, and is red
             self.bar.close()
             self.bar = _bar = None
 

@@ -87,3 +87,15 @@ def test_each_fold_has_a_bar_that_stays_and_no_line_breaks_it(
     assert len(bars) == 2 and bars[0].endswith("accuracy 0.50000") and bars[1].endswith("accuracy 0.70000  mean 0.60000")
     console.say("after it")
     assert capsys.readouterr().err == "after it\n"
+
+
+def test_a_bar_that_gives_way_to_that_of_a_fold_is_not_left_as_a_failed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "in_notebook", lambda: True)
+    progress = console.Progress(100)
+    first = progress.bar
+    progress.fold("fold 0", rows=50)
+    assert first.total == first.n == 0
+    progress.batch(30, 0, 1)
+    second = progress.bar
+    progress.close()
+    assert (second.total, second.n) == (50, 30)  # a fold that was interrupted shows how far it came
