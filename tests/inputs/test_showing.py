@@ -37,7 +37,7 @@ def pictures(*shades: int) -> pd.DataFrame:
     ("inputs", "table", "shown"),
     [
         (Text("review"), frame(review=["good\nfilm", "<b>bad"], title=["a", "b"]), ["good\nfilm", "<b>bad"]),
-        (Table(without=("name",)), frame(name=["x", "y"], age=["1", ""], town=["A", "B"]), ["age 1  town A", "age   town B"]),
+        (Table(without=("name",)), frame(name=["x", "y"], age=["1", ""], town=["A", "B"]), ["age 1  town A", "age –  town B"]),
         (Points(), frame(x=["1", "2"], y=["3", "4"]), ["x 1  y 3", "x 2  y 4"]),
     ],
 )

@@ -77,7 +77,7 @@ def test_every_kind_of_rows_crosses(name: str, knobs: dict[str, object], tmp_pat
 
 def test_pictures_that_stay_files_cannot_cross(tmp_path: Path) -> None:
     write("network")
-    plan = planned("guest.py", "data", "fast", {**KNOBS, "model": preset_model(), "cache_gb": 0.0})
+    plan = planned("guest.py", "data", "fast", {**KNOBS, "repeats": 2, "model": preset_model(), "cache_gb": 0.0})
     with pytest.raises(kit.Usage, match=r"^--on ray: the pictures do not fit --cache-gb, and the nodes have no files"):
         there_and_here(plan, tmp_path / "run")
 

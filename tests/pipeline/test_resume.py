@@ -222,7 +222,7 @@ def test_other_data_is_refused(digits: Path, small_run: kit.Run, tmp_path: Path)
     for path in digits.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "test.csv").write_bytes((digits / "test.csv").read_bytes().replace(b"16", b"15"))
-    with pytest.raises(kit.Usage, match=r"data: [0-9a-f]{16} → [0-9a-f]{16}"):
+    with pytest.raises(kit.Usage, match="data: other files than those it was trained on, in "):
         kit.run("digits", tmp_path, out=small_run.path, quiet=True, **SMALL)
 
 
