@@ -14,6 +14,7 @@ from kit.models.probe.head_fit import Problem
 from kit.models.texts import likeness
 from kit.models.texts.likeness import near
 from kit.models.texts.ngram_design import SPREAD
+from kit.models.texts.ngram_module import NgramModule
 
 
 def points(count: int, size: int = 3, seed: int = 0) -> torch.Tensor:
@@ -65,6 +66,17 @@ def test_equal_texts_blank_texts_and_no_time_are_no_obstacle() -> None:
 def test_the_matrix_of_likenesses_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likeness, "MOST", 1000)
     assert len(likeness.fitted(problem(points(100), torch.ones(100, 1)), count=4000).landmarks) == 10
+
+
+def test_where_time_is_over_the_n_grams_speak_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, y = sentences(60)
+    texts.vectors = text_embeddings.learn(texts.bags(1), 1, 8, 0, lambda line: None)
+    answers, rows = y[:, None].astype(np.float32), np.arange(60)
+    assert trained(texts, rows, answers, Columns(("good",)), landmarks=9).likeness is not None
+    monkeypatch.setattr(
+        NgramModule, "finish", lambda self, plain=NgramModule.finish: (setattr(self, "until", 0.0), plain(self))
+    )
+    assert trained(texts, rows, answers, Columns(("good",)), landmarks=9).likeness is None
 
 
 def test_both_regressions_speak_and_blocks_of_texts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,9 +173,9 @@ class NgramModule(FoldModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
 
     def learn_likeness(self) -> None:
-        """Fit the second regression to the vectors of the training rows, where texts have any."""
+        """Fit the second regression to the vectors of the training rows, where texts have any and there is time left."""
         points = self.design.dense[self.rows, self.design.style.shape[1] :] / SPREAD
-        if not self.config.landmarks or not points.shape[1]:
+        if not self.config.landmarks or not points.shape[1] or time.monotonic() >= self.until:
             return
         weights = None if self.row_weights is None else self.row_weights[self.rows]
 
