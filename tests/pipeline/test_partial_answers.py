@@ -19,6 +19,7 @@ from kit.labels import Columns
 from kit.models import registry
 from kit.pipeline.plan import planned
 from kit.pipeline.search import tuning
+from kit.pipeline.search.trials import Tuned
 from kit.storage import frames, ledger
 
 ADAPTER = '''"""A table with several answers."""
@@ -165,7 +166,7 @@ def test_where_no_score_is_defined_a_run_ends_and_a_tuning_is_refused(tmp_path: 
         tune(data, tmp_path / "none")
 
 
-def tune(data: Path, out: Path) -> tuning.Tuned:
+def tune(data: Path, out: Path) -> Tuned:
     knobs = {key: value for key, value in RARE.items() if key != "quiet"}
     plan = planned(str(data / "mine.py"), data, "fast", knobs)
     return tuning.tune(plan, 2, "lr", kit.Run(out), fresh=False, quiet=True)

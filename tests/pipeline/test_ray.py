@@ -16,7 +16,8 @@ from plugs import KNOBS, write
 import kit
 from kit.config import difference
 from kit.pipeline.plan import planned
-from kit.pipeline.search.tuning import Tuned, tune
+from kit.pipeline.search.trials import Tuned
+from kit.pipeline.search.tuning import tune
 from kit.training import checkpoints
 
 pytest.importorskip("ray")

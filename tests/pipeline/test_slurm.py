@@ -8,7 +8,8 @@ from conftest import SMALL
 
 import kit
 from kit.pipeline.plan import planned
-from kit.pipeline.search.tuning import Tuned, tune
+from kit.pipeline.search.trials import Tuned
+from kit.pipeline.search.tuning import tune
 
 pytest.importorskip("submitit")
 from kit.pipeline.clusters import slurm_queue

@@ -14,6 +14,7 @@ from kit.pipeline.plan import planned
 from kit.pipeline.search import sampling, search_space, tuning
 from kit.pipeline.search.sampling import DRAWN, Ended, Sampler, bars
 from kit.pipeline.search.search_space import Range
+from kit.pipeline.search.trials import Tuned
 
 pytest.importorskip("optuna")
 RANGES = [Range("lr", low=0.001, high=0.1, log=True), Range("width", low=8, high=64, whole=True), Range("augment", ("a", "b"))]
@@ -93,13 +94,13 @@ def test_failed_trials_and_a_preset_outside_the_ranges_teach_nothing() -> None:
     assert sampler.ask(13, [Ended(0, {}, 0.0), *failed]) == sampler.ask(13, failed) == sampler.ask(13, [])
 
 
-def tuned(digits: Path, out: Path, trials: int = 16, quiet: bool = True) -> tuning.Tuned:
+def tuned(digits: Path, out: Path, trials: int = 16, quiet: bool = True) -> Tuned:
     knobs = {"model": "convnet", "width": 4, "epochs": 1, "folds": 3, "views": 1, "augment": "none", "limit": 300}
     plan = planned("digits", digits, "fast", knobs)
     return tuning.tune(plan, trials, "lr=0.0001:1,dropout=0:0.5", kit.Run(out), fresh=False, quiet=quiet)
 
 
-def rows(found: tuning.Tuned) -> pd.DataFrame:
+def rows(found: Tuned) -> pd.DataFrame:
     return pd.read_csv(found.run.path / "trials.csv").drop(columns="seconds")
 
 

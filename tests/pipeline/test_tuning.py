@@ -18,7 +18,7 @@ from kit.models.families import IMAGE, MLP, NGRAMS
 from kit.pipeline.plan import planned
 from kit.pipeline.search import search_space, tuning
 from kit.pipeline.search.search_space import Range
-from kit.pipeline.search.tuning import Tuned
+from kit.pipeline.search.trials import Tuned, summary
 from kit.storage import frames, run_lifecycle
 
 KNOBS = {"model": "convnet", "width": 4, "epochs": 2, "batch": 64, "folds": 3, "views": 1, "augment": "none"}
@@ -180,8 +180,8 @@ def test_a_trial_that_fails_is_the_last_and_the_presets_failure_ends_it(digits: 
     for which in ("lr=1e37:1e38", "model=nosuch|convnut"):
         found = tuned(digits, tmp_path / which[:5], trials=3, which=which)
         assert [(one.number, one.score is None) for one in found.trials] == [(0, False), (1, True), (2, True)]
-        assert found.gain is None and "no trial was better than the preset" in tuning.summary(found, "kit run digits")
-        assert "failed" in tuning.summary(found, "kit run digits")
+        assert found.gain is None and "no trial was better than the preset" in summary(found, "kit run digits")
+        assert "failed" in summary(found, "kit run digits")
     with pytest.raises(kit.Usage, match="neither convnet"):
         tuned(digits, tmp_path / "none", model="convnut")
 
@@ -244,7 +244,7 @@ def test_trials_worse_than_the_median_are_pruned_and_asked_for_again_after_a_kil
 
 def test_a_trial_that_is_worse_on_the_second_fold_is_called_worse(digits: Path, tmp_path: Path) -> None:
     found = tuned(digits, tmp_path / "t", 2, "lr=0.02|0.03")
-    said = tuning.summary(replace(found, gain=Gain(-0.25, 0.2)), "kit run digits")
+    said = summary(replace(found, gain=Gain(-0.25, 0.2)), "kit run digits")
     assert said.endswith(f"trial {found.best.number} is worse by 0.25000 ± 0.20000: no more than noise, keep the preset")
-    said = tuning.summary(replace(found, gain=Gain(-0.5, 0.2)), "kit run digits")
+    said = summary(replace(found, gain=Gain(-0.5, 0.2)), "kit run digits")
     assert said.endswith("is worse by 0.50000 ± 0.20000: chosen by chance, keep the preset")

@@ -10,6 +10,7 @@ from kit.config import flag
 from kit.console import output
 from kit.pipeline.plan import planned
 from kit.pipeline.search import tuning
+from kit.pipeline.search.trials import summary
 from kit.storage.run_folder import Run
 
 
@@ -29,5 +30,5 @@ def main(arguments: argparse.Namespace) -> int:
         trials = [vars(one) for one in found.trials]
         json_output.show({"run": str(found.run.path), "trials": trials, "gain": gain, "command": command})
     else:
-        output(tuning.summary(found, command))
+        output(summary(found, command))
     return 0
