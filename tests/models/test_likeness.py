@@ -57,9 +57,11 @@ def test_rows_of_no_weight_change_nothing_but_the_landmarks() -> None:
     assert torch.equal(one.weight, two.weight) and one.weight.abs().max() > 0
 
 
-def test_equal_texts_blank_texts_and_no_time_are_no_obstacle() -> None:
+def test_equal_texts_and_blank_texts_are_no_obstacle_and_no_time_is_no_regression() -> None:
     x = torch.cat([points(1).expand(30, 3), torch.zeros(5, 3)])
-    model = likeness.fitted(problem(x, torch.arange(35.0)[:, None] % 2, until=0.0), count=35)
+    y = torch.arange(35.0)[:, None] % 2
+    assert likeness.fitted(problem(x, y, until=0.0), count=35) is None
+    model = likeness.fitted(problem(x, y), count=35)
     assert model(x).isfinite().all()
 
 

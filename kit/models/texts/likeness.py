@@ -7,6 +7,7 @@ method: Williams & Seeger 2001). Where the regression on n-grams weighs a text's
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ INVERSE_PENALTY = 32.0  # C, the inverse of the strength of the L2 penalty: half
 SHARE = 0.3  # of the likeness in the mean of the logits of both regressions: of 0.2 to 0.6 the best
 MOST = 1 << 28  # numbers of the matrix of likenesses, of which two are held at a time: 1 GiB each
 TINY = 1e-6  # added to the likeness of each landmark with itself, so that two equal ones have a factorisation
+STEPS = 3  # times count ** 3 / 3 steps, for each `count` of the rows: what comes after the factorisation
 BLOCK = 4096  # texts whose likenesses are held at a time in predictions
 
 
@@ -45,15 +47,22 @@ def near(points: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
     return torch.exp(2 * BEND * (points @ landmarks.T - 1))
 
 
-def fitted(problem: Problem, count: int) -> Likeness:
-    """The regression on the vectors [n, 1, d] of a problem, with at most `count` of its rows as landmarks, evenly spaced."""
+def fitted(problem: Problem, count: int) -> Likeness | None:
+    """The regression on the vectors [n, 1, d] of a problem, with at most `count` of its rows as landmarks, evenly spaced.
+
+    None where its time is too short: all landmarks are factorised first, which tells the machine's pace.
+    """
     points = problem.x.flatten(0, 1)
     count = max(1, min(count, len(points), MOST // len(points)))
     chosen = torch.from_numpy(np.linspace(0, len(points) - 1, count).round().astype(np.int64))
     model = Likeness(count, points.shape[1], problem.outputs)
     model.landmarks.copy_(points[chosen])
     own = near(model.landmarks, model.landmarks).double()
+    began = time.monotonic()
     factor = torch.linalg.cholesky(own + TINY * torch.eye(count, dtype=torch.float64)).float()
+    spent = time.monotonic() - began
+    if began + spent * (1 + STEPS * len(points) / count) > problem.until:
+        return None
     factor /= math.sqrt(count)  # columns of a size about 1, as the solver's tolerances are made for
     # In these coordinates the L2 penalty of the weights is the kernel's own norm.
     seen = torch.linalg.solve_triangular(factor, near(points, model.landmarks).T, upper=False).T

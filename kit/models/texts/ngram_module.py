@@ -192,7 +192,8 @@ class NgramModule(FoldModule):
             weights=weights,
         )
         self.likeness = likeness.fitted(problem, self.config.landmarks)
-        self.hparams["landmarks"] = len(self.likeness.landmarks)
+        if self.likeness is not None:
+            self.hparams["landmarks"] = len(self.likeness.landmarks)
 
     def finish(self) -> None:
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
