@@ -1,6 +1,6 @@
 """Threads: one for a net that is too small to share, all for one that is not; chosen by the configuration alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,15 +14,6 @@ from kit.models import registry, threads
 from kit.pipeline.study import StudyFold
 
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    """Torch has two threads, whatever the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def module_of(fold: StudyFold, **knobs: object) -> tuple[kit.FoldModule, Config]:

@@ -100,14 +100,6 @@ def faults(good: dict[str, np.ndarray], fold: StudyFold, columns: list[str]) -> 
     }
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("two_threads")
 def test_the_loop_of_a_study_takes_no_more_threads_than_a_quota_leaves(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
