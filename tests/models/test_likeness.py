@@ -21,6 +21,12 @@ def points(count: int, size: int = 3, seed: int = 0) -> torch.Tensor:
     return normalize(torch.randn(count, size, generator=torch.Generator().manual_seed(seed)))
 
 
+def fitted(problem: Problem, count: int) -> likeness.Likeness:
+    model = likeness.blank(problem.x.flatten(0, 1), count, problem.outputs)
+    assert likeness.fitted(model, problem)
+    return model
+
+
 def problem(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = None, until: float = math.inf) -> Problem:
     loss = mse_loss if y.unique().numel() > 2 else binary_cross_entropy_with_logits
     return Problem(x[:, None], y, loss, 1, True, until, weights)
@@ -30,7 +36,7 @@ def test_with_every_row_a_landmark_it_is_kernel_ridge_regression(monkeypatch: py
     monkeypatch.setattr(likeness, "INVERSE_PENALTY", 1.0)  # so strong a penalty that the solver comes to its end
     x = points(60)
     y = (x[:, :1] * x[:, 1:2] * 3 + 2).contiguous()
-    found = likeness.fitted(problem(x, y), count=60)(points(20, seed=1))
+    found = fitted(problem(x, y), count=60)(points(20, seed=1))
     # K a + b minimises mean (y - K a - b)² + a' K a / (2 C n): the rows' own equations, with the bias beside them.
     ones, kernel = torch.ones(60, 1).double(), near(x, x).double()
     ridge = kernel + torch.eye(60) / 2
@@ -43,7 +49,7 @@ def test_with_every_row_a_landmark_it_is_kernel_ridge_regression(monkeypatch: py
 def test_a_part_of_the_rows_as_landmarks_learns_what_no_plane_parts() -> None:
     x = points(1200)
     y = (x[:, :1] * x[:, 1:2] > 0).float()
-    model = likeness.fitted(problem(x[:900], y[:900]), count=150)
+    model = fitted(problem(x[:900], y[:900]), count=150)
     assert model.landmarks.shape == (150, 3) and ((model(x[900:]) > 0) == (y[900:] > 0.5)).float().mean() > 0.93
 
 
@@ -53,21 +59,21 @@ def test_rows_of_no_weight_change_nothing_but_the_landmarks() -> None:
     weights = torch.ones(80)
     weights[::2] = 0
     flipped = torch.where(weights[:, None] > 0, y, 1 - y)
-    one, two = (likeness.fitted(problem(x, answers, weights), count=20) for answers in (y, flipped))
+    one, two = (fitted(problem(x, answers, weights), count=20) for answers in (y, flipped))
     assert torch.equal(one.weight, two.weight) and one.weight.abs().max() > 0
 
 
 def test_equal_texts_and_blank_texts_are_no_obstacle_and_no_time_is_no_regression() -> None:
     x = torch.cat([points(1).expand(30, 3), torch.zeros(5, 3)])
     y = torch.arange(35.0)[:, None] % 2
-    assert likeness.fitted(problem(x, y, until=0.0), count=35) is None
-    model = likeness.fitted(problem(x, y), count=35)
+    assert not likeness.fitted(likeness.blank(x, 35, 1), problem(x, y, until=0.0))
+    model = fitted(problem(x, y), count=35)
     assert model(x).isfinite().all()
 
 
 def test_the_matrix_of_likenesses_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likeness, "MOST", 1000)
-    assert len(likeness.fitted(problem(points(100), torch.ones(100, 1)), count=4000).landmarks) == 10
+    assert len(fitted(problem(points(100), torch.ones(100, 1)), count=4000).landmarks) == 10
 
 
 def test_where_time_is_over_the_n_grams_speak_alone(monkeypatch: pytest.MonkeyPatch) -> None:

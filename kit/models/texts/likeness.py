@@ -47,22 +47,27 @@ def near(points: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
     return torch.exp(2 * BEND * (points @ landmarks.T - 1))
 
 
-def fitted(problem: Problem, count: int) -> Likeness | None:
-    """The regression on the vectors [n, 1, d] of a problem, with at most `count` of its rows as landmarks, evenly spaced.
-
-    None where its time is too short: all landmarks are factorised first, which tells the machine's pace.
-    """
-    points = problem.x.flatten(0, 1)
+def blank(points: torch.Tensor, count: int, outputs: int) -> Likeness:
+    """One that says nothing yet, with at most `count` of these vectors [n, d] as landmarks, evenly spaced."""
     count = max(1, min(count, len(points), MOST // len(points)))
     chosen = torch.from_numpy(np.linspace(0, len(points) - 1, count).round().astype(np.int64))
-    model = Likeness(count, points.shape[1], problem.outputs)
+    model = Likeness(count, points.shape[1], outputs)
     model.landmarks.copy_(points[chosen])
-    own = near(model.landmarks, model.landmarks).double()
+    return model
+
+
+def fitted(model: Likeness, problem: Problem) -> bool:
+    """Fit the weights to the vectors [n, 1, d] of a problem.
+
+    False, and nothing is fitted, where time is too short: all landmarks are factorised first, which tells the pace.
+    """
+    points, count = problem.x.flatten(0, 1), len(model.landmarks)
     began = time.monotonic()
+    own = near(model.landmarks, model.landmarks).double()
     factor = torch.linalg.cholesky(own + TINY * torch.eye(count, dtype=torch.float64)).float()
     spent = time.monotonic() - began
     if began + spent * (1 + STEPS * len(points) / count) > problem.until:
-        return None
+        return False
     factor /= math.sqrt(count)  # columns of a size about 1, as the solver's tolerances are made for
     # In these coordinates the L2 penalty of the weights is the kernel's own norm.
     seen = torch.linalg.solve_triangular(factor, near(points, model.landmarks).T, upper=False).T
@@ -70,4 +75,4 @@ def fitted(problem: Problem, count: int) -> Likeness | None:
     head = problem.solved(count / (INVERSE_PENALTY * len(points)), problem.blank())
     model.weight.copy_(torch.linalg.solve_triangular(factor.T, head.weight, upper=True))
     model.bias.copy_(head.bias)
-    return model
+    return True

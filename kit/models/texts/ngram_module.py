@@ -90,6 +90,8 @@ class NgramModule(FoldModule):
         self.length.fill_(self.design.length)
         if self.config.statistics:
             self.register_buffer("style", self.design.style)
+        if self.config.landmarks and (points := self.points()).shape[1]:  # now, so that timed predictions are by as many
+            self.likeness = likeness.blank(points, self.config.landmarks, len(self.bias))
         self.losses: list[float] = []
         self.weight, self.direction, _ = self._nothing(self.design)
         self.inverse_penalty, self.splits = self.config.inverse_penalty, []
@@ -173,9 +175,8 @@ class NgramModule(FoldModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
 
     def learn_likeness(self) -> None:
-        """Fit the second regression to the vectors of the training rows, where texts have any and there is time left."""
-        points = self.design.dense[self.rows, self.design.style.shape[1] :] / SPREAD
-        if not self.config.landmarks or not points.shape[1] or time.monotonic() >= self.until:
+        """Fit the second regression to the vectors of the training rows, or do without it where time is short."""
+        if self.likeness is None:
             return
         weights = None if self.row_weights is None else self.row_weights[self.rows]
 
@@ -183,17 +184,17 @@ class NgramModule(FoldModule):
             return self.mean_loss(logits, self.scaled(y), None)
 
         problem = Problem(
-            points[:, None],
-            self.known[self.rows],
-            loss,
-            outputs=len(self.bias),
-            intercept=True,
-            until=self.until,
+            self.points()[:, None], self.known[self.rows], loss, outputs=len(self.bias), intercept=True, until=self.until,
             weights=weights,
-        )
-        self.likeness = likeness.fitted(problem, self.config.landmarks)
-        if self.likeness is not None:
+        )  # fmt: skip
+        if likeness.fitted(self.likeness, problem):
             self.hparams["landmarks"] = len(self.likeness.landmarks)
+        else:
+            self.likeness = None
+
+    def points(self) -> torch.Tensor:
+        """The unit vectors [n, d] of the training rows, d 0 where texts have none."""
+        return self.design.dense[self.rows, self.design.style.shape[1] :] / SPREAD
 
     def finish(self) -> None:
         """Ratio and weight become one. N-grams that say nothing keep their place, so that folds share their columns."""
