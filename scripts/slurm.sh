@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Folds on a real Slurm of this machine: the bytes of a run alone, also where a job is preempted (about 3 minutes, as root).
+# Folds and trials on a real Slurm of this machine: the bytes of a run and a search alone, also where a job is preempted
+# (about 4 minutes, as root).
 # Wanted: slurm-wlm and munge (Debian's packages), nothing of them running; everything is started and ended here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -54,5 +55,11 @@ echo "preempted in mid-fold: job $job"
 scontrol requeue "$job"
 wait "$run"
 for name in oof.csv test.csv submission.csv folds.csv fold0/oof.npz fold1/oof.npz; do cmp "$work/alone/$name" "$work/queued/$name"; done
+
+search=("${knobs[@]}" --trials 4 --knobs "lr=1e-3:1e-1,width=4|8" --epochs 20)
+"$python" -m kit tune "${search[@]}" --out "$work/tuned" --jobs 1 > /dev/null
+"$python" -m kit tune "${search[@]}" --out "$work/tuned-queued" --jobs 1 --on slurm > /dev/null
+for name in tuned tuned-queued; do cut -d, -f1-4,6- "$work/$name/trials.csv" > "$work/$name.csv"; done  # without seconds
+cmp "$work/tuned.csv" "$work/tuned-queued.csv"
 sleep 5
 echo "the same bytes; jobs left: $(squeue -h -r -t PD,R | wc -l)"

@@ -147,6 +147,7 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream.*")  # of gradients that CUDA graphs give
         warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # the kit's Validation runs instead
+        warnings.filterwarnings("ignore", message="The `srun` command is available.*")  # on a machine of a cluster
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")  # a resumed fit
         yield
     logger.setLevel(level)

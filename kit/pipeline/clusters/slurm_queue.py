@@ -155,11 +155,17 @@ class SlurmQueue:
             raise KitError(f"--on slurm: job {job.job_id} failed ({line}); see {job.paths.stderr}.") from fault
 
     def ended(self, job: Any) -> bool:
-        """Has a job returned something, or is it no more in the queue? Not every Slurm keeps accounts that would tell."""
-        if job.done():
+        """Has a job returned something, or is it no more in the queue?
+
+        submitit would ask Slurm's accounts, which many a Slurm does not keep: `sacct` then says so at every look.
+        """
+        if CLUSTER != "slurm":
+            return bool(job.done())
+        self.folder.chmod(self.folder.stat().st_mode)  # makes a shared disk list its files anew
+        if job.paths.result_pickle.exists():
             return True
         now = time.monotonic()
-        if CLUSTER == "slurm" and now - self.looked > LOOK:
+        if now - self.looked > LOOK:
             self.looked = now
             listed = subprocess.run(["squeue", "-h", "-r", "-o", "%i"], capture_output=True, text=True, check=False)
             if not listed.returncode:
