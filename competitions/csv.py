@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -19,9 +20,10 @@ from kit.competition import Asked, Competition, asked_of, numbered
 from kit.competition.answers import questions
 from kit.config import Config
 from kit.data.folds import PART, content_codes, kept_back, mostly_repeated
-from kit.errors import BadData, Usage, listed
+from kit.errors import BadData, KitError, Usage, listed
 from kit.inputs import Table, Text
-from kit.inputs.table import BEST, dated_ids
+from kit.inputs.detection import Beginning
+from kit.inputs.table import BEST, BEST_TREES, TREES, dated_ids
 from kit.inputs.text import NGRAMS, NGRAMS_BEST, Texts
 from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
@@ -41,13 +43,14 @@ LEAST = 50_000  # rows that are read under --limit at least: what the answers ar
 def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
     """The columns that the command line names, and what the files say of them."""
     inputs = Text(config.text) if config.text else Table()
-    most = max(LEAST, -(-config.limit * PART // (PART - 1))) if config.limit else 0  # a fifth of the rows may be kept back
+    most = rows_read(config)
     facts = replace(
         facts,
         inputs=inputs,
         labels=OneOf(config.target),
         read_train=partial(read_train, task=config.task, most=most),
         read_test=partial(read_test, most=most),
+        suits=None if config.text else suits,
     )
     if root is None:
         return facts
@@ -59,6 +62,29 @@ def shape(facts: Competition, config: Config, root: Path | None) -> Competition:
         raise Usage(f"--target {config.target}: this column names the rows; which one holds the answers?")
     facts = replace(facts, inputs=Table(dates=dated(facts, root, most)))
     return answered(facts, root, config.task, most)
+
+
+def rows_read(config: Config) -> int:
+    """How many rows of a table with answers are read at least, 0: all; a fifth of them may be kept back."""
+    return max(LEAST, -(-config.limit * PART // (PART - 1))) if config.limit else 0
+
+
+def suits(facts: Competition, config: Config, root: Path) -> Beginning | None:
+    """The presets that suit a table; None where the training rows cannot be told: what is wrong is said when they are read."""
+    if not _file(facts, root, facts.train):
+        return None
+    rows, test = _read(facts, root, facts.train, rows_read(config)), _file(facts, root, facts.test)
+    if test:
+        asked = _read(facts, root, facts.test)
+        rows = rows[[name for name in rows if name in asked or name in facts.labels.train_columns]]
+    if not {*facts.labels.train_columns} <= {*rows.columns}:
+        return None
+    with suppress(KitError):
+        rows = rows[~facts.labels.blank(rows)]
+        labels = facts.labels.bind(rows)
+        learned = rows if test else rows.iloc[: len(rows) * (PART - 1) // PART]  # a fifth is kept back
+        return facts.inputs.beginning(root, learned, len(labels.columns), labels.encode)
+    return None
 
 
 def dated(facts: Competition, root: Path, most: int) -> tuple[str, ...]:
@@ -252,11 +278,14 @@ competition = Competition(
     read_train=read_train,
     read_test=read_test,
     shape=shape,
+    suits=suits,
     one_file=True,
 )
 presets = {
     "fast": Config(model="mlp", width=64, epochs=20, batch=512, lr=8e-3, weight_decay=0.3, dropout=0.1),
     "best": BEST,
+    "fast-lightgbm": TREES,
+    "best-lightgbm": BEST_TREES,
     "fast-text": NGRAMS,
     "best-text": NGRAMS_BEST,
 }

@@ -14,5 +14,6 @@ competition = replace(
     labels=OneOf("sentiment", ("negative", "positive")),
     train="IMDB Dataset.csv",
     shape=None,
+    suits=None,
 )
 presets = {name: _any.preset(name, ["text"]) for name in ("fast", "best")}

@@ -50,7 +50,7 @@ def shown(argv: Sequence[str]) -> Shown:
 
     try:
         adapter = loading.load(argv[1])
-        config = adapter.preset(_value(argv, "--preset") or "fast")
+        config = adapter.preset(_value(argv, "--preset") or "fast", model=_value(argv, "--model"))
         model = _value(argv, "--model") or config.model
         facts = adapter.competition
         family = families.of(model, facts.inputs.kind, facts.labels.reads, adapter.parts)

@@ -17,6 +17,7 @@ from kit.competition.tables import Asked, Tables, asked_of, prepare
 from kit.config import Config
 from kit.errors import BadData, Usage
 from kit.inputs import Inputs
+from kit.inputs.detection import Beginning
 from kit.inputs.mixed import inputs as mixed
 from kit.knobs import WRITTEN
 from kit.labels import Labels
@@ -43,9 +44,11 @@ class Competition:
     Where the files are odd: `read_train` returns the training table (indexed by id) and notes on it, `read_test` what is
     to be answered, and `invent` writes a small folder of so many training and test rows (see `kit.competition.synthetic`).
     `shape` returns the facts that follow from a Config, where columns are named on the command line, and from the files in
-    a folder, if one is given; `one_file`: the data may be a single file. `code`: a code competition, whose kernel is run
-    again on a hidden test set. `delimiter`, `quoting` (doubled, backslash, none), `decimal`, `encoding`: how the tables are
-    written, where that is not found right. `questions`: what is not known yet; each run repeats them in its notes.
+    a folder, if one is given; `suits` returns the presets that suit the files in a folder, None where they do not tell: the
+    model of the first is taken where nobody names one, by the adapter's variant `fast-MODEL` of a preset. `one_file`: the data
+    may be a single file. `code`: a code competition, whose kernel is run again on a hidden test set. `delimiter`, `quoting`
+    (doubled, backslash, none), `decimal`, `encoding`: how the tables are written, where that is not found right. `questions`:
+    what is not known yet; each run repeats them in its notes.
     `public`: the share of the test rows that make the public score, by which `kit ledger` tells how far that may stray.
     `inputs`: a tuple of pictures or texts and a Table stands for both together; see `kit.inputs.mixed`.
     """
@@ -66,6 +69,7 @@ class Competition:
     read_test: Callable[[Competition, Path], Asked] | None = None
     invent: Callable[[Competition, Path, int, int], None] | None = None
     shape: Callable[[Competition, Config, Path | None], Competition] | None = None
+    suits: Callable[[Competition, Config, Path], Beginning | None] | None = None
     one_file: bool = False
     code: bool = False
     id_from: str = ""

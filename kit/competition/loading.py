@@ -60,11 +60,14 @@ class Adapter:
                 if root and run.record.competition == self.source and self.competition.is_at(Path(root)):
                     yield run.path, root
 
-    def preset(self, name: str, knobs: Iterable[str] = ()) -> Config:
-        """A preset by name, or its variant `NAME-KNOB` for a knob that is given; raises Usage naming those there are."""
+    def preset(self, name: str, knobs: Iterable[str] = (), model: str = "") -> Config:
+        """A preset by name, or its variant: `NAME-KNOB` for a knob that is given, or `NAME-MODEL`.
+
+        Raises Usage naming those there are.
+        """
         if name not in self.presets:
             raise Usage(f"--preset {name!r}: {self.name} has {listed(self.presets)}.{did_you_mean(name, self.presets)}")
-        variants = [f"{name}-{knob}" for knob in knobs if f"{name}-{knob}" in self.presets]
+        variants = [f"{name}-{end}" for end in (*knobs, model) if f"{name}-{end}" in self.presets]
         return self.presets[variants[0] if variants else name]
 
 

@@ -55,7 +55,7 @@ def write(name: str, root: Path, target: str = "", task: str = "", config: Confi
     except BadData as fault:
         files.write(path, text(name, facts, facts.inputs.beginning(root, None)))
         raise BadData(f"{path} is written, but these facts do not read the files yet: {fault}") from fault
-    beginning = facts.inputs.beginning(root, tables.train, len(tables.labels.columns))
+    beginning = facts.inputs.beginning(root, tables.train, len(tables.labels.columns), tables.labels.encode)
     found, questions = list(_found(facts, tables)), list(_questions(facts, tables))
     files.write(path, text(name, replace(facts, questions=tuple(questions)), beginning))
     presets = f"the presets are a beginning, for {beginning.suits}"

@@ -76,6 +76,7 @@ class Keep:
 
 
 KEEP_ALL = Keep()
+Encode = Callable[["pd.DataFrame"], np.ndarray]  # rows of the training table to their answers, int64 [n] or float32 [n, c]
 
 
 FIRST = {"table": Config(model="mlp"), "text": Config(model="ngrams", epochs=1)}  # presets by the kind of inputs
@@ -122,9 +123,10 @@ class Inputs(ABC):
         """What may be wrong where these inputs were detected in files, and what to state instead."""
         return []
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
-        """Presets for a first adapter on these inputs. `train`: the training table, where it can be read; `outputs`: how many
-        numbers answer a row."""
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
+        """Presets that suit the rows of a competition. `train`: the training table, where it can be read; `outputs`: how many
+        numbers answer a row; `encode`: gives the answers of rows of `train` as `Labels.encode` does, None: they are not known.
+        """
         first = self.presets()["fast"]
         return Beginning("such inputs", first, first)
 

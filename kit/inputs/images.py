@@ -14,7 +14,7 @@ import numpy as np
 from kit import recipes
 from kit.data import levels
 from kit.errors import BadData, Usage, listed
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Encode, Inputs, Keep, Loaded
 from kit.inputs.decode import SUFFIXES, Unscaled
 from kit.inputs.detection import Beginning, Evidence, photos, refuse_addresses, small_pictures, templates
 from kit.inputs.image_files import Pictures, Streamed
@@ -80,7 +80,7 @@ class Images(Inputs):
     def doubts(self) -> list[str]:
         return [*self.guesses, "pictures may be mirrored: state mirror=False where left is not right"]
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
         sides = [] if train is None else self.sides(root, train)
         if train is None or not sides or max(map(max, sides)) > recipes.SMALL:
             return photos(0 if train is None else len(train), self.channels == 3)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from kit.errors import BadData
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Encode, Inputs, Keep, Loaded
 from kit.inputs.decode import resize
 from kit.inputs.detection import Beginning, Evidence, small_pictures
 from kit.inputs.layout import pixel_columns
@@ -81,7 +81,7 @@ class Pixels(Inputs):
         size = f"of {self.side}×{self.side}" if self.side else f"{self.width} wide, which is a guess: state width="
         return [f"the numbers in {self.column!r} are read as pictures {size}"]
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
         return small_pictures(0 if train is None else len(train))
 
     def sides(self, root: Path, train: pd.DataFrame) -> list[tuple[int, int]]:

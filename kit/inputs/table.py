@@ -16,8 +16,8 @@ import numpy as np
 
 from kit.config import Config
 from kit.data.date_spelling import NAMED, are_dates
-from kit.errors import BadData, listed
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.errors import BadData, install, listed
+from kit.inputs.base import KEEP_ALL, Encode, Inputs, Keep, Loaded
 from kit.inputs.detection import IDENTIFIER, Beginning, Evidence
 from kit.storage import frames
 from kit.storage.tables import delimited_text, table_file, typed_table
@@ -72,13 +72,27 @@ class Table(Inputs):
         parts = parted_columns(train[[name for name in evidence.shared if name not in names]])
         return cls(without=tuple(names), dates=(str(train.index.name),) if dated else (), parts=parts)
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
+        """Boosted trees; a perceptron where LightGBM is missing, or where the rows teach it more than trees."""
         few = train is not None and outputs > FEW_ANSWERS and len(train) < ROWS_EACH * outputs
         if few:
             return Beginning(f"tables of fewer than {ROWS_EACH} rows a class, which teach trees little", FAST, BEST)
         if find_spec("lightgbm") is None:
-            return Beginning("tables (without the extra `lightgbm`)", FAST, BEST)
+            return Beginning(f"tables where the extra `lightgbm` is missing ({install('lightgbm')})", FAST, BEST)
+        if train is not None and encode is not None and self._straight(train, encode):
+            return Beginning("tables whose answers a straight line tells better than boosted trees do", FAST, BEST)
         return Beginning("tables", TREES, BEST_TREES)
+
+    def _straight(self, train: pd.DataFrame, encode: Encode) -> bool:
+        """Does a straight line tell the answers of some of the rows clearly better than trees? Asked of one number a row."""
+        from kit.inputs.columns import straight_line
+
+        rows = train.iloc[:: max(1, len(train) // straight_line.ROWS)].iloc[: straight_line.ROWS]
+        y = encode(rows)
+        if (y.ndim == 2 and y.shape[1] > 1) or (y.ndim == 1 and y.max(initial=0) > 1):
+            return False
+        y = y.reshape(-1).astype(np.float64)
+        return straight_line.is_better(self._cells(rows[~np.isnan(y)]), y[~np.isnan(y)])
 
     def from_ids(self, ids: pd.Index) -> dict[str, Any] | None:
         made: dict[str, Any] = {str(ids.name): list(ids)} if ids.name in self.stated else {}

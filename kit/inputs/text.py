@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from kit import recipes
 from kit.config import Config
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Encode, Inputs, Keep, Loaded
 from kit.inputs.detection import Beginning, Evidence
 from kit.inputs.texts import Texts
 from kit.storage import files, frames
@@ -61,7 +61,7 @@ class Text(Inputs):
     def used_columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
         few = train is not None and len(train) < FEW
         return Beginning("texts", NGRAMS.changed(vectors=FEW_VECTORS) if few else NGRAMS, NGRAMS_BEST)
 

@@ -10,6 +10,7 @@ from kit import competition as competitions, config as configs, recipes
 from kit.config import Config
 from kit.errors import Usage
 from kit.pipeline.plan import RECIPE, family_of, resolved
+from kit.pipeline.suited_model import choosable
 from kit.storage.run_folder import Run
 
 
@@ -42,6 +43,8 @@ def in_competition(adapter: competitions.Adapter, preset: str, name: str, flags:
     heeded = name in {*family_of(adapter, config).heeds, *config.own}
     origin = origins.get(name, "default")
     words = [reason(name, origin, begin, config.model), *left_to_the_kit(adapter, config, name, None)]
+    if name == "model" and choosable(adapter, preset, config, origins):
+        words.append("The files may ask for another, which `kit run` then takes.")
     return Origin(
         adapter.name, None, getattr(config, name), origin, taken=None, model=config.model, heeded=heeded, why=" ".join(words)
     )

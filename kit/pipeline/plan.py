@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from kit.errors import BadData, Usage
 from kit.inference.decisions import learning
 from kit.models import families
 from kit.models.families import Family
-from kit.pipeline import clusters
+from kit.pipeline import clusters, suited_model
 from kit.pipeline.dealing import folds_file
 from kit.pipeline.initial_weights import fingerprint
 from kit.pipeline.pseudo import source as pseudo
 from kit.recipes import Recipe
 from kit.storage import files, run_folder
+from kit.storage.run_folder import Run
 from kit.storage.runs.parts import RunPart
 from kit.training import loggers
 
@@ -33,7 +34,7 @@ class Plan:
     """What a command means: the adapter, the configuration and where its values came from, the data.
 
     `known`: what a folder's run must agree in to be gone on with; `name`: of the run, where none is given; `notes`: lines on
-    how the configuration came about.
+    how the configuration came about. `suited`: does the model follow from the files, as no one names another?
     """
 
     adapter: competitions.Adapter
@@ -43,6 +44,7 @@ class Plan:
     root: Path
     known: dict[str, Any]
     notes: tuple[str, ...] = ()
+    suited: bool = False
 
     @property
     def name(self) -> str:
@@ -65,8 +67,11 @@ class Plan:
         ]
 
 
-def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any]) -> Plan:
-    """The Plan of a command. Raises Usage and BadData for what cannot be meant, before anything is read."""
+def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any], begun: str | None = None) -> Plan:
+    """The Plan of a command. Raises Usage and BadData for what cannot be meant, before anything is read.
+
+    `begun`: the model of the preset where none is named by hand (""; the adapter's own); None: that which suits the files.
+    """
     adapter = competitions.load(name)
     config, origins, preset = resolved(adapter, preset, knobs)
     config, origins = with_folds_of(config, origins)
@@ -76,8 +81,13 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     loggers.names(config)  # one that is missing is said at once
     clusters.refuse_missing(config.on)
     root = adapter.find(data)
-    adapter = adapter.shaped(config, root)
-    facts = adapter.competition
+    shaped = adapter.shaped(config, root)
+    suited = suited_model.choosable(shaped, preset, config, origins)
+    model, said = suited_model.chosen(shaped, preset, config, root) if suited and begun is None else (begun or "", ())
+    if suited and model:
+        config, origins, preset = resolved(adapter, preset, knobs, model)
+        config, origins = with_folds_of(config, origins)
+    adapter, facts = shaped, shaped.competition
     if not facts.one_file and not facts.is_at(root):  # before --fresh removes what another folder gave
         first = competitions.first_of(facts.train)
         raise BadData(f"{root}: no such file in it: {first}.\nIs it the folder with the files of {adapter.name}? See --data.")
@@ -97,13 +107,24 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
         "extra": extra_of(adapter.competition, root) if config.extra_weight else "",
     }
     known["pseudo"] = pseudo.fingerprint(config, adapter.name, known["data"])
-    notes = replaced(adapter, preset, config, origins)
+    notes = said + replaced(adapter, preset, config, origins)
     if "extra_weight" in configs.by_hand(origins) and not adapter.competition.extra:
         notes += (f"--extra-weight changes nothing: {adapter.competition.slug} has no extra rows",)
     idle = [configs.flag(name) for name in ("pseudo_rows", "pseudo_weight", "pseudo_share") if name in configs.by_hand(origins)]
     if idle and not config.pseudo:
         notes += (f"{' '.join(idle)} changes nothing without --pseudo",)
-    return Plan(adapter, config, origins, preset, root, known, notes=notes)
+    return Plan(adapter, config, origins, preset, root, known, notes=notes, suited=suited)
+
+
+def continued(plan: Plan, target: Run, name: str, data: str | Path | None, preset: str, knobs: Mapping[str, Any]) -> Plan:
+    """The plan, or with the model that the run in the folder began with, where the files decide: they, or which libraries are
+    installed, may say otherwise by now. The others: what `planned` was asked."""
+    begun = target.record.config.get("model", "") if plan.suited and target.began else ""
+    if begun in ("", plan.config.model):
+        return plan
+    again = planned(name, data, preset, knobs, begun=begun)
+    said = f"{target.path} began with --model {begun} and goes on with it; --fresh takes {plan.config.model}"
+    return replace(again, notes=(*again.notes, said))
 
 
 def extra_of(facts: competitions.Competition, root: Path) -> str:
@@ -123,14 +144,17 @@ def with_folds_of(config: configs.Config, origins: dict[str, str]) -> tuple[conf
 
 
 def resolved(
-    adapter: competitions.Adapter, preset: str, knobs: Mapping[str, Any]
+    adapter: competitions.Adapter, preset: str, knobs: Mapping[str, Any], model: str = ""
 ) -> tuple[configs.Config, dict[str, str], str]:
     """The configuration, where each of its values came from, and the preset that it began with.
 
+    `model`: whose variant of the preset is taken, where no flag names another one.
     Where flags ask for another family of models than the preset's, that family's recipe takes the place of what the preset
     had chosen for its own model.
     """
-    begin = adapter.preset(preset, configs.given(knobs))
+    by_hand = configs.given(knobs)
+    config, origins = configs.resolve(adapter.preset(preset, by_hand, model), preset, knobs)
+    begin = adapter.preset(preset, by_hand, config.model)
     config, origins = configs.resolve(begin, preset, knobs)
     adapter = adapter.shaped(config)  # a table or texts? flags may say
     if config.model != begin.model and (other := family_of(adapter, config).name) in {*adapter.presets} - {preset}:
@@ -147,7 +171,7 @@ def resolved(
 
 def beginning(adapter: competitions.Adapter, preset: str, config: configs.Config, by_hand: list[str]) -> configs.Config:
     """What a Config was before flags changed it: a preset, or the recipe of another model than the preset's over it."""
-    begin = adapter.preset(preset, by_hand)
+    begin = adapter.preset(preset, by_hand, config.model)
     recipe = other_recipe(adapter, begin, config)
     labels = adapter.competition.labels
     smooth = labels.own_loss is None and labels.answers == "one class"
@@ -156,7 +180,8 @@ def beginning(adapter: competitions.Adapter, preset: str, config: configs.Config
 
 def replaced(adapter: competitions.Adapter, preset: str, config: configs.Config, origins: Mapping[str, str]) -> tuple[str, ...]:
     """A line on the knobs that a preset had chosen and a recipe has replaced; none where there are none."""
-    begin, taken = adapter.preset(preset, configs.by_hand(origins)), [one for one in origins.values() if one.startswith(RECIPE)]
+    begin = adapter.preset(preset, configs.by_hand(origins), config.model)
+    taken = [one for one in origins.values() if one.startswith(RECIPE)]
     if not taken:
         return ()
     names = [name for name in recipes.DECIDED if getattr(begin, name) not in (getattr(DEFAULT, name), getattr(config, name))]

@@ -16,7 +16,7 @@ from kit.console import in_notebook, say
 from kit.errors import Stopped
 from kit.models import families
 from kit.pipeline import clusters
-from kit.pipeline.plan import LEFT_OPEN, Plan, family_of, planned
+from kit.pipeline.plan import LEFT_OPEN, Plan, continued, family_of, planned
 from kit.storage import run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import grown, note_end, refuse_other, start, unseal
@@ -48,6 +48,7 @@ def run(
     with clusters.ranks_led():
         plan = planned(name, data, preset, knobs)
         target = Run(plan.folder(run_name, out))
+        plan = plan if fresh else continued(plan, target, name, data, preset, knobs)
         parts = plan.parts(None if fresh else only_fold)  # what starting over removes, nobody else may work on
         with target.locked(parts), contextlib.ExitStack() as turn:
             turn.enter_context(run_locks.turn(target.path, say))

@@ -20,7 +20,7 @@ from kit.labels import Columns, Numbers
 from kit.models import registry
 from kit.models.batch import Batch
 from kit.models.tables import trees_module
-from kit.models.tables.boosters import Task, kept_back
+from kit.models.tables.boosters import Task, kept_back, patience
 from kit.models.tables.target_means import TargetMeans
 from kit.pipeline.plan import resolved
 
@@ -171,3 +171,8 @@ def test_ids_that_are_dates_are_learned_from(tmp_path: Path) -> None:
     table.loc[back, ["when", "y"]].assign(y=0).to_csv(tmp_path / "data" / "sample_submission.csv", index=False)
     run = kit.run("csv", tmp_path / "data", out=tmp_path / "run", quiet=True, target="y", model="lightgbm", trees=20, folds=2)
     assert run.scores["oof"] > 0.95
+
+
+def test_a_lower_rate_waits_longer_for_a_gain() -> None:
+    """Else trees of a low rate, whose rounds gain little each, end by chance after the first few."""
+    assert [patience(rate) for rate in (0.3, 0.1, 0.05, 0.03)] == [30, 30, 60, 100]

@@ -8,7 +8,7 @@ import shlex
 from kit.cli import json_output, knob_flags
 from kit.config import flag
 from kit.console import output
-from kit.pipeline.plan import planned
+from kit.pipeline.plan import continued, planned
 from kit.pipeline.search import tuning
 from kit.pipeline.search.trials import summary
 from kit.storage.run_folder import Run
@@ -16,8 +16,10 @@ from kit.storage.run_folder import Run
 
 def main(arguments: argparse.Namespace) -> int:
     knobs = knob_flags.given(arguments)
-    plan = planned(arguments.name, arguments.data, arguments.preset, knobs)
+    asked = arguments.name, arguments.data, arguments.preset, knobs
+    plan = planned(*asked)
     target = Run(plan.folder(arguments.run_name, arguments.out, "tune-"))
+    plan = plan if arguments.fresh else continued(plan, target, *asked)
     found = tuning.tune(
         plan, arguments.trials, arguments.tuned, target, fresh=arguments.fresh, quiet=arguments.quiet,
     )  # fmt: skip

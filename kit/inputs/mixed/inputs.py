@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from kit.config import Config
-from kit.inputs.base import KEEP_ALL, Inputs, Keep, Loaded
+from kit.inputs.base import KEEP_ALL, Encode, Inputs, Keep, Loaded
 from kit.inputs.detection import Beginning
 from kit.inputs.mixed.rows import AND_TABLE, MixedRows
 from kit.inputs.table import FAST, Table
@@ -113,8 +113,8 @@ class Mixed(Inputs):
     def example_id(self, split: str, number: int) -> str:
         return self.first.example_id(split, number)
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
-        return self.first.beginning(root, train, outputs)
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
+        return self.first.beginning(root, train, outputs, encode)
 
     def presets(self) -> dict[str, Config]:
         return self.first.presets()
@@ -161,7 +161,7 @@ class TextAndTable(Mixed):
     def presets(self) -> dict[str, Config]:
         return {"fast": TEXT_AND_TABLE}
 
-    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1) -> Beginning:
+    def beginning(self, root: Path, train: pd.DataFrame | None, outputs: int = 1, encode: Encode | None = None) -> Beginning:
         return Beginning("texts and columns", TEXT_AND_TABLE, TEXT_AND_TABLE)
 
     def show(self, root: Path, frame: pd.DataFrame, split: str, size: int) -> list[np.ndarray | str]:

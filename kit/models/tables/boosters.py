@@ -15,7 +15,7 @@ from kit.models.tables.forest import Forest, Tree, joined
 AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
 KEPT_BACK = 10  # of so many training rows one decides when to stop
 STOPPED = 100  # fewer training rows do not tell when
-PATIENCE = 30  # rounds without a gain
+PATIENCE, RATE = 30, 0.1  # rounds without a gain, at this rate
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Grown:
 
 
 Boosters = list[tuple[list[int], Grown]]  # each with the outputs that it answers
+
+
+def patience(shrinkage: float) -> int:
+    """Rounds without a gain after which a booster ends: more at a lower rate, whose rounds gain less each."""
+    return round(PATIENCE * max(1.0, RATE / shrinkage))
 
 
 class Clock:

@@ -20,7 +20,7 @@ import torch
 from kit.config import Config
 from kit.errors import Usage
 from kit.models.graphs.base import Graph
-from kit.models.tables.boosters import PATIENCE, Boosters, Clock, Grown, Task
+from kit.models.tables.boosters import Boosters, Clock, Grown, Task, patience
 from kit.models.tables.forest import Forest, joined
 from kit.models.tables.trees_module import TreesModule
 
@@ -82,7 +82,7 @@ class CatBoostModule(TreesModule):
         if task.judged:
             judged = catboost.Pool(self._columns_of(task.judged[0]), task.judged[1], cat_features=known)
         model = catboost.CatBoost(self.settings(task))
-        more = {"early_stopping_rounds": PATIENCE, "use_best_model": True} if judged else {}
+        more = {"early_stopping_rounds": patience(self.config.shrinkage), "use_best_model": True} if judged else {}
         model.fit(data, eval_set=judged, callbacks=[Watch()] if clock.limited else None, **more)
         about = model.get_metadata()
         for name in ("model_guid", "train_finish_time"):  # else no two fits give the same bytes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.models.tables.boosters import PATIENCE, Clock, Grown, Task
+from kit.models.tables.boosters import Clock, Grown, Task, patience
 from kit.models.tables.forest import Tree
 from kit.models.tables.trees_module import TreesModule
 
@@ -38,7 +38,7 @@ class LightGBMModule(TreesModule):
         known = list(range(len(self.encoding.sizes)))
         data = lightgbm.Dataset(task.x, task.y, weight=task.weights, categorical_feature=known, params=settings)
         judged = [data.create_valid(*task.judged)] if task.judged else []
-        calls: list[Any] = [lightgbm.early_stopping(PATIENCE, verbose=False)] if judged else []
+        calls: list[Any] = [lightgbm.early_stopping(patience(self.config.shrinkage), verbose=False)] if judged else []
         calls += [watch] if clock.limited else []
         booster = lightgbm.train(settings, data, task.rounds, valid_sets=judged, callbacks=calls)
         best = booster.best_iteration if judged and booster.best_iteration > 0 else booster.current_iteration()

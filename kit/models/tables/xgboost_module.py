@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from kit.models.tables.boosters import PATIENCE, Clock, Grown, Task
+from kit.models.tables.boosters import Clock, Grown, Task, patience
 from kit.models.tables.forest import CODES, Tree
 from kit.models.tables.trees_module import TreesModule
 
@@ -36,7 +36,7 @@ class XGBoostModule(TreesModule):
         judged = []
         if task.judged:
             judged = [(xgboost.QuantileDMatrix(*task.judged, ref=data, **more), "judged")]
-            calls.append(xgboost.callback.EarlyStopping(rounds=PATIENCE))
+            calls.append(xgboost.callback.EarlyStopping(rounds=patience(self.config.shrinkage)))
         middle = float(np.average(task.y, weights=task.weights)) if task.kind != "classes" else 0.5
         booster = xgboost.train(
             self.settings(task, middle), data, task.rounds, evals=judged, verbose_eval=False, callbacks=calls

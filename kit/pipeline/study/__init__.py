@@ -198,7 +198,7 @@ def study(
     name: str, data: str | Path | None, preset: str, out: str | Path | None, resume: bool, quiet: bool, knobs: Mapping[str, Any]
 ) -> Study:
     """See `kit.study`."""
-    plan = planned(name, data, preset, knobs)
+    plan = planned(name, data, preset, knobs, begun="")  # it trains nothing itself
     more = [name for name in configs.GROWING if getattr(plan.config, name) > 1]
     if more:
         raise Usage(f"kit.study({more[0]}=…): your own loop trains each fold once, and may average several models itself.")

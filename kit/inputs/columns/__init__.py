@@ -1,0 +1,1 @@
+"""Columns of a table: what is found out about them before anything is trained."""
