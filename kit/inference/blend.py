@@ -207,7 +207,7 @@ def _finish(
     scores = judge.scores(learned.predictions if learned else oof.to_numpy(np.float32), test, labels)
     scores |= {"decision": learned.json()} if learned else {}
     write_json(target.path / "scores.json", {**scores, "seconds": seconds, "blend": about})
-    inherited = {key: getattr(first.record, key) for key in ("prior", "device", "precision", "layout")}
+    inherited = {key: getattr(first.record, key) for key in ("prior", "device", "precision", "layout", "spellings")}
     inherited |= {"labels": to_json(labels), "decision": learned and learned.record()}
     numbers = [int(k) for k in np.unique(judge.fold)]
     target.note(**inherited, folds=numbers, members=each, blend=about, notes=notes)
