@@ -165,6 +165,8 @@ def _knobs(
             "(`kit weights` lists them)."
         )
     chosen = {key: value for key, value in config.json().items() if key not in configs.IMMATERIAL}
+    if config.decide == "auto":
+        del chosen["decide"]  # the default; who names it is refused where no decision is known
     parts: dict[str, Path | list[Path]] = {}
     if adapter.competition.extra and config.extra_weight:
         parts["extra"] = _extra(adapter.competition, run)

@@ -110,6 +110,13 @@ def test_a_blend_of_a_stack_is_rehearsed(blends: Blends, capsys: pytest.CaptureF
     assert "each hidden row is answered as its known twin (largest difference 0)" in said
 
 
+def test_a_kernel_trains_as_a_run_of_a_metric_without_decisions_did(blends: Blends) -> None:
+    run = kit.load(blends["rank"].info["members"][0]["name"])
+    built = kernel.build(run.info["competition"], run, "train", out=Path("kernel"))
+    again = kit.run(run.info["competition"], run.info["root"], out="again", quiet=True, **built.settings["knobs"])
+    assert again.submission.read_bytes() == run.submission.read_bytes()
+
+
 def test_members_that_do_not_count_stay_here_and_no_folder_of_this_machine_goes_along(blends: Blends) -> None:
     """Of the blend that is one stack alone: that, and its two runs."""
     built = kernel.build(blends["nested"].info["competition"], blends["nested"], out=Path("kernel"))
