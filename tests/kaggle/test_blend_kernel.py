@@ -137,7 +137,13 @@ def test_a_blend_that_cannot_predict_other_rows_is_refused_in_one_line(
         noise = np.random.default_rng(0).normal(0, 1, frame.shape)
         frames.write_csv(Path(f"{name}.csv"), frame.astype(np.float64) * 1.5 - 80 + noise)
     blend([run], [(Path("oof.csv"), Path("test.csv"))], out="mixed", quiet=True)
+    shutil.copytree(run.path, "outside")
+    kit.load("outside").note(study=True)
+    members = blends["stack"].info["members"]
+    shutil.copytree(blends["stack"].path, "studied")
+    kit.load("studied").note(members=[{**members[0], "name": "outside"}, members[1]])
     for words, said in (
+        (["--run", "studied"], "outside: made by kit.study, so it has no models for the hidden test rows"),
         (["--run", "mixed"], "mixed: blends 'oof.csv', which is no run here and cannot predict other rows."),
         (["--run", str(blends["stack"].path), "--train"], "is a blend, which trains nothing. Leave --train out"),
     ):

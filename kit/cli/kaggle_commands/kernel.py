@@ -11,7 +11,7 @@ from kit.cli.kaggle_commands.submit import show
 from kit.config import time_limit
 from kit.console import output
 from kit.errors import Usage, did_you_mean
-from kit.kaggle import kernel, push, rehearsal
+from kit.kaggle import dataset, kernel, push, rehearsal
 from kit.storage import run_folder
 from kit.storage.runs import blend_members
 
@@ -43,7 +43,7 @@ def _build(arguments: argparse.Namespace) -> int:
         names = ", ".join(one["name"] for one in blend_members.counting(run.record))
         output(f"{run.path}  a blend: the kernel predicts by {names} and combines them as `kit predict {run.path}` does")
     if built.dataset:
-        sizes = [path.stat().st_size for path in built.dataset.iterdir()]
+        sizes = [path.stat().st_size for path in built.dataset.iterdir() if path.name != dataset.METADATA]
         told = f"{len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB"
         output(f"{built.dataset}  {told}: the dataset of the kernel, which `kit kernel push` uploads")
     output(f"Next, run: kit kernel rehearse {arguments.name}")
