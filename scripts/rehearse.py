@@ -34,22 +34,28 @@ def data_of(name: str, folder: Path) -> Path:
     return folder / "data"
 
 
-def trained(name: str, data: Path, folder: Path) -> kit.Run:
-    """A small run, by a process of its own: a rehearsal's memory counts from what this one holds when it starts."""
-    knobs = [word for knob, value in SMALL.items() for word in (f"--{knob}", str(value))]
-    folder.mkdir(exist_ok=True)
-    words = [sys.executable, "-m", "kit", "run", name, "--data", data, "--out", folder / "run", "--quiet", *knobs]
-    subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, check=True)  # its ledger is not this folder's
-    return kit.load(folder / "run")
+def trained(name: str, data: Path, folder: Path, seed: int = 0) -> kit.Run:
+    """A small run."""
+    knobs = [word for knob, value in (SMALL | {"seed": seed}).items() for word in (f"--{knob}", str(value))]
+    return made(folder / f"run{seed}", "run", name, "--data", data, *knobs)
+
+
+def made(out: Path, *words: object) -> kit.Run:
+    """What a command of the kit writes, by a process of its own: a rehearsal's memory counts from what this one holds."""
+    out.parent.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "kit", *map(str, words), "--out", str(out), "--quiet"]
+    subprocess.run(command, cwd=out.parent, stdout=subprocess.DEVNULL, check=True)  # its ledger is not this folder's
+    return kit.load(out)
 
 
 def rehearsed(name: str, mode: str, notebook: bool, data: Path, run: kit.Run, python: str) -> bool:
     """Build and rehearse one kernel; prints what came out."""
-    folder = run.path.parent / f"{mode}{'-notebook' if notebook else ''}"
+    folder = run.path.parent / f"{run.path.name}-{mode}"
     kernel.build(name, run, mode, notebook=notebook, out=folder)
     layouts = rehearsal.LAYOUTS if mode == "infer" else rehearsal.LAYOUTS[:1]
     done = rehearsal.rehearse(name, data, layouts, rerun=mode == "infer" and can_hide(name), python=python, folder=folder)
-    print(f"{name} {mode}{' notebook' if notebook else ''}\n" + "\n".join(rehearsal.verdict(done, False)), flush=True)
+    title = f"{name} {run.path.name}, {mode}{' notebook' if notebook else ''}"
+    print(title, *rehearsal.verdict(done, False), sep="\n", flush=True)
     return not any(one.faults for one in done)
 
 
@@ -69,9 +75,10 @@ def main(python: str = sys.executable) -> int:
                 print(f"{name}: no adapter yet")
                 continue
             data = data_of(name, Path(place) / name)
-            run = trained(name, data.resolve(), Path(place) / name)
-            for mode, notebook in (("infer", False), ("train", True)):
-                results.append(rehearsed(name, mode, notebook, data, run, python))
+            run, other = (trained(name, data.resolve(), Path(place) / name, seed) for seed in (0, 1))
+            blend = made(run.path.parent / "blend", "blend", run.path, other.path)
+            for mode, notebook, source in (("infer", False, run), ("train", True, run), ("infer", False, blend)):
+                results.append(rehearsed(name, mode, notebook, data, source, python))
     print(f"{sum(results)} of {len(results)} rehearsals good")
     return len(results) - sum(results)
 

@@ -47,7 +47,7 @@ def _add_kernel(add_command: Adder) -> argparse.ArgumentParser:
     build = kernel.add_argument_group(
         "build (a kernel that trains also takes the knobs of `kit run`; a kernel that predicts takes --views and --time-budget)"
     )
-    build.add_argument("--run", metavar="RUN", help="predict with the models of this run; with --train, train as this run did")
+    build.add_argument("--run", metavar="RUN", help="predict as this run or blend does; with --train, train as this run did")
     build.add_argument(
         "--train", dest="mode", action="store_const", const="train", help="train on Kaggle (default without --run)"
     )

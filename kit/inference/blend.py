@@ -21,15 +21,15 @@ from kit.inference.blending.judge import Judge, the_judge
 from kit.inference.blending.member import Member, by, of_files, of_run, scaled
 from kit.inference.blending.stack import Stack
 from kit.inference.blending.stacking import Columns
-from kit.inference.loaded_run import LoadedRun, load_run
+from kit.inference.loaded_run import load_run
 from kit.labels import DECISION, to_json
 from kit.metrics import defined
 from kit.storage import files, frames, predictions, run_lifecycle
 from kit.storage.run_folder import Run, write_json
-from kit.storage.run_record import BlendGain
+from kit.storage.run_record import STACK, BlendGain
+from kit.storage.runs import blend_members
 
 MODEL = "blend"  # in the place of `--model`, so that no other run is taken for a blend or the other way round
-STACK = "stack"
 WAYS = ("weights", STACK)  # how runs are combined: `--by`
 LEAKS = ("split", "limit")  # knobs by which one run may have learned from rows that another one predicts
 
@@ -207,7 +207,7 @@ def _finish(
     scores = judge.scores(learned.predictions if learned else oof.to_numpy(np.float32), test, labels)
     scores |= {"decision": learned.json()} if learned else {}
     write_json(target.path / "scores.json", {**scores, "seconds": seconds, "blend": about})
-    inherited = {key: getattr(first.record, key) for key in ("prior", "device", "precision", "layout")}
+    inherited = {key: getattr(first.record, key) for key in ("prior", "device", "precision", "layout", "spellings")}
     inherited |= {"labels": to_json(labels), "decision": learned and learned.record()}
     numbers = [int(k) for k in np.unique(judge.fold)]
     target.note(**inherited, folds=numbers, members=each, blend=about, notes=notes)
@@ -215,7 +215,7 @@ def _finish(
     run_lifecycle.complete(target, submission.checked(judge.tables.sample, answer, labels))
 
 
-def combined(members: Sequence[Member], parts: Sequence[pd.DataFrame], share: np.ndarray, kind: str) -> np.ndarray:
+def combined(members: Sequence[Member | Run], parts: Sequence[pd.DataFrame], share: np.ndarray, kind: str) -> np.ndarray:
     """The blend [n, c] of the members' predictions for the same rows."""
     every = zip(members, parts, share, strict=True)
     return np.sum([weight * scaled(one, part, kind) for one, part, weight in every if weight > 0], axis=0)
@@ -233,26 +233,20 @@ def _frame(like: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
 
 
 def predicted(
-    source: Run, predict: Callable[[Run], pd.DataFrame], table: Callable[[LoadedRun, pd.Index], pd.DataFrame]
+    source: Run, predict: Callable[[Run], pd.DataFrame], table: Callable[[Run, pd.Index], pd.DataFrame]
 ) -> pd.DataFrame:
     """A blend's predictions for other rows, from what `predict` says of the runs in it.
 
     `table`: of these rows, as a run (the first) reads it; called where a stack looks at its columns.
     """
-    record = source.record
-    assert record.members is not None and record.blend is not None
-    about = record.blend
-    used = [one for one in record.members if one["weight"] > 0 or about["by"] == STACK]
-    strange = [one["name"] for one in used if not (Path(one["name"]) / "run.json").exists()]
-    if strange:
-        raise Usage(f"{source.path}: blends {listed(strange)}, which is no run here and cannot predict other rows.")
-    made_of = [Run(Path(one["name"])) for one in used]
+    made_of, about = blend_members.runs(source), source.record.blend
+    assert about is not None
     parts = [predict(one) for one in made_of]
     if not about["kept"]:
         return parts[0]
     if about["by"] == STACK:
         stack = Stack.from_json(about["stack"])
-        rows = table(load_run(made_of[0], needed=False), parts[0].index) if stack.columns else None
+        rows = table(made_of[0], parts[0].index) if stack.columns else None
         return _frame(parts[0], stacked(stack, parts, rows))
-    members = [of_run(one, made_of[0]) for one in made_of]
-    return _frame(parts[0], combined(members, parts, np.array([one["weight"] for one in used]), about["by"]))
+    share = np.array([one["weight"] for one in blend_members.counting(source.record)])
+    return _frame(parts[0], combined(made_of, parts, share, about["by"]))

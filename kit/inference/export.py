@@ -20,13 +20,15 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from kit.config import Config
-from kit.errors import BadData, Usage, install, listed
+from kit.errors import BadData, Usage, install
 from kit.inference import export_parity, members, model_card
 from kit.inference.loaded_run import load_run
 from kit.models import graphs
 from kit.models.graphs.tables import COLUMNS, Grove, Rows
 from kit.storage import files, plain_json
 from kit.storage.run_folder import Run
+from kit.storage.run_record import STACK
+from kit.storage.runs import blend_members
 
 FORMATS = {
     "onnx": "model.onnx",
@@ -60,8 +62,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
     if form == "onnx":
         _need("onnx", "onnxruntime", "onnxscript")
     if run.record.is_blend:
-        names = listed(one["name"] for one in run.record.members or [] if one["weight"] > 0)
-        raise Usage(f"{run.path}: a blend has no models of its own. Export the runs that it is made of: {names}.")
+        raise _blend(run)
     whole = load_run(run, data)
     models = members.answering_models(whole)
     config = Config.of(run.record.settings).changed(devices="cpu", precision="fp32")
@@ -87,6 +88,22 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
     )  # fmt: skip
     card = model_card.write(run, folder, made)
     return Exported(path, card, found.difference, found.stored, len(tried.ids))
+
+
+def _blend(run: Run) -> Usage:
+    """What to export instead of a blend, and how what the exported models predict is combined."""
+    about, members = run.record.blend, blend_members.counting(run.record)
+    assert about is not None
+    alone = f"{run.path}: a blend has no models of its own. Export"
+    if not about["kept"]:
+        return Usage(f"{alone} {members[0]['name']!r}: this blend is that run alone.")
+    each = ", ".join(f"{one['name']!r} {one['weight']:.3f}" for one in members)
+    how = {
+        "mean": f"average what they predict by these weights: {each}",
+        "rank": f"average the ranks of what they predict by these weights: {each}",
+        STACK: f"combine what they predict by `blend`, `stack` of {run.path / 'run.json'}: {each}",
+    }
+    return Usage(f"{alone} its runs and {how[about['by']]} (docs/export.md). `kit kernel build` takes a blend as it is.")
 
 
 def _need(*names: str) -> None:

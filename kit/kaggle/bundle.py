@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,8 @@ from pathlib import Path
 from kit.errors import BadData, listed
 from kit.storage import files, plain_json, weights
 from kit.storage.run_folder import Run, read_json, write_json
-from kit.storage.run_record import RunRecord, Session
+from kit.storage.run_record import BlendMember, RunRecord, Session
+from kit.storage.runs import blend_members
 
 MANIFEST = "kit-attached.json"
 OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv", "vectors.npz")
@@ -51,6 +53,7 @@ def identity_of(text: str) -> str | None:
 
 
 def _sources(parts: Parts) -> Iterator[tuple[str, Path]]:
+    """Every file of the parts, by the name that it has in a kernel."""
     for part, path in parts.items():
         if isinstance(path, list):
             yield from ((f"{part}/{file.name}", file) for file in path)
@@ -61,10 +64,32 @@ def _sources(parts: Parts) -> Iterator[tuple[str, Path]]:
         if not Run(path).exists:  # a model and its tokenizer
             yield from ((f"{part}/{file.name}", file) for file in weights.parts(path))
             continue
-        folders = sorted(place for place in path.iterdir() if (place / "fold.json").exists())
-        names = (*OF_A_RUN, *(["test.csv"] if Run(path).record.study else []))  # predictions, where there are no models
-        wanted = [path / name for name in names] + [folder / name for folder in folders for name in OF_A_FOLD]
-        yield from ((f"{part}/{file.relative_to(path).as_posix()}", file) for file in wanted if file.exists())
+        yield from _of_run(part, Run(path))
+
+
+def _of_run(part: str, run: Run) -> Iterator[tuple[str, Path]]:
+    """The files by which a run predicts, and those of the runs that it blends, which lie in its folder there."""
+    record = run.record
+    folders = sorted(place for place in run.path.iterdir() if (place / "fold.json").exists())
+    names = (*OF_A_RUN, *(["test.csv"] if record.study else []))  # predictions, where there are no models
+    wanted = [run.path / name for name in names] + [folder / name for folder in folders for name in OF_A_FOLD]
+    yield from ((f"{part}/{file.relative_to(run.path).as_posix()}", file) for file in wanted if file.exists())
+    if record.blend is None:
+        return
+    ranked = record.blend["kept"] and record.blend["by"] == "rank"  # among a member's out-of-fold predictions
+    for member, blended in zip(blend_members.counting(_renamed(record)), blend_members.runs(run), strict=True):
+        place = f"{part}/{member['name']}"
+        yield from _of_run(place, blended)
+        yield from ((f"{place}/{name}", blended.path / name) for name in ["oof.csv"] if ranked)
+
+
+def _renamed(record: RunRecord) -> RunRecord:
+    """A blend's record that names each member by its folder inside the blend's, and so nothing of this machine."""
+    names = [re.sub(r"[^\w.-]+", "-", Path(one["name"]).name) for one in record.members or []]
+    members: list[BlendMember] = [
+        {**one, "name": f"members/{i}-{name}"} for i, (one, name) in enumerate(zip(record.members or [], names, strict=True))
+    ]
+    return record.changed(members=members, notes=[])
 
 
 def _portable(path: Path) -> bytes:
@@ -72,6 +97,7 @@ def _portable(path: Path) -> bytes:
     record = RunRecord.from_json(read_json(path))
     sessions: list[Session] = [{**session, "argv": []} for session in record.sessions[-1:]]
     record = record.changed(competition=record.name, root="", sessions=sessions)
+    record = _renamed(record) if record.is_blend else record
     return plain_json.text(record.json(), indent=2).encode()
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kit import competition as competitions, config as configs
-from kit.errors import Usage, did_you_mean, listed
+from kit.errors import Usage, did_you_mean
 from kit.kaggle import bundle, credentials, dataset as datasets, kernel_source
 from kit.storage import environment, files, run_folder, weights
 from kit.storage.run_folder import Run, read_json, write_json
+from kit.storage.runs import blend_members
 
 OWNER = "OWNER"  # stands in the metadata until the credentials tell
 METADATA = "kernel-metadata.json"
@@ -91,7 +92,8 @@ def build(
 
     A kernel that trains has the knobs of the run or, where none is given, of the `preset`; `knobs` are changed besides.
     `notebook`: instead of a script; a file: this notebook, with the kit in front of it, which states all that it does itself.
-    Raises Usage for a run that is not complete, of another competition or a blend, and for what would need the internet.
+    A blend predicts by its runs, which go along. Raises Usage for a run that is not complete or of another competition, for a
+    blend of which a member is no run, and for what would need the internet.
     """
     adapter = competitions.load(name)
     own = None if isinstance(notebook, bool) else notebook
@@ -101,7 +103,7 @@ def build(
     if mode == "infer" and run is None:
         raise Usage("kit kernel build --infer needs --run RUN: which checkpoints are to predict?")
     if run:
-        _refuse_run(run, adapter)
+        _refuse_run(run, adapter, mode)
         preset = run.record.preset
     if (knobs or {}).get("kept_back") or (run and run.record.config.get("kept_back")):
         raise Usage("--kept-back: training rows are the test there, so that no kernel can answer the competition's own.")
@@ -138,13 +140,15 @@ def _attach(built: Built, parts: bundle.Parts, facts: dict[str, Any], title: str
     return identity
 
 
-def _refuse_run(run: Run, adapter: competitions.Adapter) -> None:
+def _refuse_run(run: Run, adapter: competitions.Adapter, mode: str) -> None:
+    """Also for what a run that is a blend predicts with."""
     record = run.finished().record
     if record.name != adapter.name:
         raise Usage(f"{run.path} is a run of {record.name}, not of {adapter.name}.")
-    if record.members is not None:
-        names = listed(member["name"] for member in record.members)
-        raise Usage(f"{run.path} is a blend: it has no checkpoints of its own. Build a kernel of one of its runs: {names}.")
+    if record.is_blend and mode == "train":
+        raise Usage(f"--train: {run.path} is a blend, which trains nothing. Leave --train out to predict with its runs.")
+    for one in blend_members.runs(run) if record.is_blend else []:
+        _refuse_run(one, adapter, mode)
     if record.study and adapter.competition.code:
         raise Usage(f"{run.path}: made by kit.study, so it has no models for the hidden test rows of a code competition.")
 
@@ -161,6 +165,8 @@ def _knobs(
             "(`kit weights` lists them)."
         )
     chosen = {key: value for key, value in config.json().items() if key not in configs.IMMATERIAL}
+    if config.decide == "auto":
+        del chosen["decide"]  # the default; who names it is refused where no decision is known
     parts: dict[str, Path | list[Path]] = {}
     if adapter.competition.extra and config.extra_weight:
         parts["extra"] = _extra(adapter.competition, run)

@@ -43,7 +43,7 @@ def packed(adapter: competitions.Adapter) -> tuple[bytes, int]:
 def code(facts: Mapping[str, Any], settings: Mapping[str, Any], source: tuple[bytes, int]) -> str:
     """The template, filled in."""
     data, count = source
-    verb = "Trains" if settings["mode"] == "train" else f"Predicts by the checkpoints of the run {Path(settings['run']).name}"
+    verb = "Trains" if settings["mode"] == "train" else f"Predicts by the checkpoints of {Path(settings['run']).name}"
     shown = {key: value for key, value in settings.items() if key != "run"}  # a folder of this machine
     values = {
         "title": facts["title"],

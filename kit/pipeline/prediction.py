@@ -25,6 +25,7 @@ from kit.pipeline.study import stored_answers
 from kit.reporting import readings
 from kit.storage import frames, predictions
 from kit.storage.run_folder import Run
+from kit.storage.runs import blend_members
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFormat
 
@@ -92,9 +93,7 @@ def _blended(source: Run, data: str | Path | None, views: int | None, time_budge
     """What `answered` does, for a blend, whose runs share the time that is left."""
     began = time.monotonic()
     samples: list[Sample] = []
-    about = source.record.blend
-    stack = about is not None and about["by"] == blend.STACK
-    used = sum(one["weight"] > 0 or stack for one in source.record.members or [])
+    used = len(blend_members.counting(source.record))
 
     def one(run: Run) -> pd.DataFrame:
         left = None if time_budget is None else max(0.1, time_budget - time.monotonic() + began) / (used - len(samples))
@@ -102,8 +101,8 @@ def _blended(source: Run, data: str | Path | None, views: int | None, time_budge
         samples.append(sample)
         return answers
 
-    def table(whole: LoadedRun, ids: pd.Index) -> pd.DataFrame:
-        here = load_run(whole.run, data)
+    def table(run: Run, ids: pd.Index) -> pd.DataFrame:
+        here = load_run(run, data)
         return _spelled(here, here.facts.test_tables(here.root).test.loc[ids])
 
     return blend.predicted(source, one, table), samples[0]
@@ -120,7 +119,7 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
 
     if source.record.is_blend:
         return blend.predicted(
-            source, lambda one: predict_rows(one, rows, views), lambda whole, ids: _table_of(source, whole, rows).loc[ids]
+            source, lambda one: predict_rows(one, rows, views), lambda run, ids: _table_of(source, run, rows).loc[ids]
         )
     whole = load_run(source, needed=False)
     facts, models = whole.facts, members.answering_models(whole, views)
@@ -142,10 +141,11 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
     return answers
 
 
-def _table_of(source: Run, whole: LoadedRun, rows: Any) -> pd.DataFrame:
+def _table_of(source: Run, run: Run, rows: Any) -> pd.DataFrame:
     """Rows given in Python as a table. Raises Usage where they are no frame, which alone has columns."""
     if not isinstance(rows, pd.DataFrame):
         raise Usage(f"{source.path}: a stack that looks at columns of the table, which a {type(rows).__name__} does not have.")
+    whole = load_run(run, needed=False)
     return _spelled(whole, named_rows(whole.facts, rows))
 
 

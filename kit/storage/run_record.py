@@ -9,6 +9,8 @@ from typing import Any, NotRequired, TypedDict
 
 from kit.storage.runs.parts import RunPart
 
+STACK = "stack"  # how a blend combines predictions where it does not weigh them
+
 
 class Session(TypedDict):
     """A process that worked on a run: when and where it began, with which versions, commit and arguments."""

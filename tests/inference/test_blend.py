@@ -265,12 +265,27 @@ def test_a_blend_of_nothing_is_refused(
     assert words in capsys.readouterr().err
 
 
-def test_a_blend_has_no_models_to_export_and_data_that_is_gone_is_missed_where_it_was(
+def test_a_blend_says_what_to_export_instead_and_how_that_is_combined(
     pair: list[kit.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blend(pair, out=tmp_path / "both", quiet=True)
-    assert main(["export", "both"]) == 2
-    assert "a blend has no models of its own. Export the runs" in capsys.readouterr().err
+    run = blend(pair, out=tmp_path / "both", quiet=True)
+    first, second = run.info["members"]
+    weights = f"{first['name']!r} {first['weight']:.3f}, {second['name']!r} {second['weight']:.3f}"
+    for about, said in (
+        ({"by": "rank"}, f"Export its runs and average the ranks of what they predict by these weights: {weights} (docs"),
+        ({"by": "mean"}, f"Export its runs and average what they predict by these weights: {weights} (docs/export.md)"),
+        ({"by": "stack"}, f"Export its runs and combine what they predict by `blend`, `stack` of both/run.json: {weights}"),
+        ({"kept": False}, f"Export {first['name']!r}: this blend is that run alone."),
+    ):
+        run.note(blend={**run.info["blend"], "kept": True, **about})
+        assert main(["export", "both"]) == 2
+        told = capsys.readouterr().err.strip()
+        assert said in told and len(told.splitlines()) == 1
+
+
+def test_data_that_is_gone_is_missed_where_it_was(
+    pair: list[kit.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(pair[0].path, tmp_path / "run")
     kit.load("run").note(root="old/place")
     assert main(["predict", "run"]) == 65

@@ -167,6 +167,19 @@ def test_a_stack_is_a_run_that_predicts_other_rows(
         blend(pair, out="stack", way="stack")
 
 
+def test_a_stack_over_a_blend_reads_numbers_as_they_are_written(pair: list[kit.Run], data: Path, tmp_path: Path) -> None:
+    """A blend has no models: how its runs read `51,3` has to be handed on to whoever stacks it."""
+    for name in ("train.csv", "test.csv"):
+        table = frames.read_csv((data / name).read_bytes(), name)
+        frames.write_csv(tmp_path / "comma" / name, table.assign(size=table["size"].str.replace(".", ",")), index=False)
+    knobs = {**QUICK, "folds": 3, "model": "lightgbm", "target": "price", "shrinkage": 0.05}
+    runs = [kit.run("csv", tmp_path / "comma", out=tmp_path / f"{n}", quiet=True, **{**knobs, "trees": n}) for n in (8, 14)]
+    plain = blend(runs, out=tmp_path / "plain", quiet=True)
+    run = blend([plain, runs[0]], out=tmp_path / "stack", quiet=True, way="stack", columns="size")
+    assert run.info["blend"]["by"] == "stack"
+    assert (kit.predict(run)[1]).read_bytes() == run.submission.read_bytes()
+
+
 def test_where_a_stack_does_not_pay_the_weights_decide(pair: list[kit.Run], tmp_path: Path) -> None:
     exact = tmp_path / "oof.csv", tmp_path / "test.csv"
     rng = np.random.default_rng(5)

@@ -197,13 +197,6 @@ def test_an_earlier_kernel_s_dataset_does_not_stay(small_run: kit.Run) -> None:
     assert kernel.build("digits", small_run, "train").dataset is None
 
 
-def test_a_blend_is_sent_back_to_its_runs(small_run: kit.Run) -> None:
-    shutil.copytree(small_run.path, "blend")
-    kit.load("blend").note(members=[{"name": "one"}, {"name": "other"}])
-    with pytest.raises(Usage, match=r"is a blend: .*'one', 'other'"):
-        kernel.build("digits", kit.load("blend"))
-
-
 def test_no_secret_and_no_folder_of_this_machine_is_in_a_kernel(small_run: kit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("KAGGLE_USERNAME", "ada"), ("KAGGLE_KEY", KEY), ("KAGGLE_API_TOKEN", TOKEN)):
         monkeypatch.setenv(name, value)

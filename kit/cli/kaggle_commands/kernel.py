@@ -11,8 +11,9 @@ from kit.cli.kaggle_commands.submit import show
 from kit.config import time_limit
 from kit.console import output
 from kit.errors import Usage, did_you_mean
-from kit.kaggle import kernel, push, rehearsal
+from kit.kaggle import dataset, kernel, push, rehearsal
 from kit.storage import run_folder
+from kit.storage.runs import blend_members
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -27,9 +28,10 @@ def _build(arguments: argparse.Namespace) -> int:
     views = int(knobs["views"]) if "views" in knobs and arguments.mode != "train" else None
     limit = time_limit(knobs.get("time_budget")) if arguments.mode != "train" else None
     notebook = Path(arguments.code_file) if arguments.code_file else arguments.notebook
+    run = run_folder.load(arguments.run) if arguments.run else None
     built = kernel.build(
-        arguments.name, run_folder.load(arguments.run) if arguments.run else None, arguments.mode, preset=arguments.preset,
-        knobs=knobs, notebook=notebook, views=views, time_budget=limit, out=_folder(arguments),
+        arguments.name, run, arguments.mode, preset=arguments.preset, knobs=knobs, notebook=notebook, views=views,
+        time_budget=limit, out=_folder(arguments),
     )  # fmt: skip
     size = built.code.stat().st_size
     if arguments.json:
@@ -37,8 +39,13 @@ def _build(arguments: argparse.Namespace) -> int:
         json_output.show({**files, "dataset": str(built.dataset) if built.dataset else None})
         return 0
     output(f"{built.code}  {size:,} bytes, {built.settings['mode']}, internet off")
+    if run and run.record.is_blend:
+        names = ", ".join(one["name"] for one in blend_members.counting(run.record))
+        output(f"{run.path}  a blend: the kernel predicts by {names} and combines them as `kit predict {run.path}` does")
     if built.dataset:
-        output(f"{built.dataset}  the dataset of the kernel, which `kit kernel push` uploads")
+        sizes = [path.stat().st_size for path in built.dataset.iterdir() if path.name != dataset.METADATA]
+        told = f"{len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB"
+        output(f"{built.dataset}  {told}: the dataset of the kernel, which `kit kernel push` uploads")
     output(f"Next, run: kit kernel rehearse {arguments.name}")
     return 0
 

@@ -14,8 +14,9 @@ from kit.inference import blend_weights
 from kit.inference.loaded_run import LoadedRun
 from kit.labels import Labels
 from kit.labels.parsing import LARGEST
-from kit.storage import files, frames
+from kit.storage import frames
 from kit.storage.run_folder import Run
+from kit.storage.runs.blend_members import PREDICTIONS, checksum
 
 SLACK = 1e-3  # by which a probability from elsewhere may miss 0 and 1
 
@@ -33,11 +34,8 @@ class Member:
 def of_run(run: Run, like: Run) -> Member:
     """A run as a member, its rows in the order of another's."""
     oof, test = run.oof.loc[like.oof.index], run.test.loc[like.test.index]
-    return Member(str(run.path), oof, test, (_sum(run.path / "oof.csv"), _sum(run.path / "test.csv")))
-
-
-def _sum(path: Path) -> str:
-    return files.checksum(path)[:16]
+    first, second = (checksum(run.path / name) for name in PREDICTIONS)
+    return Member(str(run.path), oof, test, (first, second))
 
 
 def of_files(oof: Path, test: Path, whole: LoadedRun, like: Run, stacked: bool = False) -> Member:
@@ -49,7 +47,7 @@ def of_files(oof: Path, test: Path, whole: LoadedRun, like: Run, stacked: bool =
     if (stacked or by(whole.facts) == "mean") and whole.labels.bounded:
         for path, values in zip((oof, test), read, strict=True):
             refuse_other_scale(path, values)
-    return Member(str(oof), read[0], read[1], (_sum(oof), _sum(test)))
+    return Member(str(oof), read[0], read[1], (checksum(oof), checksum(test)))
 
 
 def outside_frame(path: Path, like: pd.DataFrame, labels: Labels) -> pd.DataFrame:
@@ -90,7 +88,7 @@ def by(facts: competitions.Competition) -> str:
     return "rank" if facts.metric.name == "auc" else "mean"
 
 
-def scaled(member: Member, values: pd.DataFrame, kind: str) -> np.ndarray:
+def scaled(member: Member | Run, values: pd.DataFrame, kind: str) -> np.ndarray:
     """A member's predictions [n, c] as they are averaged: as they are, or by rank among its out-of-fold ones."""
     plain = values.to_numpy(np.float64)
     return blend_weights.ranked(member.oof.to_numpy(np.float64), plain) if kind == "rank" else plain
