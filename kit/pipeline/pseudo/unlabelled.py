@@ -73,7 +73,7 @@ def _predicted(run: Run, labels: Labels, parts: Sequence[RunPart], texts: Texts,
     if run.record.study:
         raise Usage(f"--pseudo {run.path}: made by kit.study, so it has no models that could answer unlabelled rows.")
     whole = load_run(run, root)
-    members.equip(run, texts, whole.config)
+    members.equip(run, whole.config, texts)
 
     @cache
     def by(part: RunPart) -> pd.DataFrame:
