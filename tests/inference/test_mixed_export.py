@@ -49,7 +49,7 @@ def test_both_parts_go_into_one_graph(
     np.testing.assert_allclose(answers, run.test.to_numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("answer", [OneOf("sold", ("0", "1")), Numbers("n")])
+@pytest.mark.parametrize("answer", [OneOf("sold", ("0", "1")), Numbers(("n",))])
 @pytest.mark.parametrize("kind", BOTH)
 def test_the_graph_knows_views_scales_and_cells_that_no_fold_has_seen(kind: str, answer: Any) -> None:
     x, table = loaded(kind, 40), rows_of("some", 40)
