@@ -149,10 +149,9 @@ def from_file(
     tables: competitions.Tables, config: Config, when: np.ndarray | None, groups: np.ndarray | None
 ) -> tuple[Folds, list[str]]:
     """The folds that `--folds-from` names, and what there is to say of them."""
-    by_time, some = config.split == "time", config.limit > 0
-    unused = pd.Index(tables.unused)
+    by_time, others = config.split == "time", None if config.limit else pd.Index(tables.unused)
     dealt, *further = (
-        folds_file.dealt(config.folds_from, tables.train.index, unused, when, some=some, by_time=by_time, repeat=repeat)
+        folds_file.dealt(config.folds_from, tables.train.index, others, when, by_time=by_time, repeat=repeat)
         for repeat in range(config.repeats)
     )
     dealt = replace(dealt, further=tuple(further))

@@ -75,20 +75,20 @@ def count(source: str, repeats: int = 1) -> int:
 
 
 def dealt(
-    source: str, ids: pd.Index, unused: pd.Index, when: np.ndarray | None, *, some: bool, by_time: bool, repeat: int = 0
+    source: str, ids: pd.Index, others: pd.Index | None, when: np.ndarray | None, *, by_time: bool, repeat: int = 0
 ) -> Folds:
     """The folds of the training rows `ids`, as the file has them for a repeat.
 
-    `unused`: ids that are left out of training, which the file may name; `some`: these are the first training rows only
-    (`--limit`). `when`: the times of the rows, where folds are by time: they are where the file's blocks follow each other in
-    time, and with `by_time` they must. Raises BadData for ids that are missing or unknown.
+    `others`: ids that are left out of training, which the file may name too; None: it may name any, as these are the first
+    training rows only (`--limit`). `when`: the times of the rows, where folds are by time: they are where the file's blocks
+    follow each other in time, and with `by_time` they must. Raises BadData for ids that are missing or unknown.
     """
     path, fold = path_of(source), read(source, repeat)
     missing = ids[~ids.isin(fold.index)]
     if len(missing):
         raise BadData(f"{path}: {len(missing):,} training rows have no fold in it (ids {listed(missing, 3)}).")
-    unknown = fold.index[~fold.index.isin(ids.append(unused))]
-    if len(unknown) and not some:
+    unknown = fold.index[:0] if others is None else fold.index[~fold.index.isin(ids.append(others))]
+    if len(unknown):
         raise BadData(f"{path}: {len(unknown):,} ids are of no training row ({listed(unknown, 3)}).")
     own = fold.reindex(ids).to_numpy()
     if len(np.unique(own)) < 2:

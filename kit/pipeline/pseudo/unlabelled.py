@@ -17,8 +17,9 @@ from kit.errors import BadData, Usage, listed
 from kit.inference import members
 from kit.inference.loaded_run import load_run
 from kit.inputs.base import Loaded
+from kit.inputs.cells import Cells
 from kit.inputs.mixed.inputs import TextAndTable
-from kit.inputs.mixed.rows import MixedRows
+from kit.inputs.mixed.rows import MixedRows, parts as parts_of
 from kit.inputs.text import Text, Texts
 from kit.labels import Labels
 from kit.models import prediction, threads
@@ -42,10 +43,11 @@ def rows_of(facts: Competition, tables: Tables, config: Config, train: Any) -> R
         facts = replace(facts, inputs=facts.inputs.spelled(tables.spellings))
     rows = read(facts, tables.root)
     if not len(rows):
-        named = isinstance(facts.inputs, Text | TextAndTable) and facts.inputs.unlabelled
+        named = facts.inputs.unlabelled
         why = f"there is no {named}" if named else f"{facts.slug} has no table of texts without answers"
         raise Usage(f"--pseudo-rows {config.pseudo_rows}: {why}. Leave it out.")
-    lacking = [name for name in train.table.names if name not in rows.table.names] if isinstance(rows, MixedRows) else []
+    pairs = zip(columns_of(train), columns_of(rows), strict=True)
+    lacking = [name for own, other in pairs for name in own.names if name not in other.names]
     if lacking:
         raise Usage(
             f"--pseudo-rows {config.pseudo_rows}: {facts.inputs.unlabelled} has no column {listed(lacking)}, which train and"
@@ -69,6 +71,11 @@ def read(facts: Competition, root: Path) -> Rows:
         table = table.drop(columns=list(inputs.from_ids(table.index) or ()))
     frames.need_columns(table, list(inputs.first.used_columns() or ()), inputs.unlabelled)
     return inputs.load(root, table, "test", 0).rows
+
+
+def columns_of(rows: Any) -> tuple[Cells, ...]:
+    """The columns beside texts, where there are any."""
+    return parts_of(rows)[1:]
 
 
 def behind(test: Loaded, rows: Rows) -> Loaded:
