@@ -84,8 +84,8 @@ MUTATIONS = [
     Mutation(
         "an extra row that repeats a test row trains",
         "kit/pipeline/dealing/extra_rows.py",
-        "trains &= ~same.leaks",
-        "trains &= True",
+        "trained_by(one, links, first) & ~same.leaks",
+        "trained_by(one, links, first)",
         "tests/pipeline/test_extra_rows.py",
     ),
     Mutation(

@@ -58,7 +58,7 @@ class Vectors:
         found = np.zeros((len(bags), values.shape[1]), np.float32)
         for start in range(0, len(bags), BATCH):
             some = _Part(held[start : start + BATCH])
-            found[start : start + BATCH] = _texts(some.mean(values[some.own]), noise).numpy()
+            found[start : start + BATCH] = unit_vectors(some.mean(values[some.own]), noise).numpy()
         return found
 
     def save(self, path: Path) -> None:
@@ -155,8 +155,9 @@ class _Part:
         return embedding_bag(self.text, vectors, self.first, mode="sum")
 
 
-def _texts(mean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """The unit vectors that make the n-grams of the given means likely, among the drawn ones."""
+def unit_vectors(mean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """The unit vectors [n, d] that make the n-grams of the given means [n, d] likely, among the drawn ones [m, d]; zeros for
+    a mean of zeros."""
     found = normalize(mean)
     for _ in range(STEPS):
         found = normalize(found + SHARP * (mean - torch.softmax(SHARP * found @ noise.T, 1) @ noise))
@@ -166,7 +167,7 @@ def _texts(mean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 def _step(values: torch.Tensor, squares: torch.Tensor, part: _Part, noise: torch.Tensor, rate: float) -> None:
     """Move the n-grams of some texts towards these, and the drawn ones away from texts they would wrongly be held likely in."""
     drawn, old = values[noise], values[part.own]
-    texts = _texts(part.mean(old), drawn)
+    texts = unit_vectors(part.mean(old), drawn)
     likely = torch.softmax(SHARP * texts @ drawn.T, 1)
     pull = part.sum(texts)
     place = torch.searchsorted(part.own, noise).clamp_(max=len(part.own) - 1)

@@ -24,7 +24,7 @@ from kit.errors import BadData, Usage, install
 from kit.inference import export_parity, members, model_card
 from kit.inference.loaded_run import load_run
 from kit.models import graphs
-from kit.models.graphs.tables import COLUMNS, Grove, Rows
+from kit.models.graphs.tables import COLUMNS, Grove
 from kit.storage import files, plain_json
 from kit.storage.run_folder import Run
 from kit.storage.run_record import STACK
@@ -67,6 +67,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
     models = members.answering_models(whole)
     config = Config.of(run.record.settings).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
+    members.equip(run, config, tried.x, *models)
     graph = type(models[0]).graph(models, members.member_weights(run))
     folder = Path(out) if out else run.path / "export"
     path = folder / FORMATS[form]
@@ -80,7 +81,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
         path.unlink(missing_ok=True)
         far = f"{found.difference:.2e} (at most {TOLERANCE:g})"
         raise BadData(f"{path}: not written: it differs from the run's models by {far}.")
-    if isinstance(graph.first, Rows):
+    if graph.first.every is not None:
         files.write(folder / COLUMNS, plain_json.text(graph.first.every.json(), indent=1))
     made = model_card.Made(
         form=form, file=path.name, graph=graph, models=models, example=inputs[-1], difference=found.difference,
@@ -163,7 +164,8 @@ def _safetensors(path: Path, graph: graphs.Graph, models: list[Any], example: tu
     for i, (member, model) in enumerate(zip(graph.members, models, strict=True)):
         net: Any = getattr(member, "net", member)
         state = {name: tensor.clone().contiguous() for name, tensor in net.state_dict().items()}
-        extra = {name: one.tolist() for name, one in member.named_buffers(recurse=False) if one.numel() <= 4096}
+        beside = {name: one for name, one in member.named_buffers() if not name.startswith("net.")}
+        extra = {name: one.tolist() for name, one in beside.items() if one.numel() <= 4096}
         hparams = {"config": model.config.json(), "labels": model.hparams["labels"], **extra}
         known = {name: json.dumps(value) for name, value in hparams.items()} | {"format": "pt"}
         files.write(path.with_name(f"fold{i}.safetensors"), save(state, known))

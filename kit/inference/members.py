@@ -23,7 +23,7 @@ from kit.training import checkpoints
 
 def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:
     """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
-    equip(run, x, models[0].config)
+    equip(run, models[0].config, x)
     columns = list(models[0].labels.columns)
     parts = shared_pass.each([partial(_predict, model, config) for model in models], models[0], x, None, config)
     return combine(run, [pd.DataFrame(values, index=ids, columns=columns) for values in parts])
@@ -33,10 +33,12 @@ def _predict(model: Any, config: Config, x: Any, rows: np.ndarray | None) -> np.
     return predict(model, x, rows, config)
 
 
-def equip(run: Run, x: Any, config: Config) -> None:
-    """Give inputs what the models of a run need besides: texts the run's vectors."""
+def equip(run: Run, config: Config, *those: Any) -> None:
+    """Give inputs what the models of a run need besides, and models what their graph does: the run's vectors of n-grams."""
     if config.vectors and (run.path / text_embeddings.FILE).exists():
-        x.vectors = text_embeddings.load(run.path / text_embeddings.FILE)
+        vectors = text_embeddings.load(run.path / text_embeddings.FILE)
+        for one in those:
+            one.vectors = vectors
 
 
 def answering(run: Run) -> list[RunPart]:

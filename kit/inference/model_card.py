@@ -65,6 +65,7 @@ def text(run: Run, made: Made) -> str:
         names=first.names,
         outputs=made.graph.outputs,
         takes=first.takes,
+        columns=first.every is not None,
         scale=levels.in_words(tuple(span)) if (span := (info.get("inputs") or {}).get("span")) else "",
         box=getattr(first, "box", None),
         views=len(getattr(model, "views", ())) or 1,

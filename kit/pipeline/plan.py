@@ -94,9 +94,6 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     family_of(adapter, config)  # what cannot be is said before anything is read
     if config.repeats > 1 and ((adapter.competition.time and config.split == "auto") or config.split == "time"):
         raise Usage(f"--repeats {config.repeats}: folds by time are the same each time that they are dealt. Use --seeds.")
-    if config.repeats > 1 and (config.folds_from or adapter.competition.extra):
-        given = "--folds-from gives one deal of the folds" if config.folds_from else "extra rows are dealt once, with the folds"
-        raise Usage(f"--repeats {config.repeats}: {given}. Use --seeds.")
     if config.decide != "none" and origins["decide"] == "flag":
         learning.refuse_unsuited(adapter.competition.labels, adapter.competition.metric)
     known: dict[str, Any] = {
@@ -137,7 +134,7 @@ def with_folds_of(config: configs.Config, origins: dict[str, str]) -> tuple[conf
     """The Config with as many folds as `--folds-from` has. Raises Usage where another number is asked for too."""
     if not config.folds_from:
         return config, origins
-    count = folds_file.count(config.folds_from)
+    count = folds_file.count(config.folds_from, config.repeats)
     if "folds" in configs.by_hand(origins) and config.folds != count:
         raise Usage(f"--folds {config.folds}: {config.folds_from} has {count}. Leave --folds out.")
     return config.changed(folds=max(count, 2)), origins | {"folds": "--folds-from"}

@@ -149,12 +149,16 @@ def from_file(
     tables: competitions.Tables, config: Config, when: np.ndarray | None, groups: np.ndarray | None
 ) -> tuple[Folds, list[str]]:
     """The folds that `--folds-from` names, and what there is to say of them."""
-    by_time, some = config.split == "time", config.limit > 0
-    dealt = folds_file.dealt(config.folds_from, tables.train.index, pd.Index(tables.unused), when, some=some, by_time=by_time)
+    by_time, others = config.split == "time", None if config.limit else pd.Index(tables.unused)
+    dealt, *further = (
+        folds_file.dealt(config.folds_from, tables.train.index, others, when, by_time=by_time, repeat=repeat)
+        for repeat in range(config.repeats)
+    )
+    dealt = replace(dealt, further=tuple(further))
     notes = [f"the folds are those of {config.folds_from}"]
     if when is not None and not dealt.by_time:
         notes.append("they do not follow each other in time: each is validated by what all others taught")
-    if groups is not None and not dealt.by_time and (parted := dealt.parted(groups)):
+    if groups is not None and not dealt.by_time and (parted := max(one.parted(groups) for one in dealt.repeats)):
         notes.append(f"{parted} groups, or rows with their repetitions, are in several of these folds: the score flatters")
     return dealt, notes
 
@@ -196,7 +200,7 @@ def folds_of(
         read = [frames.read_folds(run.path, repeat).reindex(ids).to_numpy() for repeat in range(config.repeats)]
         dealt, *further = (purged(Folds(fold, known["by_time"]), facts, tables, config) for fold in read)
         dealt = replace(dealt, further=tuple(further))
-        return dealt if extra is None else replace(dealt, extra=extra_rows.kept(run, extra.index)), known["notes"]
+        return dealt if extra is None else extra_rows.kept(run, extra.index, dealt), known["notes"]
     dealt, notes = deal(facts, tables, y[: len(ids)], extra_rows.own_part(loaded[0].look, len(ids)), config)
     dealt = purged(dealt, facts, tables, config)
     if extra is not None:

@@ -90,9 +90,32 @@ def test_character_n_grams_are_in_the_graph(tmp_path: Path) -> None:
     assert done.difference < 1e-5 and "kit.data.ngrams.bags(texts, 3, 4)" in done.card.read_text()
 
 
-def test_n_grams_beside_vectors_are_refused_in_words() -> None:
-    module = NgramModule(kit.Config(model="ngrams").json(), to_json(OneOf("label", ("a", "b"))), columns=1, size=2)
-    with pytest.raises(Usage, match=r"no graph\. Export a run with --vectors 0 --statistics 0"):
+@pytest.mark.parametrize("form", SLOW)
+def test_vectors_of_texts_and_their_likeness_are_in_the_graph(form: str, tmp_path: Path) -> None:
+    reviews(tmp_path / "reviews.csv")
+    knobs = {"vectors": 8, "landmarks": 9, "inverse_penalty": 1.0, "folds": 2}
+    words = {"text": "review", "target": "sentiment"}
+    run = kit.run("csv", tmp_path / "reviews.csv", out=tmp_path / "run", quiet=True, **words, **knobs)
+    models = members.load(run)
+    assert models[0].likeness is not None and models[0].direction.abs().max() > 0.01
+    assert exported(run, form, tmp_path / "export").difference < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"statistics": 1}, "statistics of style have no graph. Export a run with --statistics 0"),
+        ({"characters": 4}, "vectors beside n-grams of characters have no graph. Export a run with --characters 0"),
+        ({"statistics": 1, "characters": 4}, "Export a run with --statistics 0 and --characters 0"),
+    ],
+)
+def test_what_n_grams_do_not_tell_is_refused_in_words(knobs: dict[str, int], said: str) -> None:
+    config = kit.Config(model="ngrams", vectors=2).changed(**knobs)
+    statistics = knobs.get("statistics", 0)
+    module = NgramModule(
+        config.json(), to_json(OneOf("label", ("a", "b"))), columns=1, size=2 + statistics, statistics=statistics
+    )
+    with pytest.raises(Usage, match=said):
         type(module).graph([module], [1.0])
 
 
@@ -122,9 +145,9 @@ def table_run(request: pytest.FixtureRequest, homes: Path, tmp_path_factory: pyt
     return kit.run("csv", homes, out=out, quiet=True, target="price", model=request.param, **knobs)
 
 
-def of_the_card(card: Path, form: str) -> np.ndarray:
-    """What the card's own Python gives, where it is started."""
-    names: dict[str, object] = {}
+def of_the_card(card: Path, form: str, **known: np.ndarray) -> np.ndarray:
+    """What the card's own Python gives, where it is started; `known`: inputs that it leaves to its reader."""
+    names: dict[str, object] = {**known}
     for code in card.read_text().split("```python")[1:]:
         exec(code.split("```")[0], names)
     answers = names["predictions"]

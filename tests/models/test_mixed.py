@@ -338,8 +338,6 @@ def test_the_check_and_the_report_show_both_parts(finished: tuple[str, kit.Run],
     assert f"{kind}: training and test rows look alike" in said and "columns: training and test rows look alike" in said
     assert app.main(["report", str(run.path)]) == 0
     assert ("light night" if kind == "texts" else "data:image") in (run.path / "report.html").read_text()
-    assert app.main(["export", str(run.path), "--format", "onnx"]) == 2
-    assert f"{kind} together with columns have no graph yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", BOTH)

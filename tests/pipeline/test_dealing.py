@@ -168,3 +168,35 @@ def test_a_gap_in_the_wrong_unit_or_longer_than_what_is_there_is_refused(capsys:
     assert "'day' holds dates: give a duration such as 7d" in refused(capsys, "--gap", "7")[1]
     code, said = refused(capsys, "--gap", "52w")
     assert (code, "fold 0" in said) == (2, True)
+
+
+def test_repeats_of_another_run_are_taken_from_it_to_the_byte() -> None:
+    lay_out()
+    first = run("first", repeats=3)
+    assert same(first, run("again", folds_from="first", repeats=3))
+    both = run("both", folds_from="first", repeats=2)
+    given = frames.read_by(first.path, "folds.csv")
+    given[["repeat1"]].set_axis(["fold"], axis=1).to_csv("second.csv")
+    alone = [run("one", folds_from="first"), run("two", folds_from="second.csv", seed=1)]
+    mean = (alone[0].oof.astype(np.float64) + alone[1].oof) / 2
+    assert both.oof.equals(mean.astype(np.float32))
+    kit.run("shop.py", "data", out="one", quiet=True, folds_from="first", repeats=2, only_fold=[2])
+    assert same(both, run("one", folds_from="first", repeats=2))
+
+
+def test_repeats_that_a_file_does_not_hold_are_refused_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    lay_out()
+    table = pd.DataFrame({"id": IDS, "fold": FOLDS})
+    table.to_csv("f.csv", index=False)
+    words = ("--folds-from", "f.csv", "--repeats", "3")
+    code, said = refused(capsys, *words)
+    assert (code, "f.csv has no column 'repeat1', 'repeat2', which would deal the rows again. Name a file" in said) == (2, True)
+    for further, expected in (
+        ([str(i % 2) for i in range(ROWS)], "have '3', '2' folds"),
+        (["-1", *FOLDS[1:]], "have -1 in other rows"),
+        (["one", *FOLDS[1:]], "line 2: the repeat1 'one' is no whole number"),
+        (["1"] * ROWS, "column 'repeat1': all rows are in one fold"),
+    ):
+        table.assign(repeat1=further).to_csv("f.csv", index=False)
+        code, said = refused(capsys, *words[:3], "2")
+        assert (code, expected in said) == (65, True), said

@@ -307,3 +307,31 @@ def test_check_audits_the_extra_rows(capsys: pytest.CaptureFixture[str]) -> None
     assert "13 extra rows with an answer in more.csv" in said
     assert "1 extra rows repeat training rows" in said
     assert "1 of these have another answer than their twin: ids 'a'" in said
+
+
+@pytest.mark.parametrize("facts", [WITH, WITH + ', group="who"'])
+def test_with_repeats_extra_rows_train_in_each_as_in_the_run_that_deals_so(facts: str) -> None:
+    data = lay_out(facts=facts)
+    train, more = (pd.read_csv(data / f"{name}.csv") for name in ("train", "more"))
+    pd.concat([more, train.iloc[[5, 17]].assign(id=["a", "b"])]).to_csv(data / "more.csv", index=False)
+    knobs = {"final": "both", "extra_weight": 0.5}
+    alone = [run(f"alone{seed}", seed=seed, **knobs) for seed in range(2)]
+    both = run("both", repeats=2, **knobs)
+    parts = [[f"fold{k}{after}" for k in range(2)] for after in ("", "-repeat1")]
+    for one, names in zip(alone, parts, strict=True):
+        found = trains(both)[[*names, "refit"]]
+        assert np.array_equal(found, trains(one)) and not found.all(axis=None)
+        assert [trained(both, name) for name in names] == [trained(one, k) for k in range(2)]
+    mean = (alone[0].oof.astype(np.float64) + alone[1].oof) / 2
+    assert both.oof.equals(mean.astype(np.float32))
+    assert list(both.oof.index) == [*train.id]
+
+
+def test_a_run_with_extra_rows_that_gets_another_repeat_ends_as_if_it_had_it_from_the_first() -> None:
+    lay_out()
+    whole = run("whole", repeats=2)
+    grown = run("grown")
+    first = (grown.fold(0) / "fold.json").read_bytes()
+    run("grown", repeats=2, only_fold=[1])
+    assert same(whole, run("grown", repeats=2), (*MADE, "extra.csv"))
+    assert (grown.fold(0) / "fold.json").read_bytes() == first

@@ -10,18 +10,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from kit.inputs.column_encoding import Encoding
+
 
 class Member(nn.Module, ABC):
     """A fold's model as plain tensors: raw inputs in, predictions [rows, answers] in the targets' own units out.
 
     `names`: of its inputs; `shapes`: their dimensions, by name where they may differ from call to call; `takes`: what they
-    are, for the card.
+    are, for the card. `every`: the columns of a table that it takes, of all folds together, where it takes any.
     """
 
     takes: ClassVar[str]
     one_view: ClassVar[bool] = False  # does it answer by the first view alone?
     names: tuple[str, ...]
     shapes: tuple[tuple[str | None, ...], ...]
+    every: Encoding | None = None
     shift: torch.Tensor
     scale: torch.Tensor
 

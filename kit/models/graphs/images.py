@@ -17,8 +17,8 @@ class Pictures(Member):
     takes = "pictures"
     factor: torch.Tensor
     offset: torch.Tensor
-    names = ("images",)
-    shapes = (("rows", None, None, None),)
+    names: tuple[str, ...] = ("images",)
+    shapes: tuple[tuple[str | None, ...], ...] = (("rows", None, None, None),)
 
     def __init__(self, module: Any):
         super().__init__(module)
@@ -28,18 +28,18 @@ class Pictures(Member):
         self.register_buffer("factor", 1 / (255 * module.std))
         self.register_buffer("offset", -module.mean / module.std)
 
-    def seen(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """What the network makes of the pictures, view by view."""
+    def seen(self, images: torch.Tensor, *beside: torch.Tensor) -> list[torch.Tensor]:
+        """What the network makes of the pictures, view by view; `beside`: what else it takes of each row."""
         raw = images.permute(0, 3, 1, 2).float()
         if self.box:
             top, bottom, left, right = self.box
             raw = raw[:, :, top:bottom, left:right]
         every = torch.cat([view.do(raw.contiguous()) for view in self.views])
-        logits = self.net(every * self.factor + self.offset)
+        logits = self.net(every * self.factor + self.offset, *(part.repeat(len(self.views), 1) for part in beside))
         return list(logits.reshape(len(self.views), -1, *logits.shape[1:]).unbind())
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        parts = [self.answers(logits) for logits in self.seen(images)]
+    def forward(self, images: torch.Tensor, *beside: torch.Tensor) -> torch.Tensor:
+        parts = [self.answers(logits) for logits in self.seen(images, *beside)]
         undone = [view.undo(part) if view.undo else part for view, part in zip(self.views, parts, strict=True)]
         return torch.stack(undone).mean(dim=0)
 

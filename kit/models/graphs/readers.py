@@ -23,8 +23,8 @@ class Lines(Pictures):
         self.register_buffer("convention", module.convention.clone())
         self.register_buffer("unread", module.unread.clone())
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.labels.activation(torch.stack(self.seen(images)))
+    def forward(self, images: torch.Tensor, *beside: torch.Tensor) -> torch.Tensor:
+        return self.labels.activation(torch.stack(self.seen(images, *beside)))
 
 
 class Ballot(Graph):

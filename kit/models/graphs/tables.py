@@ -23,10 +23,11 @@ class Rows(Member):
     """numbers float64 [rows, a] and dates float64 [rows, b] in seconds since 1970 (both NaN where missing), and categories
     int64 [rows, c] (0: none of those that are listed) to predictions [rows, answers].
 
-    `every`: the columns of all folds together. A table without dates, say, has no such input.
+    A table without dates, say, has no such input.
     """
 
     takes = "table"
+    every: Encoding
 
     def __init__(self, module: Any, every: Encoding):
         super().__init__(module)
@@ -84,12 +85,11 @@ class Rows(Member):
         return tuple(torch.from_numpy(np.stack(found[name], axis=1)) for name in self.names)
 
 
-class Perceived(Rows):
-    """By a perceptron."""
+class Scaled(Rows):
+    """The columns as a network takes them."""
 
     def __init__(self, module: Any, every: Encoding):
         super().__init__(module, every)
-        self.net = network(module)
         for name in ("centre", "factor"):
             self.register_buffer(name, getattr(module, name).clone())
         self.register_buffer("flagged", module.flagged.nonzero()[:, 0])
@@ -98,10 +98,22 @@ class Perceived(Rows):
     factor: torch.Tensor
     flagged: torch.Tensor
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As `EncodedModule.encoded` has them: numbers, flags of missing ones and codes."""
         numbers, missing, codes = self.encoded(inputs)
         z = bent(torch.where(missing, 0.0, (numbers - self.centre) * self.factor)).float()
-        return self.answers(self.net(z, missing[:, self.flagged].float(), codes))
+        return z, missing[:, self.flagged].float(), codes
+
+
+class Perceived(Scaled):
+    """By a perceptron."""
+
+    def __init__(self, module: Any, every: Encoding):
+        super().__init__(module, every)
+        self.net = network(module)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return self.answers(self.net(*super().forward(*inputs)))
 
 
 class Asked(Rows):

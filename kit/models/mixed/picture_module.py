@@ -14,7 +14,9 @@ from kit.errors import Usage
 from kit.labels import Labels
 from kit.models.base import FoldModule
 from kit.models.batch import Batch, Feed
-from kit.models.graphs.base import Graph
+from kit.models.graphs import tables
+from kit.models.graphs.base import Average, Graph
+from kit.models.graphs.mixed import PicturesAndColumns
 from kit.models.images.image_module import ImageModule
 from kit.models.mixed.joined import Joined
 from kit.models.tables.encoded_module import EncodedModule
@@ -99,6 +101,5 @@ class PictureTableModule(EncodedModule, ImageModule):
 
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
-        raise Usage(
-            "kit export: pictures together with columns have no graph yet. Predict with `kit predict`, or kit.load(RUN)."
-        )
+        every = tables.union([model.encoding for model in models if model.encoding])
+        return Average([PicturesAndColumns(model, every) for model in models], weights).eval()

@@ -15,10 +15,14 @@ import torch
 from torch import nn
 
 from kit.config import Config
+from kit.data.text_embeddings import Vectors
 from kit.errors import Usage
 from kit.models.base import FoldModule
 from kit.models.batch import Batch, Feed
-from kit.models.graphs.base import Graph
+from kit.models.graphs import tables
+from kit.models.graphs.base import Average, Graph
+from kit.models.graphs.mixed import GramsAndColumns
+from kit.models.graphs.texts import Grams, GramVectors
 from kit.models.mixed import readers
 from kit.models.tables.mlp_module import MLPModule, Perceptron
 from kit.models.texts.ngram_design import SPREAD
@@ -45,6 +49,7 @@ class TextTableModule(MLPModule):
 
     takes_weights = False  # the n-gram models count every row alike
     unseen: torch.Tensor
+    vectors: Vectors | None = None  # of the run, while it is exported
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], steps: int = 0, mixed: bool = True):
         super().__init__(config, labels, steps=steps, mixed=mixed)
@@ -113,7 +118,11 @@ class TextTableModule(MLPModule):
 
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
-        raise Usage("kit export: texts together with columns have no graph yet. Predict with `kit predict`, or kit.load(RUN).")
+        every = tables.union([model.encoding for model in models if model.encoding])
+        vectors = GramVectors.of(models[0].vectors)
+        texts = [Grams(model._reader[0], vectors) for model in models]
+        members = [GramsAndColumns(model, one, every, MOST) for model, one in zip(models, texts, strict=True)]
+        return Average(members, weights).eval()
 
     # --- what a checkpoint holds of it
 

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from kit.config import Config
+from kit.data.text_embeddings import Vectors
 from kit.errors import Usage
 from kit.inputs.text import Texts
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
-from kit.models.graphs.texts import Grams
+from kit.models.graphs.texts import Grams, GramVectors
 from kit.models.probe.head_fit import Problem
 from kit.models.texts import likeness, ngram_design, ngram_matrix, ngram_penalty
 from kit.models.texts.ngram_design import SPREAD, Product
@@ -51,6 +52,7 @@ class NgramModule(FoldModule):
     column: torch.Tensor
     length: torch.Tensor
     style: torch.Tensor
+    vectors: Vectors | None = None  # of the run, while it is exported
 
     def __init__(
         self,
@@ -221,7 +223,8 @@ class NgramModule(FoldModule):
 
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
-        return Average([Grams(model) for model in models], weights).eval()
+        vectors = GramVectors.of(models[0].vectors)
+        return Average([Grams(model, vectors) for model in models], weights).eval()
 
     def rows_per_pass(self, device: str) -> int:
         """All of them: a product is of all that there are."""

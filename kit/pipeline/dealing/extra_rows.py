@@ -7,6 +7,7 @@ out: its answer would be looked up there, and no fold could tell how well others
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from kit.inputs.base import Loaded
 from kit.inputs.texts import Texts
 from kit.storage import files, frames
 from kit.storage.run_folder import Run
+from kit.storage.runs.parts import RunPart
 
 FILE = "extra.csv"
 
@@ -73,28 +75,45 @@ def twins(facts: competitions.Competition, train: Loaded, test: Loaded, count: i
 def dealt(
     known: Folds, facts: competitions.Competition, tables: competitions.Tables, config: Config, same: Twins
 ) -> tuple[Folds, list[str]]:
-    """The folds with their extra rows, and what there is to say of these. Raises BadData where none is left."""
+    """The folds of every repeat with their extra rows, and what there is to say of these. Raises BadData where none is left."""
     assert tables.extra is not None
     ids, count = tables.extra.index, len(tables.train)
-    numbers = range(max(known.numbers) + 1)
-    trains = np.ones((len(numbers) + 1, len(ids)), bool)
-    links = [(same.train, same.extra)]
     notes = [f"{len(ids):,} extra rows ({competitions.first_of(facts.extra)}) train, and never validate", *same.notes(ids)]
+    first = None
+    links = [(same.train, same.extra)]
     if known.by_time:
-        trains[:-1] = older(known, facts, tables, config)[None, :] <= np.array(numbers)[:, None]
-        if late := (~trains[:-1].any(axis=0)).sum():
+        first = older(known, facts, tables, config)
+        if late := (first > max(known.numbers)).sum():
             notes.append(f"{late:,} extra rows are older than no validation row: no fold trains on them")
     elif facts.group:
         group = folds.codes(tables.rows[facts.group])
         links.append((group[:count], group[count:]))
+    if same.leaks.all():
+        raise BadData(f"{competitions.first_of(facts.extra)}: all extra rows repeat test rows, so that none may train.")
+    return with_extra(known, [trained_by(one, links, first) & ~same.leaks for one in known.repeats]), notes
+
+
+def trained_by(known: Folds, links: Sequence[tuple[np.ndarray, np.ndarray]], first: np.ndarray | None) -> np.ndarray:
+    """Which fold trains on which extra row, bool [folds + 1, m]; the last row says which are trained on at all.
+
+    `links`: numbers of the training rows [n] and of the extra ones [m], which are equal where the second trains only where the
+    first does; `first`: the first fold that may train on each extra row [m], where folds are by time.
+    """
+    numbers = range(max(known.numbers) + 1)
+    trains = np.ones((len(numbers) + 1, len(links[0][1])), bool)
+    if first is not None:
+        trains[:-1] = first[None, :] <= np.array(numbers)[:, None]
     for number in numbers:
         rest = ~known.trains(number)
         for own, other in links:
             trains[number] &= ~np.isin(other, own[rest])
-    trains &= ~same.leaks
-    if not trains.any():
-        raise BadData(f"{competitions.first_of(facts.extra)}: all extra rows repeat test rows, so that none may train.")
-    return replace(known, extra=trains), notes
+    return trains
+
+
+def with_extra(known: Folds, each: Sequence[np.ndarray]) -> Folds:
+    """The folds with what they train on of extra rows, repeat by repeat."""
+    own, *further = (replace(one, extra=extra) for one, extra in zip(known.repeats, each, strict=True))
+    return replace(own, further=tuple(further))
 
 
 def older(known: Folds, facts: competitions.Competition, tables: competitions.Tables, config: Config) -> np.ndarray:
@@ -107,14 +126,23 @@ def older(known: Folds, facts: competitions.Competition, tables: competitions.Ta
 
 def keep(run: Run, ids: pd.Index, known: Folds) -> None:
     """Write which folds train on which extra row (0 or 1), and in the last column whether it is trained on at all."""
-    names = [*(f"fold{number}" for number in range(len(known.extra) - 1)), "refit"]
-    frame = pd.DataFrame(known.extra.T.astype(int), index=pd.Index(ids, name="id"), columns=names)
-    frames.write_csv(run.path / FILE, frame)
+    named = {
+        str(RunPart(number, repeat)): one.extra[number]
+        for repeat, one in enumerate(known.repeats)
+        for number in range(len(one.extra) - 1)
+    } | {str(RunPart(None)): known.extra[-1]}
+    frames.write_csv(run.path / FILE, pd.DataFrame(named, index=pd.Index(ids, name="id")).astype(int))
 
 
-def kept(run: Run, ids: pd.Index) -> np.ndarray:
-    """Undoes `keep`: bool [folds + 1, m]."""
-    return frames.read_by(run.path, FILE).loc[ids].to_numpy().astype(int).T.astype(bool)
+def kept(run: Run, ids: pd.Index, known: Folds) -> Folds:
+    """These folds with what `keep` wrote of them."""
+    frame = frames.read_by(run.path, FILE).loc[ids].astype(int).astype(bool)
+    each: list[list[str]] = [[] for _ in known.repeats]
+    for name in frame:
+        part = RunPart.of(str(name))
+        if part.fold is not None:
+            each[part.repeat].append(str(name))
+    return with_extra(known, [frame[[*names, str(RunPart(None))]].to_numpy().T for names in each])
 
 
 def checksum(run: Run) -> str:

@@ -82,15 +82,15 @@ def read(
     run, labels, ids = complete(config.pseudo), tables.labels.undecided, tables.sample.index
     refuse_other_folds(run, mine, dealt, config)
     refuse_apart(*loaded)
-    texts = unlabelled.texts_of(facts, tables.root, config)
+    further = unlabelled.rows_of(facts, tables, config, loaded[0].rows)
     parts = [RunPart(k, repeat) for repeat, one in enumerate(dealt.repeats) for k in one.numbers]
     parts += [RunPart(None)] if config.final != "folds" else []
     predicted = {part: answered(run, labels, part, ids, config) for part in parts}
-    loaded = (loaded[0], unlabelled.behind(loaded[1], texts))
-    if len(texts):
-        more = unlabelled.answered(run, mine, labels, parts, texts, tables.root)
+    loaded = (loaded[0], unlabelled.behind(loaded[1], further))
+    if len(further):
+        more = unlabelled.answered(run, mine, labels, parts, further, tables.root)
         predicted = {part: np.concatenate([some, more[part]]) for part, some in predicted.items()}
-        ids = ids.append(unlabelled.ids_of(texts))
+        ids = ids.append(unlabelled.ids_of(further))
     trains = kept(mine, parts, ids)
     if trains is None:
         usable = ~ids.isin(list(loaded[1].broken))
@@ -99,7 +99,7 @@ def read(
         share = share_of(mine, labels, predicted[parts[0]], config)
         trains = {part: surest(labels, predicted[part], rows, share) for part, rows in trains.items()}
         keep(mine, trains, ids)
-    notes = remarks(run, trains, "test and unlabelled" if len(texts) else "test", config)
+    notes = remarks(run, trains, "test and unlabelled" if len(further) else "test", config)
     answers = {part: (labels.as_answers(predicted[part]), trains[part]) for part in parts}
     return PseudoLabels(config.pseudo_weight, answers, ids), joined(loaded[0].rows, loaded[1].rows), notes
 
