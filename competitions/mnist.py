@@ -15,5 +15,5 @@ competition = Competition(
 )
 presets = {
     "fast": Config(width=16, epochs=14, lr=2e-2, augment="heavy", views=5),
-    "best": Config(width=32, epochs=20, lr=2e-2, augment="elastic", views=9),
+    "best": Config(width=32, epochs=20, lr=2e-2, augment="heavy", views=9),
 }
