@@ -137,7 +137,7 @@ def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
         stop=session.stop, progress=progress, budget=session.budget, asked=asked(config, dealt, session.only), pseudo=pseudo,
     )  # fmt: skip
     work = settled(work)
-    progress.expect(work.config.epochs * sum(len(rows_of(work, name)[0]) for name in work.asked))
+    progress.expect(work.config.epochs * sum(trained_rows(work, part) for part in work.asked))
     return replace(work, read_seconds=time.monotonic() - session.began)
 
 
@@ -321,3 +321,8 @@ def rows_of(work: Work, part: RunPart) -> tuple[np.ndarray, np.ndarray]:
     if part.fold is None:
         return work.folds.everything(), np.array([], int)
     return work.folds.repeats[part.repeat].split(part.fold)
+
+
+def trained_rows(work: Work, part: RunPart) -> int:
+    """How many rows a fit of a part trains on in an epoch, those of `--pseudo` among them."""
+    return len(rows_of(work, part)[0]) + (work.pseudo.count(part) if work.pseudo else 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.pipeline import crossval
-from kit.pipeline.preparation import Work, rows_of
+from kit.pipeline.preparation import Work, trained_rows
 from kit.storage.runs.parts import RunPart
 
 
@@ -55,7 +55,7 @@ def of_parts(work: Work, parts: Sequence[RunPart]) -> list[Task]:
             result=crossval.SEAL,
             sound=partial(crossval.finished, work.run.fold(part)),
             reads=(f"fold*/{crossval.SEAL}",) if part.fold is None else (),
-            rows=work.config.epochs * len(rows_of(work, part)[0]),
+            rows=work.config.epochs * trained_rows(work, part),
         )
         for part in parts
     ]

@@ -18,6 +18,7 @@ from kit.inputs.base import Loaded
 from kit.kaggle import kernel
 from kit.labels import Columns, Grade, Labels, OneOf, Tags
 from kit.metrics import log_loss
+from kit.pipeline import preparation
 from kit.pipeline.plan import planned
 from kit.pipeline.pseudo import gate, pseudo_labels
 from kit.storage import files, frames, predictions
@@ -71,6 +72,21 @@ def test_test_rows_train_each_fold_and_the_refit_and_stand_in_no_other_file(kind
     assert frames.read_by(made.path, "pseudo.csv").eq("1").all(axis=None)
     kit.predict(made, "data")
     assert (made.path / "predict" / "test.csv").read_bytes() == (made.path / "test.csv").read_bytes()
+
+
+def test_progress_expects_the_test_rows_that_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(preparation.Progress):
+        def close(self) -> None:
+            super().close()
+            ends.append((self.done, self.total))
+
+    lay_out("table", "", model="mlp")
+    run("first")
+    ends: list[tuple[int, int]] = []
+    monkeypatch.setattr(preparation, "Progress", Counted)
+    made = run("made", pseudo="first", final="both", **ALL)
+    every = sum(trained(made, k) for k in (0, 1, "refit"))
+    assert ends[-1] == (made.record.config["epochs"] * every,) * 2
 
 
 def test_the_answers_are_those_of_the_same_fold_alone() -> None:

@@ -58,6 +58,10 @@ class PseudoLabels:
             groups = np.concatenate([groups, groups.max() + 1 + np.arange(len(answers))])
         return replace(fold, y=np.concatenate([fold.y, answers]), train=rows, groups=groups, weights=weights)
 
+    def count(self, part: RunPart) -> int:
+        """How many of these rows a fit trains on."""
+        return int(np.count_nonzero(self.parts[replace(part, seed=0)][1]))
+
     @property
     def digest(self) -> str:
         """A checksum of all of it."""

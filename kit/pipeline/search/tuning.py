@@ -22,7 +22,7 @@ from kit.metrics import defined
 from kit.models import prediction
 from kit.pipeline import parallel
 from kit.pipeline.plan import Plan, family_of
-from kit.pipeline.preparation import fold_of
+from kit.pipeline.preparation import fold_of, trained_rows
 from kit.pipeline.run import working
 from kit.pipeline.search import sampling, search_space
 from kit.pipeline.search.sampling import Sampler
@@ -128,7 +128,7 @@ def made_elsewhere(work: Work, fits: Iterable[Task]) -> bool:
 
 def rows_trained(work: Work, fold: int, knobs: dict[str, Any]) -> int:
     """The rows that all epochs of a fit with these knobs train."""
-    return work.config.changed(**knobs).epochs * len(work.folds.split(fold)[0])
+    return work.config.changed(**knobs).epochs * trained_rows(work, RunPart(fold))
 
 
 def forgo(work: Work, number: int, knobs: dict[str, Any], why: str) -> None:
