@@ -38,6 +38,10 @@ class Member(nn.Module, ABC):
         """Logits as predictions."""
         return self.labels.activation(logits.float()) * self.scale + self.shift
 
+    def shared(self, *inputs: torch.Tensor) -> tuple[Any, ...]:
+        """What `forward` takes of the inputs. What all members of a run find alike in them is found here, once in the graph."""
+        return inputs
+
     @abstractmethod
     def inputs(self, x: Any, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
         """What the graph takes for these rows of `x` (as the inputs load them)."""
@@ -76,7 +80,8 @@ class Average(Graph):
         self.log = bool(self.first.labels.log)
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.mean([member(*inputs) for member in self.members])
+        shared = self.first.shared(*inputs)
+        return self.mean([member(*shared) for member in self.members])
 
     def mean(self, parts: list[torch.Tensor]) -> torch.Tensor:
         """Of what each member predicts."""

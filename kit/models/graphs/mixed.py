@@ -10,6 +10,7 @@ import torch
 from kit.inputs.column_encoding import Encoding
 from kit.inputs.mixed.rows import MixedRows
 from kit.models.graphs.base import Member, network
+from kit.models.graphs.gram_lookup import PlacedGrams
 from kit.models.graphs.images import Pictures
 from kit.models.graphs.tables import Scaled
 from kit.models.graphs.texts import Grams
@@ -45,11 +46,14 @@ class GramsAndColumns(Member):
         self.every, self.most = every, most
         self.names, self.shapes = ("grams", "offsets", *self.columns.names), self.texts.shapes + self.columns.shapes
 
-    def forward(self, grams: torch.Tensor, offsets: torch.Tensor, *columns: torch.Tensor) -> torch.Tensor:
-        logits, points = self.texts.read(grams, offsets)
-        said = logits * self.texts.scale + self.texts.shift
-        beside = [((said - self.shift) / self.scale).clamp(-self.most, self.most), *(one * SPREAD for one in points)]
-        return self.answers(self.perceptron(*self.columns(*columns), torch.cat(beside, dim=1)))
+    def shared(self, *inputs: torch.Tensor) -> tuple[Any, ...]:
+        return *self.texts.shared(*inputs[:2]), *inputs[2:]
+
+    def forward(self, grams: PlacedGrams, *columns: torch.Tensor) -> torch.Tensor:
+        said = self.texts.logits(grams) * self.texts.scale + self.texts.shift
+        logits = ((said - self.shift) / self.scale).clamp(-self.most, self.most)
+        beside = torch.cat([logits, grams.points * SPREAD], dim=1)
+        return self.answers(self.perceptron(*self.columns(*columns), beside))
 
     def inputs(self, x: MixedRows, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
         return *self.texts.inputs(x.first, rows), *self.columns.inputs(x.table, rows)

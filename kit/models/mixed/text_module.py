@@ -22,7 +22,7 @@ from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.mixed import GramsAndColumns
-from kit.models.graphs.texts import Grams, GramVectors
+from kit.models.graphs.texts import Grams
 from kit.models.mixed import readers
 from kit.models.tables.mlp_module import MLPModule, Perceptron
 from kit.models.texts.ngram_design import SPREAD
@@ -119,8 +119,7 @@ class TextTableModule(MLPModule):
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
         every = tables.union([model.encoding for model in models if model.encoding])
-        vectors = GramVectors.of(models[0].vectors)
-        texts = [Grams(model._reader[0], vectors) for model in models]
+        texts = Grams.of([model._reader[0] for model in models], models[0].vectors)
         members = [GramsAndColumns(model, one, every, MOST) for model, one in zip(models, texts, strict=True)]
         return Average(members, weights).eval()
 

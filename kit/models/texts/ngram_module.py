@@ -23,7 +23,7 @@ from kit.inputs.text import Texts
 from kit.models.base import FoldModule, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
-from kit.models.graphs.texts import Grams, GramVectors
+from kit.models.graphs.texts import Grams
 from kit.models.probe.head_fit import Problem
 from kit.models.texts import likeness, ngram_design, ngram_matrix, ngram_penalty
 from kit.models.texts.ngram_design import SPREAD, Product
@@ -223,8 +223,7 @@ class NgramModule(FoldModule):
 
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
-        vectors = GramVectors.of(models[0].vectors)
-        return Average([Grams(model, vectors) for model in models], weights).eval()
+        return Average(Grams.of(models, models[0].vectors), weights).eval()
 
     def rows_per_pass(self, device: str) -> int:
         """All of them: a product is of all that there are."""
