@@ -5,6 +5,7 @@ from kit.config import Config
 from kit.inputs import Images
 from kit.labels import OneOf
 from kit.metrics import accuracy
+from kit.recipes import WHITENED
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -19,10 +20,7 @@ competition = Competition(
     sample="sampleSubmission.csv",
 )
 # The recipe of KellerJordan/cifar10-airbench: whitening, Dirac, alternating flip, 2-px moves, Muon, six views.
-record = Config(
-    model="whitened", width=64, epochs=8, batch=1000, optimizer="muon", lr=0.24, bias_lr=220, head_lr=3.5, weight_decay=0,
-    schedule="linear", warmup=0, label_smoothing=0.2, ema=0, augment="light", views=6,
-)  # fmt: skip
+record = WHITENED.preset(model="whitened", epochs=8, augment="light")
 # `best` is for a GPU: on two CPU cores one fold of it would take hours.
 presets = {
     "fast": record,

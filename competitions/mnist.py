@@ -5,6 +5,7 @@ from kit.config import Config
 from kit.inputs import Pixels
 from kit.labels import OneOf
 from kit.metrics import accuracy
+from kit.recipes import WHITENED
 
 competition = Competition(
     slug="digit-recognizer",
@@ -15,5 +16,5 @@ competition = Competition(
 )
 presets = {
     "fast": Config(width=16, epochs=14, lr=2e-2, augment="heavy", views=5),
-    "best": Config(width=32, epochs=20, lr=2e-2, augment="heavy", views=9),
+    "best": WHITENED.preset(model="whitened", width=48, epochs=8, ema=0.99, augment="heavy", views=5),
 }
