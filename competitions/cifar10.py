@@ -1,7 +1,6 @@
 """CIFAR-10: 32×32 colour photographs of ten things, accuracy."""
 
 from kit.competition import Competition
-from kit.config import Config
 from kit.inputs import Images
 from kit.labels import OneOf
 from kit.metrics import accuracy
