@@ -44,6 +44,15 @@ def grown(model: str, table: Any, y: np.ndarray, rows: int, **knobs: Any) -> Any
     return made
 
 
+@pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize(("rows", "share"), [(1, 0.8), (3, 0.01), (90, 0.01)])
+def test_a_tree_has_a_row_at_least(model: str, rows: int, share: float) -> None:
+    pytest.importorskip(model)
+    table, y = breeds()
+    made = grown(model, table, y, rows, rows_share=share)
+    assert torch.isfinite(made.predict_step(made.gather(table, np.arange(5)))).all()
+
+
 @pytest.mark.parametrize("model", LIBRARIES)
 def test_a_checkpoint_and_the_same_seed_give_the_same_bytes(model: str) -> None:
     pytest.importorskip(model)
