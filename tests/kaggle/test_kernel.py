@@ -16,7 +16,7 @@ from kit import competition
 from kit.cli.app import main
 from kit.errors import BadData, Usage
 from kit.kaggle import bundle, kernel
-from kit.pipeline.plan import resolved
+from kit.pipeline.presets.resolution import resolved
 from kit.storage import weights
 
 ROOT = Path(kernel.__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ from kit.models.batch import Batch
 from kit.models.tables import trees_module
 from kit.models.tables.boosters import Task, kept_back, patience
 from kit.models.tables.target_means import TargetMeans
-from kit.pipeline.plan import resolved
+from kit.pipeline.presets.resolution import resolved
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")
 
