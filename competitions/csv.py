@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from kit.competition import Asked, Competition, asked_of, numbered
 from kit.competition.answers import questions
+from kit.competition.kept_back import TRAIN, read as parts
 from kit.config import Config
 from kit.data.folds import PART, content_codes, kept_back, mostly_repeated
 from kit.errors import BadData, KitError, Usage, listed
@@ -70,20 +71,23 @@ def rows_read(config: Config) -> int:
 
 
 def suits(facts: Competition, config: Config, root: Path) -> Beginning | None:
-    """The presets that suit a table; None where the training rows cannot be told: what is wrong is said when they are read."""
+    """The presets that suit the rows that are trained on, not those kept back; None where these cannot be told: what is wrong
+    is said when they are read."""
     if not _file(facts, root, facts.train):
         return None
-    rows, test = _read(facts, root, facts.train, rows_read(config)), _file(facts, root, facts.test)
-    if test:
-        asked = _read(facts, root, facts.test)
-        rows = rows[[name for name in rows if name in asked or name in facts.labels.train_columns]]
-    if not {*facts.labels.train_columns} <= {*rows.columns}:
-        return None
     with suppress(KitError):
+        rows, back = table(facts, root, rows_read(config))
+        rows = rows[[not one for one in back]]
+        if config.kept_back:
+            part = parts(config.kept_back)
+            rows = rows[rows.index.isin(part.index[part == TRAIN])]
+        if _file(facts, root, facts.test):
+            asked = _read(facts, root, facts.test)
+            rows = rows[[name for name in rows if name in asked or name in facts.labels.train_columns]]
+        frames.need_columns(rows, list(facts.labels.train_columns), facts.train)
         rows = rows[~facts.labels.blank(rows)]
         labels = facts.labels.bind(rows)
-        learned = rows if test else rows.iloc[: len(rows) * (PART - 1) // PART]  # a fifth is kept back
-        return facts.inputs.beginning(root, learned, len(labels.columns), labels.encode)
+        return facts.inputs.beginning(root, rows, len(labels.columns), labels.encode)
     return None
 
 

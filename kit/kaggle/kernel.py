@@ -156,17 +156,21 @@ def _refuse_run(run: Run, adapter: competitions.Adapter, mode: str) -> None:
 def _knobs(
     adapter: competitions.Adapter, run: Run | None, preset: str, knobs: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Path | list[Path]]]:
-    """Every material knob of the training, and the files that go with it (their knobs then begin with @)."""
-    before = configs.Config.of(run.record.config) if run else adapter.preset(preset)
+    """The knobs of the training, and the files that go with it (their knobs then begin with @).
+
+    Of a run they are all material ones; else those that are given: the kernel finds the others as `kit run` does, where a
+    model may take a recipe in place of the preset's.
+    """
+    before = configs.Config.of(run.record.config) if run else adapter.preset(preset, knobs)
     config = before.changed(**knobs)
     if config.weights == weights.HUB:
         raise Usage(
             "--weights hub needs the internet, which a kernel has not: name a file, folder or package, which is attached "
             "(`kit weights` lists them)."
         )
-    chosen = {key: value for key, value in config.json().items() if key not in configs.IMMATERIAL}
+    chosen = {key: value for key, value in config.json().items() if key in knobs or (run and key not in configs.IMMATERIAL)}
     if config.decide == "auto":
-        del chosen["decide"]  # the default; who names it is refused where no decision is known
+        chosen.pop("decide", None)  # the default; who names it is refused where no decision is known
     parts: dict[str, Path | list[Path]] = {}
     if adapter.competition.extra and config.extra_weight:
         parts["extra"] = _extra(adapter.competition, run)
@@ -180,7 +184,7 @@ def _knobs(
         place = Path(config.folds_from)
         parts["folds"] = file = place / "folds.csv" if place.is_dir() else place
         chosen["folds_from"] = f"@folds/{file.name}"
-        del chosen["folds"]  # as many as the file has
+        chosen.pop("folds", None)  # as many as the file has
     if config.pseudo and config.pseudo_weight:
         raise Usage("--pseudo: a run's predictions are not attached to a kernel: build it with --infer, or --pseudo-weight 0.")
     if config.pseudo:

@@ -10,8 +10,9 @@ from kit import resources
 from kit.console import say
 from kit.models import devices, threads
 from kit.pipeline import clusters, crossval, parallel, scoring
-from kit.pipeline.plan import Plan, family_of
+from kit.pipeline.plan import Plan
 from kit.pipeline.preparation import Session, Work, prepare
+from kit.pipeline.presets.resolution import family_of
 from kit.storage import ledger, run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import note_pause

@@ -26,7 +26,7 @@ from kit.models import prediction, registry
 from kit.models.base import FoldModule
 from kit.pipeline import initial_weights, rows
 from kit.pipeline.clusters import Cluster
-from kit.pipeline.plan import beginning, family_of
+from kit.pipeline.presets.resolution import beginning, family_of
 from kit.pipeline.pseudo import pseudo_labels
 from kit.pipeline.pseudo.pseudo_labels import PseudoLabels
 from kit.reporting import canvas, figures

@@ -25,7 +25,7 @@ from kit.inputs.mixed.rows import first_part
 from kit.inputs.text import Text
 from kit.models.images import picture_size
 from kit.pipeline.dealing import extra_rows, folds_file
-from kit.pipeline.plan import family_of
+from kit.pipeline.presets.resolution import family_of
 from kit.storage import frames
 from kit.storage.run_folder import Run
 from kit.training.deadline import Budget

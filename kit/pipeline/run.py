@@ -16,7 +16,8 @@ from kit.console import in_notebook, say
 from kit.errors import Stopped
 from kit.models import families
 from kit.pipeline import clusters
-from kit.pipeline.plan import LEFT_OPEN, Plan, continued, family_of, planned
+from kit.pipeline.plan import LEFT_OPEN, Plan, continued, planned
+from kit.pipeline.presets.resolution import family_of
 from kit.storage import run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import grown, note_end, refuse_other, start, unseal

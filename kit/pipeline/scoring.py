@@ -17,8 +17,8 @@ from kit.inference.rounds import Round
 from kit.labels import to_json
 from kit.labels.evaluation import tracked
 from kit.metrics import defined, over_folds
-from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Work
+from kit.pipeline.presets.resolution import family_of
 from kit.pipeline.pseudo import gate
 from kit.reporting import canvas, figures, ngram_words, readings
 from kit.storage import predictions, run_lifecycle

@@ -16,6 +16,7 @@ from kit import competition
 from kit.cli.app import main
 from kit.errors import BadData, Usage
 from kit.kaggle import bundle, kernel
+from kit.pipeline.presets.resolution import resolved
 from kit.storage import weights
 
 ROOT = Path(kernel.__file__).resolve().parents[2]
@@ -190,6 +191,15 @@ def test_a_kernel_that_trains_as_a_run_did_has_all_its_knobs(small_run: kit.Run)
     assert built.dataset is None and built.settings["knobs"].items() <= config.items()
     assert {"epochs", "limit", "seed", "lr"} <= set(built.settings["knobs"])
     assert built.settings["preset"] == small_run.info["preset"]
+
+
+def test_a_kernel_that_trains_without_a_run_takes_what_the_same_kit_run_takes() -> None:
+    """Of another model than the preset's the recipe; the time budget, which changes no result, goes along too."""
+    for knobs in ({"model": "resnet18", "epochs": "3"}, {"time_budget": "8h", "weights": ""}, {}):
+        built = kernel.build("digits", knobs=knobs)
+        asked = resolved(competition.load("digits"), "fast", knobs)[0]
+        assert resolved(competition.load("digits"), built.settings["preset"], built.settings["knobs"])[0] == asked
+    assert asked.model != "resnet18" and built.settings["knobs"] == {}
 
 
 def test_an_earlier_kernel_s_dataset_does_not_stay(small_run: kit.Run) -> None:

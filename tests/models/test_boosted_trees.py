@@ -22,7 +22,7 @@ from kit.models.batch import Batch
 from kit.models.tables import trees_module
 from kit.models.tables.boosters import Task, kept_back, patience
 from kit.models.tables.target_means import TargetMeans
-from kit.pipeline.plan import resolved
+from kit.pipeline.presets.resolution import resolved
 
 LIBRARIES = ("lightgbm", "xgboost", "catboost")
 
@@ -42,6 +42,15 @@ def grown(model: str, table: Any, y: np.ndarray, rows: int, **knobs: Any) -> Any
     made.learn(table, index, y)
     made.training_step(Batch(None, torch.from_numpy(y[:rows]), torch.from_numpy(index)), 0)
     return made
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize(("rows", "share"), [(1, 0.8), (3, 0.01), (90, 0.01)])
+def test_a_tree_has_a_row_at_least(model: str, rows: int, share: float) -> None:
+    pytest.importorskip(model)
+    table, y = breeds()
+    made = grown(model, table, y, rows, rows_share=share)
+    assert torch.isfinite(made.predict_step(made.gather(table, np.arange(5)))).all()
 
 
 @pytest.mark.parametrize("model", LIBRARIES)

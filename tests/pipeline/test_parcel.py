@@ -19,7 +19,8 @@ from kit.pipeline import crossval
 from kit.pipeline.clusters import machine, parcel, ray_task
 from kit.pipeline.clusters.parcel import Parcel
 from kit.pipeline.clusters.ray_task import Order, Outcome
-from kit.pipeline.plan import Plan, family_of, planned
+from kit.pipeline.plan import Plan, planned
+from kit.pipeline.presets.resolution import family_of
 from kit.pipeline.run import working
 from kit.pipeline.task import of_parts
 from kit.storage import run_lifecycle

@@ -10,7 +10,8 @@ from hypothesis import given, strategies as st
 import kit
 from kit import competition as competitions, recipes
 from kit.config import Config
-from kit.pipeline.plan import planned, resolved
+from kit.pipeline.plan import planned
+from kit.pipeline.presets.resolution import resolved
 from kit.storage.run_folder import read_json
 
 CASES = [

@@ -79,6 +79,9 @@ def test_a_line_sees_categories_and_very_wide_tables_are_not_asked() -> None:
     assert straight_line.is_better(Cells(table), y)
     wide = pd.concat([table, pd.DataFrame(rng.normal(size=(900, straight_line.WIDEST)))], axis=1)
     assert not straight_line.is_better(Cells(wide.rename(columns=str)), y)
+    many = pd.DataFrame({f"c{j}": rng.integers(0, 100, 900).astype(str) + "k" for j in range(20)}).assign(sure=y)
+    assert not straight_line.is_better(Cells(many), y)
+    assert straight_line.is_better(Cells(many.iloc[:, 10:]), y)
 
 
 @pytest.mark.parametrize("preset", ["fast", "best"])
@@ -105,6 +108,16 @@ def test_columns_that_the_test_does_not_have_do_not_decide(tmp_path: Path) -> No
     train = pd.read_csv(data / "train.csv")
     train.assign(told=np.where(train["y"] == "yes", 1.5, -1.5) + train["n0"] * 0.01).to_csv(data / "train.csv", index=False)
     assert plan(data).config.model == "lightgbm"
+
+
+def test_answers_that_are_kept_back_do_not_decide(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(pd.concat([chequered(600), summed(300)]).to_csv(index=False))
+    assert plan(tmp_path / "train.csv").config.model == "lightgbm"
+    for rows, model in ((range(600), "mlp"), (range(600, 900), "lightgbm")):
+        part = ["private" if row in rows else "train" for row in range(900)]
+        ids = pd.Index(range(1, 901), name="id")
+        (tmp_path / "parts.csv").write_text(pd.DataFrame({"part": part}, index=ids).to_csv())
+        assert plan(tmp_path / "train.csv", kept_back=str(tmp_path / "parts.csv")).config.model == model
 
 
 def test_without_lightgbm_a_perceptron_learns_and_a_note_names_the_extra(tmp_path: Path, no_lightgbm: None) -> None:

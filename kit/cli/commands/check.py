@@ -12,7 +12,7 @@ from kit.competition import Adapter
 from kit.console import output
 from kit.errors import BadData
 from kit.pipeline import adapter_check
-from kit.pipeline.plan import resolved
+from kit.pipeline.presets.resolution import resolved
 from kit.reporting import data_audit
 
 

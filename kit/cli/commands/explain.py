@@ -15,7 +15,7 @@ from kit.config import KNOBS, Config
 from kit.console import output
 from kit.errors import Usage, did_you_mean
 from kit.models import families
-from kit.pipeline import knob_origin
+from kit.pipeline.presets import knob_origin
 
 FAMILIES = (families.IMAGE, families.READER, families.NGRAMS, families.TRANSFORMER, families.MLP, *families.TREES)
 NAMED = {"image": "networks of pictures", "transformer": "transformers"}

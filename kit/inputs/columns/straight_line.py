@@ -12,7 +12,7 @@ from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 
 ROWS, PARTS = 3000, 3  # rows that are looked at, at most; parts of them, each answered by the other ones
-FEWEST, WIDEST = 100, 500  # rows that tell at least; columns for the line at most: more would take seconds
+FEWEST, WIDEST = 100, 500  # rows that tell at least; numbers and categories at most: more would take ten seconds
 CLEARLY = 0.85  # the line's squared error beside the trees' is below this, in each part
 CATEGORIES = 40  # of a column, the most frequent ones
 PENALTY = 10.0  # of the line's squared slopes, for columns of deviation 1
@@ -36,10 +36,10 @@ def is_better(cells: Cells, y: np.ndarray) -> bool:
     for number in range(PARTS):
         asked = part == number
         encoding = Encoding.learn(cells, np.flatnonzero(~asked), CATEGORIES)
+        if encoding.width + sum(encoding.sizes) > WIDEST:
+            return False
         numbers, codes = encoding.encode(cells)
         x = _columns(numbers, codes, encoding.sizes, ~asked)
-        if x.shape[1] > WIDEST:
-            return False
         lines[:, asked] = _by_lines(x[~asked], y[~asked], x[asked])
         table = np.concatenate([np.where(codes > 0, codes, np.nan), numbers], axis=1)
         trees[:, asked] = _by_trees(table[~asked], y[~asked], table[asked], codes.shape[1])

@@ -47,9 +47,10 @@ class LightGBMModule(TreesModule):
     def settings(self, task: Task) -> dict[str, Any]:
         """LightGBM's own."""
         c = self.config
+        share = max(c.rows_share, min(1.0, 1.5 / len(task.y)))  # a row at least: LightGBM ends in an error without any
         return {
             "objective": OBJECTIVE[task.kind], "num_class": task.outputs, "num_leaves": c.leaves, "learning_rate": c.shrinkage,
-            "feature_fraction": c.columns_share, "bagging_fraction": c.rows_share, "bagging_freq": int(c.rows_share < 1),
+            "feature_fraction": c.columns_share, "bagging_fraction": share, "bagging_freq": int(share < 1),
             "seed": c.seed % (1 << 31), "num_threads": torch.get_num_threads(), "deterministic": True, "force_col_wise": True,
             "verbosity": -1,
         }  # fmt: skip

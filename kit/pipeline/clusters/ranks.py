@@ -21,8 +21,8 @@ from kit.errors import KitError, Stopped, Usage
 from kit.models import threads
 from kit.pipeline import crossval
 from kit.pipeline.clusters import machine
-from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
+from kit.pipeline.presets.resolution import family_of
 from kit.pipeline.task import Task
 from kit.storage import files
 from kit.storage.run_folder import Run

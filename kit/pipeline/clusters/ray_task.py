@@ -107,7 +107,7 @@ def train(parcel: Parcel, order: Order, send: Send) -> Outcome:
     os.environ["LOKY_MAX_CPU_COUNT"] = str(order.cores)  # `kit.resources.core_count` heeds it
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # shared between tasks; nobody writes
     from kit.pipeline.clusters import machine, parcel as parcels
-    from kit.pipeline.plan import family_of
+    from kit.pipeline.presets.resolution import family_of
 
     try:
         parts = parcels.unpack(parcel)

@@ -17,8 +17,8 @@ from kit.errors import BadData, DiskError, Diverged, KitError, Stopped, Unreacha
 from kit.models import threads
 from kit.pipeline.clusters import machine
 from kit.pipeline.clusters.machine import Kind
-from kit.pipeline.plan import family_of
 from kit.pipeline.preparation import Session, prepare
+from kit.pipeline.presets.resolution import family_of
 from kit.storage.run_folder import Run
 from kit.training.deadline import Budget
 from kit.training.signals import stoppable

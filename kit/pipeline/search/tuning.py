@@ -21,8 +21,9 @@ from kit.inference.blend_weights import Gain, gained
 from kit.metrics import defined
 from kit.models import prediction
 from kit.pipeline import parallel
-from kit.pipeline.plan import Plan, family_of
+from kit.pipeline.plan import Plan
 from kit.pipeline.preparation import fold_of, trained_rows
+from kit.pipeline.presets.resolution import family_of
 from kit.pipeline.run import working
 from kit.pipeline.search import sampling, search_space
 from kit.pipeline.search.sampling import Sampler

@@ -17,8 +17,9 @@ from kit.metrics import defined, shown
 from kit.models import devices, registry, threads
 from kit.models.base import FoldModule
 from kit.pipeline import crossval, scoring
-from kit.pipeline.plan import Plan, family_of, planned
+from kit.pipeline.plan import Plan, planned
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
+from kit.pipeline.presets.resolution import family_of
 from kit.pipeline.study.checks import Predictions, checked_predictions, refuse_unbounded
 from kit.storage import ledger, run_lifecycle, run_locks, templates
 from kit.storage.run_folder import Run

@@ -9,8 +9,8 @@ from typing import Any
 from kit import competition as competitions, config as configs, recipes
 from kit.config import Config
 from kit.errors import Usage
-from kit.pipeline.plan import RECIPE, family_of, resolved
-from kit.pipeline.suited_model import choosable
+from kit.pipeline.presets.resolution import RECIPE, family_of, resolved
+from kit.pipeline.presets.suited_model import choosable
 from kit.storage.run_folder import Run
 
 
