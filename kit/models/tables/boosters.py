@@ -13,6 +13,7 @@ import torch
 from kit.models.tables.forest import Forest, Tree, joined
 
 AFTER = 2  # times a forest's answers to the training rows, which a fit with a deadline leaves time for: these, valid and test
+TIMED = 9  # times the trees of the first round, which tell what each further round adds to the time of an answer
 KEPT_BACK = 10  # of so many training rows one decides when to stop
 STOPPED = 100  # fewer training rows do not tell when
 PATIENCE, RATE = 30, 0.1  # rounds without a gain, at this rate
@@ -70,11 +71,18 @@ class Clock:
     def stops(self, rounds: int, trees: Sequence[Tree] = (), x: np.ndarray | None = None) -> bool:
         """Is there no time for another round, `rounds` being done? `trees` and rows `x`: of the first, to be timed."""
         if self.until < math.inf and x is not None:
-            forest, began = Forest(joined(list(trees), np.zeros(1 + max(tree.output for tree in trees)))), time.monotonic()
-            forest(torch.from_numpy(x))
-            self.answering = AFTER * (time.monotonic() - began)
+            one, many = (answering_seconds(list(trees) * times, x) for times in (1, TIMED))
+            self.until -= AFTER * one  # which few rows take, however few the trees
+            self.answering = AFTER * max(0.0, many - one) / (TIMED - 1)
         self.over = time.monotonic() + (rounds + 1) * self.answering >= self.until
         return self.over
+
+
+def answering_seconds(trees: list[Tree], x: np.ndarray) -> float:
+    """Seconds that a forest of these trees takes to answer rows [n, features]."""
+    forest, began = Forest(joined(trees, np.zeros(1 + max(tree.output for tree in trees)))), time.monotonic()
+    forest(torch.from_numpy(x))
+    return time.monotonic() - began
 
 
 def kept_back(task: Task, seed: int) -> np.ndarray:
