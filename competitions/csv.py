@@ -7,14 +7,14 @@ fifth is kept back. Needs no adapter: what the answers are (classes, numbers, a 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kit.competition import Asked, Competition, asked_of, numbered
 from kit.competition.answers import questions
@@ -30,7 +30,7 @@ from kit.labels import Labels, OneOf, answer_spelling
 from kit.metrics import accuracy
 from kit.storage import files, frames
 from kit.storage.tables import table_file, typed_table
-from kit.storage.tables.delimited_text import first_line, likeliest
+from kit.storage.tables.delimited_text import first_line
 from kit.storage.tables.table_file import TableFormat
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def suits(facts: Competition, config: Config, root: Path) -> Beginning | None:
         return None
     with suppress(KitError):
         rows, back = table(facts, root, rows_read(config))
-        rows = rows[[not one for one in back]]
+        rows = rows[~back]
         if config.kept_back:
             part = parts(config.kept_back)
             rows = rows[rows.index.isin(part.index[part == TRAIN])]
@@ -104,8 +104,13 @@ def id_column(facts: Competition, root: Path, most: int) -> str:
         return str(_read(facts, root, SAMPLE).columns[0])
     tables = [_read(facts, root, name, most) for name in (facts.train, facts.test) if _file(facts, root, name)]
     alike = [str(name) for name in tables[0].columns if _called_id(str(name))] if tables else []
-    good = [name for name in alike if all(name in one and one[name].is_unique and (one[name] != "").all() for one in tables)]
-    return min(good, key=len, default="")
+    return min((name for name in alike if all(name in one and _names_rows(one[name]) for one in tables)), key=len, default="")
+
+
+def _names_rows(cells: pd.Series) -> bool:
+    """Does each cell name another row? By an index, so that its table of cells answers twice."""
+    index = frames.text_index(cells)
+    return index.is_unique and "" not in index
 
 
 def answered(facts: Competition, root: Path, task: str, most: int) -> Competition:
@@ -168,17 +173,17 @@ def _called_id(column: str) -> bool:
     return column.lower().replace("_", "").endswith("id")
 
 
-def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, list[bool]]:
+def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, np.ndarray]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
     name = root.name if root.is_file() else facts.train
     rows = _with_learned(_identified(*_place(facts, root, facts.train, most), _exact(facts), facts.id, name), facts)
     needed = list(facts.inputs.used_columns() or ())
     frames.need_columns(rows, needed, f"{name} (see --text and --target)")
     if _file(facts, root, facts.test):
-        return rows, [False] * len(rows)
+        return rows, np.zeros(len(rows), bool)
     answer = facts.labels.train_columns[0]
     if answer not in rows:
-        return rows, [True] * len(rows)
+        return rows, np.ones(len(rows), bool)
     if isinstance(facts.inputs, Text):
         texts = Texts(list(rows[facts.inputs.column])).plain()
         answers = [""] * len(rows) if facts.labels.continuous else list(rows[answer])
@@ -189,31 +194,15 @@ def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, list
 @lru_cache(maxsize=1)
 def _kept_back(
     folder: Path, name: str, changed: int, form: TableFormat, most: int, exact: tuple[str, ...], answer: str
-) -> list[bool]:
-    """Which rows of a table are kept back, by what tells them apart besides id and answer: their cells as they are written.
+) -> np.ndarray:
+    """Which rows of a table are kept back, by what tells them apart besides id and answer: their other cells.
 
     Equal rows are told apart by their number where most rows have their equals. `answer`: "" for amounts.
     """
     rows = _parsed(folder, name, changed, form, most, exact)
-    left_out = [place for place, column in enumerate(rows.columns) if column in exact]
-    typed = any(dtype.kind != "O" for dtype in rows.dtypes)  # cells that were read as numbers are no longer as they were
-    data = files.read(folder, name) if typed else b""
-
-    def lines() -> Iterable[bytes]:
-        if typed:
-            return typed_table.lines(data, form.delimiter or likeliest(data, name), left_out, len(rows))
-        kept = [rows[column] for column in rows.columns if column not in exact]
-        return (cells.encode() for cells in map("\x1f".join, zip(*kept, strict=True)))
-
-    def numbered_lines() -> Iterator[bytes]:
-        seen: Counter[bytes] = Counter()
-        for line in lines():
-            yield line + str(seen[line]).encode()
-            seen[line] += 1
-
-    content = content_codes(sha256(line).digest() for line in lines())
-    if mostly_repeated(content):
-        content = content_codes(sha256(line).digest() for line in numbered_lines())
+    cells = rows[[column for column in rows if column not in exact]]
+    content = frames.row_codes(cells)
+    content = frames.row_codes(cells, numbered=True) if mostly_repeated(content) else content
     return kept_back(content, list(rows[answer]) if answer else [""] * len(rows))
 
 
@@ -234,7 +223,7 @@ def read_train(facts: Competition, root: Path, task: str = "", most: int = 0) ->
     """The rows to train on, and what was found out about the files; what is open about the answers, unless a task is given."""
     rows, back = table(facts, root, most)
     frames.need_columns(rows, list(facts.labels.train_columns), f"{facts.train} (see --target)")
-    notes = [f"no {facts.test}: {sum(back):,} of {len(rows):,} rows are kept back as the test set"] if any(back) else []
+    notes = [f"no {facts.test}: {back.sum():,} of {len(rows):,} rows are kept back as the test set"] if back.any() else []
     if isinstance(facts.inputs, Table):
         where = "numbered 1, 2, 3, …" if facts.id not in _read(facts, root, facts.train, most) else f"named by {facts.id!r}"
         answer = facts.labels.train_columns[0]
@@ -242,7 +231,7 @@ def read_train(facts: Competition, root: Path, task: str = "", most: int = 0) ->
         of = f" of {len(labels.columns)} ({listed(labels.columns, SHOWN)})" if labels.exclusive else ""
         notes += [] if task else [f"? {question}" for question in open_questions]
         notes.append(f"{answer!r} is {facts.labels.describe()}{of}, scored by {facts.metric.name}; rows are {where}")
-    return rows[[not one for one in back]], notes
+    return rows[~back], notes
 
 
 def _bound(facts: Competition, root: Path, rows: pd.DataFrame) -> tuple[Labels, list[str]]:

@@ -196,14 +196,15 @@ def mostly_repeated(content: np.ndarray) -> bool:
     return bool(different <= len(content) // 2)
 
 
-def kept_back(content: np.ndarray, answers: Sequence[str]) -> list[bool]:
-    """For each row, whether it is kept back: a fifth of the different contents (`content_codes`) of every answer.
+def kept_back(content: np.ndarray, answers: Sequence[str]) -> np.ndarray:
+    """Which rows are kept back, bool [n]: a fifth of the different contents (`content_codes`) of every answer.
 
     The same for any order of the rows. Equal contents go together, whatever their answers.
     """
     number = {one: place for place, one in enumerate(dict.fromkeys(answers))}
     answer = np.fromiter(map(number.__getitem__, answers), np.int64, len(content))
-    order = np.lexsort((content, answer))
+    order = np.argsort(content)
+    order = order[np.argsort(answer[order], kind="stable")]  # half of the time of np.lexsort
     first = np.ones(len(content), bool)  # of those of equal content and answer
     first[1:] = np.diff(content[order]).astype(bool) | np.diff(answer[order]).astype(bool)
     different, of = content[order][first], answer[order][first]
@@ -211,4 +212,4 @@ def kept_back(content: np.ndarray, answers: Sequence[str]) -> list[bool]:
     rank = np.arange(len(of)) - (np.cumsum(count) - count)[of]
     back = np.sort(different[rank < count[of] // PART])
     place = np.searchsorted(back, content)  # of a million rows, a third of the time of np.isin
-    return (back[place % len(back)] == content).tolist() if len(back) else [False] * len(content)
+    return back[place % len(back)] == content if len(back) else np.zeros(len(content), bool)

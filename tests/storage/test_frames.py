@@ -202,3 +202,23 @@ def test_mutated_tables_are_read_or_refused_and_nothing_else() -> None:
         slowest = max(slowest, time.perf_counter() - began)
     assert 1000 < refused < 3000
     assert slowest < 1
+
+
+def test_the_code_of_a_row_depends_on_its_numbers_and_texts_alone() -> None:
+    rows = pd.DataFrame({"a": [1.0, np.nan, -0.0, 1.0, 2.0], "b": pd.Series(["x", "y", "", "x", "x"], dtype=object)})
+    codes = frames.row_codes(rows)
+    assert codes[0] == codes[3] and len(set(codes)) == 4
+    whole = rows.iloc[[0, 2, 4]].astype({"a": np.int8})  # other rows, another kind, no minus zero
+    assert (frames.row_codes(whole) == codes[[0, 2, 4]]).all()
+    assert (frames.row_codes(rows.iloc[::-1]) == codes[::-1]).all()
+    told_apart = frames.row_codes(rows, numbered=True)
+    assert len(set(told_apart)) == 5 and (frames.row_codes(rows, numbered=True) == told_apart).all()
+    assert (frames.row_codes(rows[[]]) == 0).all() and len(set(frames.row_codes(rows[[]], numbered=True))) == 5
+
+
+def test_codes_are_the_same_in_pieces_and_in_every_version_of_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pd.DataFrame({"a": np.arange(7) / 2, "b": pd.Series(list("abcabca"), dtype=object)})
+    codes = frames.row_codes(rows)
+    monkeypatch.setattr(frames, "ROWS_AT_ONCE", 3)
+    assert (frames.row_codes(rows) == codes).all()
+    assert codes[:2].tolist() == [520011068372902211, 702064493063298371]  # by pandas 2.1.4 and 3.1.1

@@ -142,12 +142,3 @@ def test_ids_answers_and_stated_categories_stay_exact_text(tmp_path: Path) -> No
     run = {"model": "lightgbm", "trees": 3, "folds": 2, "quiet": True, "target": "y"}
     kept = kit.run("csv", tmp_path, out=tmp_path / "run", **run)
     assert list(kept.oof.index[:2]) == ["0000", "0001"]
-
-
-@pytest.mark.parametrize("left_out", [[0, 4], [0], [4], [0, 1, 3, 4], [2], [0, 2, 4], [], [0, 1, 2, 3, 4]])
-@pytest.mark.parametrize("mark", [",", ";"])
-def test_lines_hold_the_cells_that_are_not_left_out_in_their_order(left_out: list[int], mark: str) -> None:
-    rows = [[f"r{row}c{place}" * (row != place) for place in range(5)] for row in range(6)]
-    text = "\r\n".join(mark.join(row) for row in [list("abcde"), *rows[:3], [], *rows[3:]])
-    kept = ["\x1f".join(cell for place, cell in enumerate(row) if place not in left_out).encode() for row in rows]
-    assert list(typed_table.lines(text.encode(), mark, left_out, 6)) == kept
