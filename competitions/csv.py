@@ -14,8 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kit.competition import Asked, Competition, asked_of, numbered
 from kit.competition.answers import questions
 from kit.competition.kept_back import TRAIN, read as parts
@@ -34,6 +32,7 @@ from kit.storage.tables.delimited_text import first_line
 from kit.storage.tables.table_file import TableFormat
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 SAMPLE = "sample_submission.csv"
@@ -175,6 +174,8 @@ def _called_id(column: str) -> bool:
 
 def table(facts: Competition, root: Path, most: int) -> tuple[pd.DataFrame, np.ndarray]:
     """The training file, and which of its rows are kept back: all of them in a single file without answers."""
+    import numpy as np
+
     name = root.name if root.is_file() else facts.train
     rows = _with_learned(_identified(*_place(facts, root, facts.train, most), _exact(facts), facts.id, name), facts)
     needed = list(facts.inputs.used_columns() or ())
