@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import clusters
 import kills
 import pictures
 import processes
@@ -225,7 +226,10 @@ FAULTS = [
         ),
     ),
     Fault("adapters", "`kit check` of every adapter → 25 checks on made rows", processes.adapters),
-    Fault("slurm", "a preempted job of Slurm → saved, requeued once, the same bytes", processes.slurm),
+    Fault("slurm", "a preempted job of Slurm → saved, requeued once, the same bytes", clusters.slurm),
+    Fault(
+        "object_store", "data larger than the object store of a Ray cluster → code 74, and what to do", clusters.object_store
+    ),
     Fault("dying_disk", "fsync fails with EIO at each of its calls → code 74; then the same bytes", run_files.dying_disk),
     Fault("unreadable", "a table, a run's file, a checkpoint that may not be read → code 74, which file", run_files.unreadable),
     Fault("flipped", "20 flipped bits in each file of a complete run → named by report, predict or run", run_files.flipped),

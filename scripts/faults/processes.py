@@ -252,13 +252,6 @@ def adapters(folder: Path) -> Count:
     return Count(held, len(names), f"the slowest took {slowest:.0f} s")
 
 
-def slurm(folder: Path) -> Count:
-    if shutil.which("slurmctld") is None:
-        return Count(0, 0, "Slurm is not installed here")
-    answer = subprocess.run(["bash", str(ROOT / "scripts" / "slurm.sh")], capture_output=True, text=True)
-    return Count(int("the same bytes; jobs left: 0" in answer.stdout), 1)
-
-
 def gpu(folder: Path) -> Count:
     import torch
 

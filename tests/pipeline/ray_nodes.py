@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 STORE = 100_000_000  # bytes of shared memory for the objects of a node
 
@@ -46,9 +47,14 @@ class Nodes:
         return process
 
     def answers(self) -> bool:
-        """Does the head accept connections? Raises RuntimeError where it has ended."""
+        """Does the head accept connections, with its object store? Raises RuntimeError where it has ended.
+
+        A node that joins before is given the same socket for its store by Ray 2.50, and one of the two dies of it.
+        """
         if self.head.poll() is not None:
             raise RuntimeError("ray start has ended")
+        if not Path(self.folder, "session_latest", "sockets", "plasma_store").exists():
+            return False
         with socket.socket() as one:
             return one.connect_ex(("127.0.0.1", self.port)) == 0
 
