@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +11,7 @@ from pathlib import Path
 from kit.console import in_notebook, printable
 
 NETWORK = ("socket", "requests", "urllib3", "http")  # modules whose errors are of the network; many of them are OSErrors
+GPU = re.compile(r"CUDA error: (?!device-side|an illegal|invalid)(.+)")  # of the driver or the card; the others are a program's
 LONG = 200  # characters of a cell or a name that are shown
 
 
@@ -72,6 +74,9 @@ def explained(fault: Exception) -> tuple[str, int]:
         return f"the memory of this machine is full. {advice}", KitError.code
     if isinstance(fault, ConnectionError | TimeoutError) or type(fault).__module__.partition(".")[0] in NETWORK:
         return f"the connection failed ({fault}). Try again.", Unreachable.code
+    if isinstance(fault, RuntimeError) and (failed := GPU.search(str(fault))):
+        advice = "Does another program use it (`nvidia-smi`)? The same command goes on; --devices cpu does without it."
+        return f"the GPU does not serve this process ({failed[1]}). {advice}", Unreachable.code
     if isinstance(fault, OSError):
         where = fault.filename if fault.filename is not None else "a file"
         said = f"cannot be read or written ({fault.strerror or fault}). What was written before is intact."

@@ -217,6 +217,12 @@ def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[s
         (MemoryError(), 1, "the memory of this machine is full"),
         (OSError(12, "Cannot allocate memory"), 1, "the memory of this machine is full"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1, "the memory of this machine is full"),
+        (
+            RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCompile with"),
+            69,
+            "busy or unavailable). Does",
+        ),
+        (RuntimeError("CUDA error: device-side assert triggered"), 1, "this is an error in the kit"),
         (ZeroDivisionError("by zero"), 1, "this is an error in the kit: ZeroDivisionError: by zero"),
     ],
 )

@@ -1,6 +1,7 @@
 """Ranks: two processes that train each fold together give the bytes of one with `--accumulate 2`; nobody hangs, one writes."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -64,11 +65,13 @@ def ranks(digits: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     common = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port, "TORCHELASTIC_USE_AGENT_STORE": True}
     started: list[BaseProcess] = []
 
-    def start(*words: object, name: object = adapter) -> list[BaseProcess]:
+    def start(*words: object, name: object = adapter, second: Callable[[], object] | None = None) -> list[BaseProcess]:
         for rank in range(2):
             for key, value in {**common, "RANK": rank, "LOCAL_RANK": rank}.items():
                 monkeypatch.setenv(key, str(value))
-            started.append(warm("run", name, "--data", digits, *words, before=partial(heard, f"said{rank}")))
+            started.append(
+                warm("run", name, "--data", digits, *words, before=partial(heard, f"said{rank}", second if rank else None))
+            )
         for key in (*common, "RANK", "LOCAL_RANK"):
             monkeypatch.delenv(key)
         return started
@@ -78,9 +81,16 @@ def ranks(digits: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         process.kill()
 
 
-def heard(name: str) -> None:
-    """What this process says on stderr goes to a file of its own."""
+def heard(name: str, more: Callable[[], object] | None) -> None:
+    """What this process says on stderr goes to a file of its own; `more` is called, too."""
     os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    if more is not None:
+        more()
+
+
+def another_python() -> None:
+    """This process says that it is of another version."""
+    platform.python_version = lambda: "3.99.1"
 
 
 def codes(processes: list[BaseProcess], seconds: float = 60) -> list[int | None]:
@@ -183,6 +193,14 @@ def test_what_ranks_cannot_share_is_refused_by_the_first(
     lines = Path("said0").read_text().splitlines()
     assert len(lines) == 1 and lines[0].startswith(f"kit: {said}")
     assert Path("said1").read_text() == ""
+
+
+def test_ranks_that_compute_otherwise_are_refused_in_one_line(ranks: Callable[..., list[BaseProcess]], tmp_path: Path) -> None:
+    started = ranks("--out", tmp_path / "two", "--quiet", second=another_python)
+    assert 2 in codes(started) and all(process.exitcode for process in started)
+    said = [line for rank in range(2) for line in Path(f"said{rank}").read_text().splitlines()]
+    assert sum(line.startswith("kit: rank 1: it computes with") and "Python 3.99.1" in line for line in said) == 1
+    assert all(line.startswith("kit: ") for line in said) and len(said) <= 2
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_rows_however_many_parts_a_batch_has(

@@ -7,6 +7,7 @@ import pytest
 from conftest import SMALL
 
 import kit
+from kit.cli.app import main
 from kit.pipeline.plan import planned
 from kit.pipeline.search.trials import Tuned
 from kit.pipeline.search.tuning import tune
@@ -51,3 +52,20 @@ def test_a_job_of_a_trial_finds_what_this_machine_finds(digits: Path, tmp_path: 
     found = [[(one.number, one.knobs, one.score, one.epochs) for one in some.trials] for some in (alone, queued)]
     assert found[0] == found[1]
     assert not (queued.run.path / "slurm" / "jobs.json").exists()
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_queue_that_refuses_or_is_not_there_is_said_in_one_line(
+    refuses: bool, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slurm_queue, "CLUSTER", "slurm")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if refuses:  # as Slurm's own commands do
+        for name, line in (("srun", "exit 0"), ("sbatch", "echo 'sbatch: error: Invalid account' >&2; exit 1")):
+            (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+            (tmp_path / name).chmod(0o755)
+    words = "the queue refuses (sbatch: error: Invalid account)." if refuses else "this machine has no sbatch and srun."
+    assert main(["run", "digits", "--data", str(digits), "--out", str(tmp_path / "run"), "--on", "slurm", "--quiet"]) == 69
+    said = capfd.readouterr().err
+    assert said.startswith(f"kit: --on slurm: {words}") and said.count("\n") == 1
+    assert not (tmp_path / "run" / "folds.csv").exists()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import math
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -130,14 +132,16 @@ class SlurmQueue:
         return True
 
     def submit(self, calls: Sequence[tuple[Any, ...]], most: int) -> list[Any]:
-        """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses."""
+        """Queue these calls as one array, so many of it at a time. Raises Unreachable where Slurm refuses, or is not there."""
+        if CLUSTER == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
+            raise Unreachable("--on slurm: this machine has no sbatch and srun. Run the command where jobs are queued from.")
         logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns where Slurm keeps no accounts
         try:
             executor = submitit.AutoExecutor(folder=self.folder, cluster=CLUSTER, slurm_max_num_timeout=AGAIN)
             executor.update_parameters(name="kit", timeout_min=MINUTES, cpus_per_task=self.cores, gpus_per_node=self.gpus)
             if CLUSTER == "slurm":
                 executor.update_parameters(slurm_array_parallelism=most)
-            with executor.batch():
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # sbatch says it a second time
                 jobs = [executor.submit(*call) for call in calls]
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError, RuntimeError, OSError) as fault:
             said = " ".join(str(fault).split())[-300:]
