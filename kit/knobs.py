@@ -323,7 +323,7 @@ class BoostingKnobs:
     """Boosted trees of tables (lightgbm, xgboost, catboost)."""
 
     trees: int = knob(
-        300, "largest number of boosting rounds; a tenth of the training rows decides when to stop (boosted trees)", low=1
+        1000, "largest number of boosting rounds; a tenth of the training rows decides when to stop (boosted trees)", low=1
     )
     leaves: int = knob(15, "largest number of leaves of a tree; catboost's trees are log2 of it deep (boosted trees)", low=2)
     shrinkage: float = knob(
