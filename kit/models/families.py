@@ -13,7 +13,7 @@ from kit.errors import Usage, did_you_mean, install
 from kit.parts import NONE, Parts
 
 if TYPE_CHECKING:
-    from kit.models.base import FoldModule
+    from kit.models.base import FoldModel
 
 SHARED = {
     "model", "limit", "text", "target", "task", *knobs.names(knobs.FoldKnobs),
@@ -52,7 +52,7 @@ class Family:
     probing: bool = False
     mixed: bool = False
 
-    def load(self) -> type[FoldModule]:
+    def load(self) -> type[FoldModel]:
         """The class of its modules. Imports torch. Raises Usage where a library of an extra is missing that they import."""
         place, _, name = self.module.partition(":")
         try:

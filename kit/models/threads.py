@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from kit import resources
 from kit.config import Config
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 
 # Floating-point operations of a training step, below which one thread is about as fast as two: a step of the digits' preset has
 # 0.57 billion, and took 20.8 ms by one thread and 20.0 by two (scripts/bench/threads.py).
@@ -59,7 +58,7 @@ def use_all() -> None:
         torch.set_num_threads(_most[-1])
 
 
-def suit(module: FoldModule, x: Any, config: Config) -> None:
+def suit(module: FoldModel, x: Any, config: Config) -> None:
     """Compute this fit, whose module has learned what comes before the first step, with one thread or with all.
 
     Threads add up in an order of their own, so their number changes the last bits of a result. It follows from the net and
@@ -69,11 +68,13 @@ def suit(module: FoldModule, x: Any, config: Config) -> None:
         torch.set_num_threads(1)
 
 
-def operations(module: FoldModule, x: Any, config: Config) -> float:
+def operations(module: FoldModel, x: Any, config: Config) -> float:
     """Floating-point operations of a training step, by a forward pass of a few rows; infinity for a module without one.
 
     A step is three forward passes of its batch: the gradients of weights and of activations take one each.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # and triton; a fit of one step counts nothing
+
     training = [(part, part.training) for part in module.modules()]
     views = module.one_view() if module.views else nullcontext()
     rows = np.arange(min(PROBED, len(x)))

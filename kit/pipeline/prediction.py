@@ -20,7 +20,7 @@ from kit.inputs.base import Keep
 from kit.inputs.decode import resize
 from kit.inputs.text import Texts
 from kit.models import threads
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.pipeline.study import stored_answers
 from kit.reporting import readings
 from kit.storage import frames, predictions
@@ -83,7 +83,7 @@ def answered(
     return answers, sample
 
 
-def say_doubts(model: FoldModule, rows: Any) -> None:
+def say_doubts(model: FoldModel, rows: Any) -> None:
     """Say what of the test rows a model cannot read, or has never seen."""
     for line in model.doubts(rows, "test"):
         say(line)

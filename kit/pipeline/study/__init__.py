@@ -15,7 +15,7 @@ from kit.console import say
 from kit.errors import Usage, listed
 from kit.metrics import defined, shown
 from kit.models import devices, registry, threads
-from kit.models.base import FoldModule
+from kit.models.lightning.module import FoldModule
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, planned
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
@@ -91,6 +91,7 @@ class StudyFold:
             raise Usage(f"fold.module({which}): its fit is one step of the kit's own; use kit.run.")
         fit = replace(self.fit, config=devices.choose(config, family))
         module = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
+        assert isinstance(module, FoldModule)
         fit.teach(module)
         module.score_by(fit.metric)
         return module
