@@ -21,11 +21,11 @@ from kit.inputs.decode import resize
 from kit.inputs.text import Texts
 from kit.models import threads
 from kit.models.base import FoldModel
-from kit.pipeline.study import stored_answers
 from kit.reporting import readings
 from kit.storage import frames, predictions
 from kit.storage.run_folder import Run
 from kit.storage.runs import blend_members
+from kit.storage.runs.study_answers import stored_answers
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFormat
 

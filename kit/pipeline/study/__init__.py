@@ -12,7 +12,7 @@ import pandas as pd
 
 from kit import config as configs
 from kit.console import say
-from kit.errors import Usage, listed
+from kit.errors import Usage
 from kit.metrics import defined, shown
 from kit.models import devices, registry, threads
 from kit.models.lightning.module import FoldModule
@@ -227,15 +227,3 @@ def _refuse_finished(run: Run) -> None:
         raise Usage(
             f"{run.path}: this study is finished, and its run was moved to the name given to finish(). Begin a new study."
         )
-
-
-def stored_answers(run: Run, ids: pd.Index) -> pd.DataFrame:
-    """The predictions that a study's run holds, for these ids. Raises Usage for rows that it does not hold."""
-    known = run.test
-    missing = ids[~ids.isin(known.index)]
-    if len(missing):
-        raise Usage(
-            f"{run.path}: made by kit.study, so it holds predictions and no models; not of {len(missing):,} of these rows"
-            f" (ids {listed(missing, 3)})."
-        )
-    return known.loc[ids]
