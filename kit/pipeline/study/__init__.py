@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -90,8 +90,8 @@ class StudyFold:
             which = "strategy='probe'" if family.probing else f"model={config.model!r}"
             raise Usage(f"fold.module({which}): its fit is one step of the kit's own; use kit.run.")
         fit = replace(self.fit, config=devices.choose(config, family))
-        module = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
-        assert isinstance(module, FoldModule)
+        made = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
+        module = cast(FoldModule, made)  # those that are none were refused above
         fit.teach(module)
         module.score_by(fit.metric)
         return module
