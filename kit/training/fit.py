@@ -93,7 +93,7 @@ def _fit(
         if fold.source is not None:
             module.adopt(fold.source())
     together.begin_alike(module)
-    threads.suit(module, fold.x, config)
+    engine.share(module, fold.x, config)
     if deadline is not None:
         state.until = exchange.moment(deadline(module))
         module.end_by(state.until)

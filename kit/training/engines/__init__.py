@@ -13,7 +13,7 @@ from kit.parts import Parts
 def of(kind: type[FoldModel], config: Config, parts: Parts) -> ModuleType:
     """The engine that fits models of this class: Lightning where they, an adapter's callbacks or a flag ask for its Trainer.
 
-    It has `suited(kind)`, the class of the modules to fit, and `train`.
+    It has `suited(kind)`, the class of the modules to fit; `share`, which chooses their threads; and `train`.
     """
     asked = kind.by_trainer or config.trainer or config.profile or parts.callbacks
     return import_module(f"{__name__}.{'lightning' if asked else 'direct'}")

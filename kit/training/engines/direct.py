@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from kit.config import Config
 from kit.models.base import FoldModel
 from kit.training.callbacks.base import Callback
 from kit.training.profile import Timings
@@ -22,6 +24,10 @@ class Loop:
 def suited(kind: type[FoldModel]) -> type[FoldModel]:
     """The class of the modules that it fits: any that needs no Trainer."""
     return kind
+
+
+def share(module: FoldModel, x: Any, config: Config) -> None:
+    """All threads compute: the libraries share them as they like."""
 
 
 def train(module: FoldModel, state: FitState, following: Sequence[Callback], report: Callback, timings: Timings | None) -> None:

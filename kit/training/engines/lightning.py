@@ -19,6 +19,7 @@ from kit.errors import Usage
 from kit.models import devices
 from kit.models.batch import Batch
 from kit.models.lightning.module import FoldModule, FoldTrainer, fitted_by_trainer
+from kit.models.lightning.step_threads import share
 from kit.training.callbacks.base import Callback
 from kit.training.engines import trainer_options
 from kit.training.engines.gradients import SharedGradients
@@ -27,6 +28,7 @@ from kit.training.ranks import group
 from kit.training.state import FitState
 from kit.training.training_batches import ROWS
 
+__all__ = ["share", "suited", "train"]
 suited = fitted_by_trainer  # the class of the modules that it fits, for a class of models
 
 
