@@ -19,6 +19,10 @@ KINDS = (  # every public name is of one of them
     ("Errors", lambda value: issubclass(value, kit.KitError)),
 )
 RETURNED = ("kit.pipeline.study.Study", "kit.pipeline.study.StudyFold", "kit.pipeline.comparison.compare.Comparison")
+INHERITED = {  # of which public names the page shows methods of a class below too
+    "Run": "   :inherited-members:\n   :exclude-members: began, change, locked, note, record\n",
+    "FoldModule": "   :inherited-members: LightningModule\n",
+}
 SHOWN_ONCE = ("-h", "--help", "--quiet", "--json", "--debug")  # every command has them
 
 
@@ -39,8 +43,7 @@ def directive(name: str) -> str:
         return ".. autoclass:: kit.Config(**knobs)\n   :members: changed, json\n\n"
     if inspect.isfunction(getattr(kit, name)):
         return f".. autofunction:: kit.{name}\n\n"
-    inherited = "   :inherited-members:\n   :exclude-members: began, change, locked, note, record\n" if name == "Run" else ""
-    return f".. autoclass:: kit.{name}\n   :members:\n{inherited}\n"
+    return f".. autoclass:: kit.{name}\n   :members:\n{INHERITED.get(name, '')}\n"
 
 
 def commands() -> str:

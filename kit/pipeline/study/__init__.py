@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from kit.console import say
 from kit.errors import Usage
 from kit.metrics import defined, shown
 from kit.models import devices, registry, threads
-from kit.models.lightning.module import FoldModule
+from kit.models.lightning.module import FoldModule, fitted_by_trainer
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, planned
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
@@ -90,8 +90,8 @@ class StudyFold:
             which = "strategy='probe'" if family.probing else f"model={config.model!r}"
             raise Usage(f"fold.module({which}): its fit is one step of the kit's own; use kit.run.")
         fit = replace(self.fit, config=devices.choose(config, family))
-        made = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
-        module = cast(FoldModule, made)  # those that are none were refused above
+        kind = fitted_by_trainer(registry.module_class(fit.config, fit.labels, fit.x, fit.parts))
+        module = kind.of(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
         fit.teach(module)
         module.score_by(fit.metric)
         return module
