@@ -81,6 +81,15 @@ def test_a_run_of_n_grams_loads_no_lightning(texts: Path) -> None:
     assert loaded("run", "csv", "--data", texts, "--text", "text", "--model", "ngrams", "--folds", 2, "--quiet", of=own) == []
 
 
+def test_what_is_loaded_late_is_loaded_without_the_collector() -> None:
+    code = (
+        "import gc; from kit.models.families import MLP; before = gc.get_stats()[2]['collections'];"
+        "kind = MLP.load(); print(kind.by_trainer, gc.isenabled(), gc.get_stats()[2]['collections'] - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout == "True True 0\n"
+
+
 @needs_lightgbm
 def test_trees_grown_in_a_trainer_are_those_grown_without(table: Path) -> None:
     same_with_a_trainer(table, model="lightgbm", trees=9)

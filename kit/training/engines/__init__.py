@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+from kit import resources
 from kit.config import Config
 from kit.models.base import FoldModel
 from kit.parts import Parts
@@ -16,7 +17,8 @@ def of(kind: type[FoldModel], config: Config, parts: Parts) -> ModuleType:
     It has `suited(kind)`, the class of the modules to fit; `share`, which chooses their threads; and `train`.
     """
     asked = kind.by_trainer or config.trainer or config.profile or parts.callbacks
-    return import_module(f"{__name__}.{'lightning' if asked else 'direct'}")
+    with resources.importing():
+        return import_module(f"{__name__}.{'lightning' if asked else 'direct'}")
 
 
 def check(config: Config, parts: Parts) -> None:
