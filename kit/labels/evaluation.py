@@ -166,13 +166,13 @@ def indicator_auroc(predicted: torch.Tensor, truth: torch.Tensor) -> float:
 
 def auroc(score: torch.Tensor, positive: torch.Tensor) -> float:
     """The share of pairs of a positive and a negative row whose scores [n] are in order; equal ones count half, no pairs 0."""
-    from torch import searchsorted
-
-    wins, losses = score[positive].contiguous(), score[~positive].sort().values
-    if not len(wins) * len(losses):
+    wins, losses = int(positive.sum()), int((~positive).sum())
+    if not wins * losses:
         return 0.0
-    below, upto = (searchsorted(losses, wins, right=right).sum() for right in (False, True))
-    return int(below + upto) / (2 * len(wins) * len(losses))
+    ordered, order = score.sort()
+    _, place, count = ordered.unique_consecutive(return_inverse=True, return_counts=True)
+    twice_rank = (2 * count.cumsum(dim=0) - count + 1)[place]  # whole numbers: equal scores share their mean rank
+    return (int(twice_rank[positive[order]].sum()) - wins * (wins + 1)) / (2 * wins * losses)
 
 
 def absolute_error(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
