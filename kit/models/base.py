@@ -37,11 +37,7 @@ class FoldModel(torch.nn.Module):
     """A model of one fold, whose `training_step` is a whole fit. See `kit.FoldModule` for those that a Trainer fits.
 
     A subclass states `logits` and `training_step`; whatever else differs from the defaults it overrides.
-    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`); `facts`: plain values that say what the
-    inputs are (`channels`, `side`, `mirror` for pictures) and `steps`, the optimizer steps of the whole schedule (0: as many
-    as a Trainer says). All of them are the hyperparameters of its checkpoint, from which it is built again.
-
-    Numbers are learned on a scale of zero mean and unit deviation, which the training rows give.
+    What it is built from is the same, and so are the scaled targets.
     """
 
     by_trainer: ClassVar[bool] = False  # does a Trainer of Lightning fit it, step by step?

