@@ -26,7 +26,7 @@ KIT = [sys.executable, "-m", "kit"]
 LIGHTGBM = """
 import lightgbm, numpy as np, pandas as pd
 
-train, test = (pd.read_csv(f"data/{name}.csv") for name in ("train", "test"))
+train, test = (pd.read_csv(f"table/{name}.csv") for name in ("train", "test"))
 drawn = {"feature_fraction": 0.8, "bagging_fraction": 0.8, "bagging_freq": 1}
 settings = {"objective": "binary", "num_leaves": 15, "verbosity": -1, **drawn}
 data = lightgbm.Dataset(train.drop(columns=["id", "label"]), train.label)
@@ -69,12 +69,12 @@ def lay_out_table(folder: Path) -> None:
 
 def table_commands() -> list[list[str]]:
     """What is done with the small table, one after the other."""
-    run = ["run", "csv", "--data", "data", "--fresh", "--model"]
+    run = ["run", "csv", "--data", "table", "--fresh", "--model"]
     return [
         [*run, "lightgbm", "--out", "one"], [*run, "lightgbm", "--seed", "1", "--out", "two"],
-        [*run, "mlp", "--epochs", "2", "--out", "net"], ["predict", "one", "--data", "data", "--out", "answers"],
+        [*run, "mlp", "--epochs", "2", "--out", "net"], ["predict", "one", "--data", "table", "--out", "answers"],
         ["blend", "one", "two", "--out", "both"], ["compare", "one", "two"], ["report", "one"],
-        ["check", "csv", "--data", "data"],
+        ["check", "csv", "--data", "table"],
     ]  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def main() -> None:
             print(f"kit {' '.join(words):66} {seconds([*KIT, *words], folder, {}, rounds)}", flush=True)
         for line in ("kit ru", "kit run ", "kit run digits --"):
             print(f"{line + '<TAB>':70} {seconds(KIT, folder, completing(line), rounds)}", flush=True)
-        lay_out_table(Path(folder) / "data")
+        lay_out_table(Path(folder) / "table")
         for words in table_commands():
             print(f"kit {' '.join(words):66} {seconds([*KIT, *words], folder, {}, rounds)}", flush=True)
         print(f"{'LightGBM alone':70} {seconds([sys.executable, '-c', LIGHTGBM], folder, {}, rounds)}")
