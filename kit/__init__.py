@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from kit.inputs import Images, Inputs, Loaded, Packed, Pixels, Table, Text
     from kit.labels import Columns, Grade, Labels, Numbers, OneOf, Reading, Tags
     from kit.metrics import Metric
-    from kit.models.base import FoldModule
     from kit.models.images.image_module import ImageModule
+    from kit.models.lightning.module import FoldModule
     from kit.models.net_module import NetModule
     from kit.models.tables.mlp_module import MLPModule
     from kit.pipeline.comparison.compare import Comparison
@@ -41,8 +41,8 @@ _LAZY = {
     "kit.inputs": ("Images", "Inputs", "Loaded", "Packed", "Pixels", "Table", "Text"),
     "kit.labels": ("Columns", "Grade", "Labels", "Numbers", "OneOf", "Reading", "Tags"),
     "kit.metrics": ("Metric",),
-    "kit.models.base": ("FoldModule",),
     "kit.models.images.image_module": ("ImageModule",),
+    "kit.models.lightning.module": ("FoldModule",),
     "kit.models.net_module": ("NetModule",),
     "kit.models.tables.mlp_module": ("MLPModule",),
 }

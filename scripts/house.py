@@ -5,7 +5,7 @@ are measured by the same rules. `--list FIGURE` prints the places that a figure 
 
 Questions of kind are the lines that ask "which kind is it?" and so know what only the kinds themselves should know:
 
-* `isinstance` against a class of `kit/inputs` or `kit/labels`, or against a Lightning module of the kit;
+* `isinstance` against a class of `kit/inputs` or `kit/labels`, or against a model or Lightning module of the kit;
 * a comparison of `.kind` (not of a dtype's);
 * a comparison of a config's `model` with literal names, or with a constant that lists them.
 
@@ -28,7 +28,7 @@ from io import BytesIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULE = "LightningModule"
+MODELS = {"LightningModule", "FoldModel"}  # and what is built on them
 MOST_POSITIONAL, MOST_PARAMETERS, MOST_LINES, MOST_FUNCTION = 6, 6, 200, 30
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 ASKING = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
@@ -61,16 +61,18 @@ class Checkout:
 
     @cached_property
     def kinds(self) -> dict[str, ast.ClassDef]:
-        """The classes of inputs, of the rows that they load, of labels and of Lightning modules, by name."""
+        """The classes of inputs, of the rows that they load, of labels and of models, by name."""
         trees = self.trees.items()
         classes = {node.name: (name, node) for name, tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
         bases = {name: {last(base) for base in node.bases} for name, (_, node) in classes.items()}
-        found = {name for name, (path, _) in classes.items() if path.startswith(("kit/inputs/", "kit/labels/"))}
+        found = {
+            name for name, (path, _) in classes.items() if name in MODELS or path.startswith(("kit/inputs/", "kit/labels/"))
+        }
         grown = True
         while grown:
-            more = {name for name, above in bases.items() if above & {*found, MODULE}} - found
+            more = {name for name, above in bases.items() if above & {*found, *MODELS}} - found
             found, grown = found | more, bool(more)
-        return {name: classes[name][1] for name in found}
+        return {name: classes[name][1] for name in found if name in classes}
 
     @cached_property
     def parts(self) -> set[str]:

@@ -108,6 +108,7 @@ WARM.set_forkserver_preload(
         "kit.pipeline.scoring",
         "kit.pipeline.crossval",
         "kit.training.fit",
+        "kit.training.engines.lightning",
         "kit.models.images.image_module",
         "torch._dynamo",
     ]

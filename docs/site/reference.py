@@ -39,8 +39,17 @@ def directive(name: str) -> str:
         return ".. autoclass:: kit.Config(**knobs)\n   :members: changed, json\n\n"
     if inspect.isfunction(getattr(kit, name)):
         return f".. autofunction:: kit.{name}\n\n"
+    if name == "FoldModule":  # what it has of Lightning is in Lightning's documentation
+        return f".. autoclass:: kit.{name}\n   :members: {', '.join(own_members(kit.FoldModule))}\n\n"
     inherited = "   :inherited-members:\n   :exclude-members: began, change, locked, note, record\n" if name == "Run" else ""
     return f".. autoclass:: kit.{name}\n   :members:\n{inherited}\n"
+
+
+def own_members(kind: type) -> list[str]:
+    """The documented methods that a class has of itself and of the kit's classes below it."""
+    every = [one for below in kind.__mro__ if below.__module__.startswith("kit.") for one in vars(below).items()]
+    methods = [(name, value) for name, value in every if inspect.isfunction(value) or isinstance(value, classmethod | property)]
+    return list(dict.fromkeys(name for name, value in methods if not name.startswith("_") and value.__doc__))
 
 
 def commands() -> str:

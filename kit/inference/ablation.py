@@ -13,13 +13,13 @@ import pandas as pd
 from kit.inference import blend_weights
 from kit.labels import Labels
 from kit.metrics import Metric
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.storage.predictions import find, load
 
 FILES = {"views": "oof-one-view", "averages": "oof-raw-weights"}  # predictions in a fold's folder: its rows without either
 
 
-def without(module: FoldModule) -> dict[str, Callable[[], AbstractContextManager[None]]]:
+def without(module: FoldModel) -> dict[str, Callable[[], AbstractContextManager[None]]]:
     """Contexts in which the module uses its first view alone, and that view with the last weights, by name in FILES.
 
     Only of what the module has: views, an average. Each leaves it as it was.
@@ -34,7 +34,7 @@ def without(module: FoldModule) -> dict[str, Callable[[], AbstractContextManager
     return {**views, **({FILES["averages"]: last_weights} if module.averages else {})}
 
 
-def passes(module: FoldModule) -> float:
+def passes(module: FoldModel) -> float:
     """How much longer than the predictions themselves those of `without` take."""
     views = max(1, len(module.views))
     return ((views > 1) + module.averages) / views

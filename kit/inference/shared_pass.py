@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from kit.config import Config
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 
 BYTES = 256 << 20  # of pictures decoded together, while the ones before are predicted
 Predict = Callable[[Any, np.ndarray | None], np.ndarray]  # rows of inputs `x` (None: all) to predictions float32 [rows, c]
 
 
-def worth_it(module: FoldModule, x: Any) -> bool:
+def worth_it(module: FoldModel, x: Any) -> bool:
     """Are these inputs decoded anew each time that they are asked for? Not where a module keeps what it made of them."""
     return getattr(x, "on_demand", False) and not module.one_pass
 
 
-def each(predict: Sequence[Predict], module: FoldModule, x: Any, rows: np.ndarray | None, config: Config) -> list[np.ndarray]:
+def each(predict: Sequence[Predict], module: FoldModel, x: Any, rows: np.ndarray | None, config: Config) -> list[np.ndarray]:
     """What each of `predict` gives for these rows of `x` (None: all), in their order.
 
     `module`: the first one's. What that gives does not depend on how many there are, to the bit.

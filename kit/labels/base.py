@@ -1,6 +1,6 @@
 """Labels, the base class: answers to numbers and back, the loss, the activation, and the metrics to follow.
 
-torch, torchmetrics and pandas are imported inside functions: `kit list` loads every adapter, and no adapter needs them.
+torch and pandas are imported inside functions: `kit list` loads every adapter, and no adapter needs them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from kit.storage import frames
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
+    from kit.labels.evaluation import Followed
 
 
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
@@ -240,8 +242,11 @@ class Labels(Showing):
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         """Raw outputs to predictions, float32 [n, c]; for Numbers still to be scaled back."""
 
-    def tracked(self) -> dict[str, Any]:
-        """torchmetrics to follow during training, by name."""
+    def tracked(self) -> Followed:
+        """What to follow during training, by name: functions of predictions [n, c] and `tracked_target` that return a number.
+
+        A metric of torchmetrics is such a function.
+        """
         return {}
 
     def tracked_target(self, y: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from kit.errors import BadData, listed
 from kit.labels import answer_spelling, evaluation
 from kit.labels.answer_spelling import cells_of
 from kit.labels.base import Labels, Loss
-from kit.labels.evaluation import ClassAnswers, Confidence, Detection
+from kit.labels.evaluation import ClassAnswers, Confidence, Detection, Followed
 from kit.labels.parsing import codes, distinct, number_fault, numbers, unknown
 from kit.metrics import Metric
 
@@ -34,18 +34,6 @@ def _answer_column(columns: list[str]) -> str:
 def ordered_doubt(column: str) -> str:
     """What may be wrong where whole numbers were taken for an ordered scale."""
     return f"whole numbers are read as grades: if they have no order, state OneOf({json.dumps(column, ensure_ascii=False)})"
-
-
-def tracked_classes(classes: int) -> dict[str, Any]:
-    """torchmetrics of so many classes that exclude each other."""
-    from torchmetrics import classification as tm
-
-    count: dict[str, Any] = {"num_classes": classes, "validate_args": False}
-    return {
-        "accuracy": tm.MulticlassAccuracy(average="micro", **count),
-        "f1": tm.MulticlassF1Score(average="macro", **count),
-        "auroc": tm.MulticlassAUROC(**count),
-    }
 
 
 def class_loss(logits: torch.Tensor, y: torch.Tensor, smoothing: float) -> torch.Tensor:
@@ -136,8 +124,8 @@ class OneOf(Labels):
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1)
 
-    def tracked(self) -> dict[str, Any]:
-        return tracked_classes(len(self.classes))
+    def tracked(self) -> Followed:
+        return evaluation.CLASS_METRICS
 
     def spell(self, predictions: np.ndarray) -> list[str]:
         return [self.classes[i] for i in self.harden(predictions)]

@@ -1,6 +1,6 @@
 """Columns: labels with a probability for each name.
 
-torch and torchmetrics are imported inside functions: see `kit.labels.base`.
+torch is imported inside functions: see `kit.labels.base`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from kit import metrics
 from kit.errors import BadData, listed
 from kit.labels import answer_spelling, evaluation, missing as missing_answers
 from kit.labels.base import Loss
-from kit.labels.classes import class_loss, tracked_classes
-from kit.labels.evaluation import ClassAnswers, Confidence, Detection
+from kit.labels.classes import class_loss
+from kit.labels.evaluation import ClassAnswers, Confidence, Detection, Followed
 from kit.labels.indicators import Indicators
 from kit.labels.parsing import codes, distinct, number_fault, numbers
 from kit.metrics import Metric
@@ -188,8 +188,8 @@ class Columns(Indicators):
     def dealt_by(self, y: np.ndarray) -> np.ndarray:
         return self.strata(y) if self.exclusive else super().dealt_by(y)
 
-    def tracked(self) -> dict[str, Any]:
-        return tracked_classes(len(self.names)) if self.exclusive else super().tracked()
+    def tracked(self) -> Followed:
+        return evaluation.CLASS_METRICS if self.exclusive else super().tracked()
 
     def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
         return y.argmax(dim=1) if self.exclusive else super().tracked_target(y)

@@ -1,18 +1,18 @@
 """Indicators: labels of 0 or 1 for each of several names, independent of each other; what Columns and Tags share.
 
-torch and torchmetrics are imported inside functions: see `kit.labels.base`.
+torch is imported inside functions: see `kit.labels.base`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kit.data.folds import rarest_label
 from kit.labels import evaluation, missing as missing_answers
 from kit.labels.base import Labels
-from kit.labels.evaluation import ClassAnswers, Confidence, Detection
+from kit.labels.evaluation import ClassAnswers, Confidence, Detection, Followed
 
 if TYPE_CHECKING:
     import torch
@@ -61,17 +61,8 @@ class Indicators(Labels):
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().sigmoid()
 
-    def tracked(self) -> dict[str, Any]:
-        from torchmetrics import classification as tm
-
-        if len(self.columns) == 1:
-            return {"accuracy": tm.BinaryAccuracy(), "f1": tm.BinaryF1Score(), "auroc": tm.BinaryAUROC()}
-        count: dict[str, Any] = {"num_labels": len(self.columns), "validate_args": False, "ignore_index": MISSING}
-        return {
-            "accuracy": tm.MultilabelAccuracy(**count),
-            "f1": tm.MultilabelF1Score(**count),
-            "auroc": tm.MultilabelAUROC(**count),
-        }
+    def tracked(self) -> Followed:
+        return evaluation.INDICATOR_METRICS
 
     def tracked_target(self, y: torch.Tensor) -> torch.Tensor:
         return y.nan_to_num(MISSING).round().long()  # a soft answer counts as the nearer of 0 and 1

@@ -1,6 +1,6 @@
 """Labels that are real numbers, one or several, learned on a common scale and answered in their own units.
 
-torch and torchmetrics are imported inside functions: see `kit.labels.base`.
+torch is imported inside functions: see `kit.labels.base`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from kit import metrics
 from kit.config import Config
 from kit.errors import BadData, listed
-from kit.labels import missing as missing_answers
+from kit.labels import evaluation, missing as missing_answers
 from kit.labels.base import Labels, Loss
 from kit.labels.classes import ordered_doubt
-from kit.labels.evaluation import NumberAnswers
+from kit.labels.evaluation import Followed, NumberAnswers
 from kit.labels.parsing import number_fault, numbers
 from kit.metrics import Metric, figure
 
@@ -191,10 +191,8 @@ class Numbers(Labels):
     def activation(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float()
 
-    def tracked(self) -> dict[str, Any]:
-        from torchmetrics import regression as tm
-
-        return {"mae": tm.MeanAbsoluteError(), "rmse": tm.MeanSquaredError(squared=False)}
+    def tracked(self) -> Followed:
+        return evaluation.NUMBER_METRICS
 
     def report(self, truth: np.ndarray, answer: np.ndarray) -> dict[str, float]:
         """How far answers [n, c] are from the truth, both in the numbers' own units.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from kit.config import Config
 from kit.errors import BadData
 from kit.labels import ctc, missing as missing_answers
 from kit.labels.base import Labels
-from kit.labels.evaluation import Confidence, Transcripts
+from kit.labels.evaluation import Confidence, Followed, Transcripts
 from kit.labels.numbers import Numbers
 from kit.storage import frames
 
@@ -118,7 +118,7 @@ class Reading(Numbers):
         """Log-probabilities [n, t, outputs]; `read` makes predictions of them."""
         return logits.float().log_softmax(dim=-1)
 
-    def tracked(self) -> dict[str, Any]:
+    def tracked(self) -> Followed:
         return {}
 
     def agreement(self, y: np.ndarray) -> np.ndarray:

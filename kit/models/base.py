@@ -1,25 +1,22 @@
-"""FoldModule: what the kit asks of a LightningModule that learns one fold, and what it does for each of them."""
+"""FoldModel: what the kit asks of a model of one fold, and what it does for each of them. Without Lightning."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
 from kit import labels as all_labels
 from kit.config import Config
 from kit.errors import Usage
 from kit.labels import Labels
-from kit.metrics import Metric
 from kit.models import weighting
 from kit.models.batch import Batch, Feed, taken
-from kit.models.optimizers import schedules
 from kit.parts import NONE, Parts
 
 if TYPE_CHECKING:
@@ -36,20 +33,14 @@ class StepOutput(TypedDict):
     y: NotRequired[torch.Tensor]
 
 
-class FoldTrainer(pl.Trainer):
-    """The Trainer of the kit's own fits. Its callbacks read what the steps return: `self.log` takes 0.5 ms of a step."""
+class FoldModel(torch.nn.Module):
+    """A model of one fold, whose `training_step` is a whole fit. See `kit.FoldModule` for those that a Trainer fits.
 
-
-class FoldModule(pl.LightningModule):
-    """A model of one fold. A subclass states `logits`; whatever else differs from the defaults it overrides.
-
-    `config`, `labels`: their JSON (so that a checkpoint loads with `weights_only`); `facts`: plain values that say what the
-    inputs are (`channels`, `side`, `mirror` for pictures) and `steps`, the optimizer steps of the whole schedule (0: as many
-    as a Trainer says). All of them are the hyperparameters of its checkpoint, from which it is built again.
-
-    Numbers are learned on a scale of zero mean and unit deviation, which the training rows give.
+    A subclass states `logits` and `training_step`; whatever else differs from the defaults it overrides.
+    What it is built from is the same, and so are the scaled targets.
     """
 
+    by_trainer: ClassVar[bool] = False  # does a Trainer of Lightning fit it, step by step?
     resumable: ClassVar[bool] = True  # can a fit be saved in the middle and go on to the same bits?
     one_step: ClassVar[bool] = False  # is a fit one step on all rows?
     one_pass: ClassVar[bool] = False  # do the rows go through the network once for all folds?
@@ -57,6 +48,7 @@ class FoldModule(pl.LightningModule):
     pseudo_share: ClassVar[float] = 0.5  # of the test rows, the most certain, that train where `--pseudo-share` is auto
     views: Sequence[Any] = ()  # what a prediction is averaged over (test-time augmentation)
     groups: np.ndarray | None = None  # of all rows, before `learn`: training rows that are split again keep groups together
+    hparams: MutableMapping[str, Any]
     shift: torch.Tensor
     scale: torch.Tensor
 
@@ -68,7 +60,7 @@ class FoldModule(pl.LightningModule):
 
     def __init__(self, config: dict[str, Any], labels: dict[str, Any], **facts: Any):
         super().__init__()
-        self.save_hyperparameters({"config": config, "labels": labels, **facts})
+        self.keep_facts({"config": config, "labels": labels, **facts})
         self.config = Config.of(config)
         self.labels = all_labels.from_json(labels).chosen(self.config)
         self.register_buffer("shift", torch.zeros(len(self.labels.columns)))
@@ -77,8 +69,15 @@ class FoldModule(pl.LightningModule):
         self.part = 1.0  # of that step, as there was time for it
         self.position = 0.0  # of the schedule, 0 to 1, where a time budget is further than the steps
         self.noted: dict[str, float] = {}  # what the epoch's row of history is to hold besides
-        self.metric: Metric | None = None  # of the competition, for a Trainer's callbacks and loggers
-        self.collected: list[tuple[torch.Tensor, torch.Tensor]] = []  # predictions and answers of a validation epoch
+
+    def keep_facts(self, facts: dict[str, Any]) -> None:
+        """Have `hparams` hold the hyperparameters of a checkpoint, from which the model is built again."""
+        self.hparams = facts
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.shift.device
 
     # --- how it comes about
 
@@ -124,7 +123,7 @@ class FoldModule(pl.LightningModule):
         """
         self.scale_targets(y[rows])
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Begin with another run's backbone (`--from`). Raises Usage where there is none to take."""
         raise Usage(f"--from: {type(self).__name__} has no backbone to begin with.")
 
@@ -132,7 +131,7 @@ class FoldModule(pl.LightningModule):
         """Let go of what only the fit needs."""
 
     @property
-    def saved(self) -> FoldModule:
+    def saved(self) -> FoldModel:
         """The module that a checkpoint of this one holds."""
         return self
 
@@ -155,11 +154,14 @@ class FoldModule(pl.LightningModule):
         """Predictions [b, c] of the `x` of a Batch: probabilities, or values in the targets' own units."""
         return self.answers(self.logits(x).float())
 
+    @abstractmethod
     def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
-        assert batch.y is not None
-        logits = self.logits(batch.x).float()
-        loss = self.mean_loss(logits, self.scaled(batch.y), batch.weights) * batch.share
-        return self.stepped(batch, loss, self.answers(logits.detach()))
+        """Learn from a batch of all training rows."""
+
+    @property
+    def learning_rate(self) -> float:
+        """What the history shows as the rate of the last step."""
+        return self.config.lr
 
     def mean_loss(self, logits: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         """The loss of the labels, as `--label-smoothing` has it, of logits and (scaled) answers; `weights`: of a Batch."""
@@ -193,26 +195,7 @@ class FoldModule(pl.LightningModule):
         if count > 1:
             raise Usage(f"--views {count}: {type(self).__name__} predicts by one view only.")
 
-    def configure_optimizers(self) -> Any:
-        c = self.config
-        optimizer = torch.optim.AdamW(self.parameters(), lr=c.lr, weight_decay=c.weight_decay)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "step"}}
-
     # --- what each of them can rely on
-
-    def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        """The course of the learning rate (`--schedule`), step by step."""
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, [self.rate] * len(optimizer.param_groups))
-
-    def rate(self, step: int) -> float:
-        """The share of the peak learning rate at an optimizer step; later in the schedule where time is short."""
-        steps = self.steps
-        return schedules.SHAPES[self.config.schedule](max(step, self.position * steps), steps, self.config.warmup)
-
-    @property
-    def steps(self) -> int:
-        """The optimizer steps of the whole schedule."""
-        return self.hparams.get("steps", 0) or int(self.trainer.estimated_stepping_batches)
 
     def end_by(self, until: float) -> None:
         """A fit that is one step must be over at this `time.monotonic()`."""
@@ -221,10 +204,6 @@ class FoldModule(pl.LightningModule):
     def move_to(self, position: float) -> None:
         """The schedule is this far, from 0 to 1, whatever the steps say."""
         self.position = position
-
-    def score_by(self, metric: Metric) -> None:
-        """`log_scores` logs this metric."""
-        self.metric = metric
 
     def on_train_epoch_loss(self, loss: float) -> None:
         """An epoch of the kit's own fit ended with this mean loss."""
@@ -244,16 +223,9 @@ class FoldModule(pl.LightningModule):
         return self.labels.activation(logits) * self.scale + self.shift
 
     def stepped(self, batch: Batch, loss: torch.Tensor, predicted: torch.Tensor) -> StepOutput:
-        """What `training_step` returns. A Trainer that is not the kit's own is told the loss by `self.log`."""
+        """What `training_step` returns: the loss, the predictions [b, c] of the rows, and their answers."""
         assert batch.y is not None
-        if self.logs:
-            self.log("train_loss", loss.detach(), on_step=True, on_epoch=True, prog_bar=True, batch_size=len(batch))
         return {"loss": loss, "predicted": predicted, "y": batch.y}
-
-    @property
-    def logs(self) -> bool:
-        """Is it trained by a Trainer that is not the kit's own?"""
-        return self._trainer is not None and not isinstance(self._trainer, FoldTrainer)
 
     # --- ablation: what a simpler prediction would have been
 
@@ -274,52 +246,3 @@ class FoldModule(pl.LightningModule):
     def last_weights(self) -> Any:
         """A context in which predictions are by the last weights instead of their average."""
         return nullcontext()
-
-    # --- in a Trainer that is not the kit's own
-
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """A DataLoader's `(x, y)`, or `x` alone, as a Batch; the kit's own batches as they are."""
-        if isinstance(batch, Batch):
-            return batch
-        x, y = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (batch, None)
-        count = len(y if y is not None else x)
-        trainer = self.trainer
-        accumulate = max(1, trainer.accumulate_grad_batches)
-        step = int(trainer.fit_loop.batch_idx) if trainer.training else 0
-        rows = torch.arange(step * count, (step + 1) * count)
-        last = (step + 1) % accumulate == 0 or trainer.is_last_batch
-        return Batch(x, y, rows, epoch=self.current_epoch, step=step, share=1.0, last=last)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.collect(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.collect(batch)
-
-    def collect(self, batch: Batch) -> None:
-        """Keep predictions and answers for the metrics of the epoch."""
-        if batch.y is not None:
-            self.collected.append((self.predict_step(batch).float().cpu(), batch.y.cpu()))
-
-    def on_validation_epoch_end(self) -> None:
-        self.log_scores("val")
-
-    def on_test_epoch_end(self) -> None:
-        self.log_scores("test")
-
-    def log_scores(self, split: str) -> None:
-        """`self.log` of the competition's metric, such as `val_accuracy`, over all rows of the epoch.
-
-        Callbacks such as ModelCheckpoint, EarlyStopping and LearningRateMonitor can watch them. Each fold is one device's:
-        under several ranks a rank logs its own rows' scores, averaged.
-        """
-        if not self.collected:
-            return
-        predicted, y = (torch.cat(parts) for parts in zip(*self.collected, strict=True))
-        self.collected.clear()
-        values = {}
-        if self.metric is not None:
-            answer = self.labels.harden(predicted.numpy())
-            values[f"{split}_{self.metric.name}"] = self.metric(self.labels.truth(y.numpy()), answer)
-        for name, value in values.items():
-            self.log(name, value, prog_bar=True, sync_dist=True)

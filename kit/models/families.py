@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kit import knobs
+from kit import knobs, resources
 from kit.config import KNOBS, Config
 from kit.errors import Usage, did_you_mean, install
 from kit.parts import NONE, Parts
 
 if TYPE_CHECKING:
-    from kit.models.base import FoldModule
+    from kit.models.base import FoldModel
 
 SHARED = {
     "model", "limit", "text", "target", "task", *knobs.names(knobs.FoldKnobs),
@@ -52,11 +52,12 @@ class Family:
     probing: bool = False
     mixed: bool = False
 
-    def load(self) -> type[FoldModule]:
+    def load(self) -> type[FoldModel]:
         """The class of its modules. Imports torch. Raises Usage where a library of an extra is missing that they import."""
         place, _, name = self.module.partition(":")
         try:
-            return getattr(import_module(place), name)
+            with resources.importing():
+                return getattr(import_module(place), name)
         except ModuleNotFoundError as fault:
             if fault.name not in EXTRAS:
                 raise

@@ -13,9 +13,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from kit.errors import Usage
 from kit.models import networks, transfer
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.batch import Batch
 from kit.models.devices import DTYPES
+from kit.models.lightning.module import FoldModule
 from kit.models.optimizers import schedules
 from kit.models.optimizers.muon import Muon
 
@@ -43,7 +44,7 @@ class NetModule(FoldModule):
         self.thaw = transfer.Thaw(net, c)
         self.plateau = schedules.Plateau() if c.schedule == "plateau" else None
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Begin with another run's backbone, as it predicts; with a probe's head too, where it is one of the same answers.
 
         A head that fits the features from the first step on leaves them less distorted (Kumar et al. 2022, LP-FT).

@@ -11,12 +11,12 @@ import torch
 from kit.config import Config
 from kit.console import say
 from kit.models import devices, resident
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 
 AHEAD = 2  # passes that a GPU has before it while the host gathers rows and reads what is done
 
 
-def predict(module: FoldModule, x: Any, rows: np.ndarray | None, config: Config) -> np.ndarray:
+def predict(module: FoldModel, x: Any, rows: np.ndarray | None, config: Config) -> np.ndarray:
     """Predictions float32 [rows, c] for inputs `x` as they are loaded, in row order; `rows` None: all.
 
     Where the memory does not suffice, it goes on with half as many rows at a time.
@@ -47,7 +47,7 @@ def predict(module: FoldModule, x: Any, rows: np.ndarray | None, config: Config)
     return np.concatenate([part.numpy() for part in parts]) if parts else np.zeros((0, len(module.labels.columns)), np.float32)
 
 
-def _pass(module: FoldModule, x: Any, rows: np.ndarray, config: Config) -> Arriving:
+def _pass(module: FoldModel, x: Any, rows: np.ndarray, config: Config) -> Arriving:
     with torch.inference_mode(), devices.autocast(config):
         return Arriving(module.predict_step(module.gather(x, rows).to(devices.torch_device(config))).float())
 
@@ -81,7 +81,7 @@ class Arriving:
         return self.host.numpy()
 
 
-def pace(module: FoldModule, x: Any, config: Config) -> float:
+def pace(module: FoldModel, x: Any, config: Config) -> float:
     """Seconds that a row's prediction by a module in eval mode takes: of a few rows of `x`, after as many that do not count."""
     some = np.arange(min(len(x), 2 * module.rows_per_pass(config.devices)))
     predict(module, x, some[: max(1, len(some) // 2)], config)

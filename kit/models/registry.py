@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from kit.config import Config
@@ -9,26 +10,27 @@ from kit.errors import Usage
 from kit.inputs.base import kind_of
 from kit.labels import Labels
 from kit.models import families
-from kit.models.base import FoldModule
-from kit.models.probe import probe_module
+from kit.models.base import FoldModel
 from kit.parts import NONE, Parts, reference, resolve
 
+PROBE = "kit.models.probe.probe_module"  # which imports Lightning
 
-def module_class(config: Config, labels: Labels, x: Any, parts: Parts = NONE) -> type[FoldModule]:
+
+def module_class(config: Config, labels: Labels, x: Any, parts: Parts = NONE) -> type[FoldModel]:
     """The class of a model for inputs `x` as they are loaded. Raises Usage for one that does not take them."""
     found = kind_class(config.model, kind_of(x), labels.reads, parts)
-    return probe_module.around(found) if config.strategy == "probe" else found
+    return import_module(PROBE).around(found) if config.strategy == "probe" else found
 
 
-def kind_class(model: str, kind: str, reading: bool, parts: Parts = NONE) -> type[FoldModule]:
+def kind_class(model: str, kind: str, reading: bool, parts: Parts = NONE) -> type[FoldModel]:
     """The class of `--model` for a kind of inputs, before any is loaded; `reading`: are the labels a text to be read?"""
     own = parts.modules.get(model)
     return checked(model, own) if own is not None else families.of(model, kind, reading, parts).load()
 
 
-def checked(name: str, module: Any) -> type[FoldModule]:
-    """A module of an adapter. Raises Usage where it is no FoldModule."""
-    if not (isinstance(module, type) and issubclass(module, FoldModule)):
+def checked(name: str, module: Any) -> type[FoldModel]:
+    """A module of an adapter. Raises Usage where it is no FoldModel."""
+    if not (isinstance(module, type) and issubclass(module, FoldModel)):
         raise Usage(
             f"modules[{name!r}]: a subclass of kit.FoldModule is wanted.\n"
             "Any other LightningModule trains in a loop of your own: see kit.study."
@@ -36,19 +38,19 @@ def checked(name: str, module: Any) -> type[FoldModule]:
     return module
 
 
-def make(config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> FoldModule:
+def make(config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> FoldModel:
     """A new module for inputs `x`, with weights drawn from the global generator."""
     return module_class(config, labels, x, parts).of(config, labels, x, steps=steps, mirror=mirror, parts=parts)
 
 
-def saved(module: FoldModule) -> dict[str, Any]:
+def saved(module: FoldModel) -> dict[str, Any]:
     """The hyperparameters of a module's checkpoint. That of an adapter names its class."""
     kind = type(module)
     own = {} if kind.__module__.startswith("kit.") else {"module": reference(kind)}
     return dict(module.hparams) | own
 
 
-def rebuilt(hyper_parameters: dict[str, Any]) -> FoldModule:
+def rebuilt(hyper_parameters: dict[str, Any]) -> FoldModel:
     """The module that a checkpoint's hyperparameters describe, with weights that are still to be loaded."""
     facts = dict(hyper_parameters)
     own = facts.pop("module", "")

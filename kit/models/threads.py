@@ -1,24 +1,15 @@
-"""Threads: how many compute on the CPU: no more than cores are there for, and one where a net is too small to share."""
+"""Threads: how many compute on the CPU: no more than cores are there for, and one where that suffices."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import contextmanager
 
-import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from kit import resources
-from kit.config import Config
-from kit.models.base import FoldModule
 
-# Floating-point operations of a training step, below which one thread is about as fast as two: a step of the digits' preset has
-# 0.57 billion, and took 20.8 ms by one thread and 20.0 by two (scripts/bench/threads.py).
-SMALL = 1e9
-PROBED = 2  # rows whose operations are counted
 _most: list[int] = []  # threads that the fits inside `at_most` may use; the last entry counts
 
 
@@ -30,7 +21,7 @@ def available() -> int:
 
 @contextmanager
 def at_most(count: int) -> Iterator[None]:
-    """Compute with so many threads inside, and let `suit` choose; as before afterwards."""
+    """Compute with so many threads inside, and let `share` choose; as before afterwards."""
     before = torch.get_num_threads()
     _most.append(count)
     torch.set_num_threads(count)
@@ -59,30 +50,6 @@ def use_all() -> None:
         torch.set_num_threads(_most[-1])
 
 
-def suit(module: FoldModule, x: Any, config: Config) -> None:
-    """Compute this fit, whose module has learned what comes before the first step, with one thread or with all.
-
-    Threads add up in an order of their own, so their number changes the last bits of a result. It follows from the net and
-    the batch alone, not from what else the machine does: a fit that is resumed goes on to the same bits.
-    """
-    if _most and config.devices == "cpu" and not module.one_step and operations(module, x, config) < SMALL:
-        torch.set_num_threads(1)
-
-
-def operations(module: FoldModule, x: Any, config: Config) -> float:
-    """Floating-point operations of a training step, by a forward pass of a few rows; infinity for a module without one.
-
-    A step is three forward passes of its batch: the gradients of weights and of activations take one each.
-    """
-    training = [(part, part.training) for part in module.modules()]
-    views = module.one_view() if module.views else nullcontext()
-    rows = np.arange(min(PROBED, len(x)))
-    try:
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(), views, FlopCounterMode(display=False) as counter:
-            module.eval().predict_step(module.gather(x, rows))
-    except (AttributeError, NotImplementedError):  # a guest's module that is not complete: its fit says what is missing
-        return float("inf")
-    finally:
-        for part, was in training:
-            part.training = was
-    return 3.0 * config.batch * counter.get_total_flops() / len(rows)
+def enclosed() -> bool:
+    """Is this inside `at_most`, so that a fit may choose its threads?"""
+    return bool(_most)

@@ -25,7 +25,7 @@ from kit.inputs.base import kind_of
 from kit.inputs.mixed.rows import first_part
 from kit.metrics import defined
 from kit.models import devices, prediction
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.pipeline.preparation import Work, fold_of
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
@@ -38,7 +38,7 @@ SEAL = "fold.json"  # the file of a fold that is written last
 SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 
-def deadline(work: Work, left: Sequence[RunPart], fold: Fold, module: FoldModule) -> float:
+def deadline(work: Work, left: Sequence[RunPart], fold: Fold, module: FoldModel) -> float:
     """When a fit must be over, so that it and those `left` have their share of the time.
 
     Before the first, a test picture is tried, and with a time budget a few predictions are timed.
@@ -60,7 +60,7 @@ def deadline(work: Work, left: Sequence[RunPart], fold: Fold, module: FoldModule
     return work.budget.until(fits, SPARE * work.pace.seconds * rows + files)
 
 
-def try_test(work: Work, fold: Fold, module: FoldModule) -> None:
+def try_test(work: Work, fold: Fold, module: FoldModel) -> None:
     """Predict one test picture, for nothing: what can only fail there is to fail before hours of training.
 
     Raises BadData where the model cannot take it. Texts and tables are looked through when they are read.
@@ -106,7 +106,7 @@ def answer_test(work: Work) -> None:
     began, loaded = time.monotonic(), LoadedRun(work.run, work.tables.root, work.adapter.competition, work.tables.labels)
     models = [members.model_of(loaded, work.run.fold(part)) for part in parts]
 
-    def predict(model: FoldModule, x: Any, rows: np.ndarray | None) -> np.ndarray:
+    def predict(model: FoldModel, x: Any, rows: np.ndarray | None) -> np.ndarray:
         return prediction.predict(model, x, rows, work.config)
 
     found = shared_pass.each([partial(predict, one) for one in models], models[0], work.test.rows, None, work.config)
@@ -124,7 +124,7 @@ def unanswered(work: Work, parts: Iterable[RunPart]) -> list[RunPart]:
     return [part for part, files_of in sealed.items() if answering(work, part) and not {"test.npz", "test.csv"} & {*files_of}]
 
 
-def together(work: Work, module: FoldModule) -> bool:
+def together(work: Work, module: FoldModel) -> bool:
     """Do all models predict the test together, once the last is trained? Where its pictures do not fit the cache, so that
     each model would decode all of them anew."""
     return shared_pass.worth_it(module, work.test.rows)

@@ -11,11 +11,12 @@ from kit.console import say
 from kit.models import devices, threads
 from kit.pipeline import clusters, crossval, parallel, scoring
 from kit.pipeline.plan import Plan
-from kit.pipeline.preparation import Session, Work, prepare
+from kit.pipeline.preparation import Session, Work, module_of, prepare
 from kit.pipeline.presets.resolution import family_of
 from kit.storage import ledger, run_locks
 from kit.storage.run_folder import Run
 from kit.storage.run_lifecycle import note_pause
+from kit.training import engines
 
 __all__ = ["Session", "begun", "train"]
 
@@ -23,6 +24,7 @@ __all__ = ["Session", "begun", "train"]
 @contextlib.contextmanager
 def begun(target: Run, plan: Plan, session: Session, cores: resources.CoreTime | None) -> Iterator[Work]:
     """The files read and the folds dealt, on this machine or its cluster. `cores`: their time when the command began."""
+    engines.of(module_of(plan.adapter, plan.config), plan.config, plan.adapter.parts)  # imports what stays from here on
     with contextlib.ExitStack() as frozen:
         frozen.enter_context(resources.settled())
         cluster = frozen.enter_context(clusters.joined(plan.config.on, target.path, session.stop, session.quiet))

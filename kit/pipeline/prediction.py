@@ -20,12 +20,12 @@ from kit.inputs.base import Keep
 from kit.inputs.decode import resize
 from kit.inputs.text import Texts
 from kit.models import threads
-from kit.models.base import FoldModule
-from kit.pipeline.study import stored_answers
+from kit.models.base import FoldModel
 from kit.reporting import readings
 from kit.storage import frames, predictions
 from kit.storage.run_folder import Run
 from kit.storage.runs import blend_members
+from kit.storage.runs.study_answers import stored_answers
 from kit.storage.tables import table_file
 from kit.storage.tables.table_file import TableFormat
 
@@ -83,7 +83,7 @@ def answered(
     return answers, sample
 
 
-def say_doubts(model: FoldModule, rows: Any) -> None:
+def say_doubts(model: FoldModel, rows: Any) -> None:
     """Say what of the test rows a model cannot read, or has never seen."""
     for line in model.doubts(rows, "test"):
         say(line)

@@ -23,7 +23,7 @@ from kit.inference import members
 from kit.inputs.base import Loaded, kind_of
 from kit.labels import to_json
 from kit.models import prediction, registry
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.pipeline import initial_weights, rows
 from kit.pipeline.clusters import Cluster
 from kit.pipeline.presets.resolution import beginning, family_of
@@ -33,7 +33,7 @@ from kit.reporting import canvas, figures
 from kit.storage.run_folder import Run
 from kit.storage.run_record import TimeFit
 from kit.storage.runs.parts import RunPart
-from kit.training import lr_finder, trainer_options
+from kit.training import engines, lr_finder
 from kit.training.deadline import Budget
 from kit.training.fold import Fold
 from kit.training.profile import Timings
@@ -112,8 +112,7 @@ class Work:
 
 def prepare(run: Run, adapter: competitions.Adapter, config: Config, root: Path, session: Session) -> Work:
     """Read the files, load the inputs, deal the folds (or check those of the run), choose what is left to the kit."""
-    trainer_options.options(config)  # what is wrong with these is said before anything is read
-    trainer_options.checked(adapter.parts.callbacks)
+    engines.check(config, adapter.parts)  # what is wrong with these is said before anything is read
     progress = Progress(quiet=session.quiet)
     begun = weights_remarks(adapter, config)
     for note in begun if not session.beside else []:
@@ -155,7 +154,7 @@ def keep(run: Run, tables: competitions.Tables, y: np.ndarray, dealt: Folds, not
     )
 
 
-def module_of(adapter: competitions.Adapter, config: Config) -> type[FoldModule]:
+def module_of(adapter: competitions.Adapter, config: Config) -> type[FoldModel]:
     """The class of module that `--model` stands for here."""
     facts = adapter.competition
     return registry.kind_class(config.model, facts.inputs.kind, facts.labels.reads, adapter.parts)

@@ -19,7 +19,7 @@ from kit.inputs import remarks
 from kit.inputs.base import Loaded
 from kit.inputs.mixed.rows import MixedRows, first_part
 from kit.models.images import picture_size
-from kit.reporting import augmentation_preview, contact_sheet, lookalikes
+from kit.reporting import contact_sheet, lookalikes
 from kit.reporting.drift import audit as drift
 
 
@@ -86,6 +86,8 @@ def _drift(loaded: tuple[Loaded, Loaded], tables: Tables, twins: np.ndarray, fac
 
 def _previews(pictures: Any, tables: Tables, folder: Path, config: Config, mirror: bool) -> str:
     """Write contact sheets of augmented and viewed training pictures; returns a line that names them."""
+    from kit.reporting import augmentation_preview  # and Lightning: texts and tables are looked at without
+
     contact_sheet.write(folder / "augmented.png", augmentation_preview.augmented(pictures, tables, config, mirror))
     contact_sheet.write(folder / "views.png", augmentation_preview.viewed(pictures, tables, config, mirror))
     return f"look at {folder}/augmented.png (policy {config.augment}) and {folder}/views.png before you train"

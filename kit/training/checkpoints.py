@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 
 from kit.errors import BadData, unreadable
 from kit.models import registry
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.storage import files
 
 KEPT = 2  # the newest, and one to fall back to
@@ -48,20 +48,20 @@ def drop_snapshots(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def save_model(path: Path, module: FoldModule) -> str:
+def save_model(path: Path, module: FoldModel) -> str:
     """Write a module as a Lightning checkpoint of plain values and tensors; returns its checksum."""
     module = module.saved
     state = {
         "state_dict": module.state_dict(),
         "hyper_parameters": registry.saved(module),
-        "pytorch-lightning_version": pl.__version__,
+        "pytorch-lightning_version": version("pytorch-lightning"),
     }
     data = _pack(state)
     files.write(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
-def load_model(path: Path, checksum: str | None = None) -> FoldModule:
+def load_model(path: Path, checksum: str | None = None) -> FoldModel:
     """The module of a fold, in eval mode on the CPU.
 
     Raises BadData where the file is missing or not as it was written, DiskError where it cannot be read.

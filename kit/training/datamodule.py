@@ -12,16 +12,15 @@ import torch
 
 from kit.config import Config
 from kit.console import say
-from kit.errors import Usage
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 from kit.inputs.mixed.rows import MixedRows
-from kit.models.base import ROWS_PER_PASS, FoldModule
+from kit.models.base import ROWS_PER_PASS, FoldModel
 from kit.models.batch import Batch, Feed, taken
+from kit.models.lightning.module import FoldModule
+from kit.training import training_batches
 from kit.training.fold import Fold
 from kit.training.loaders import Batches
-from kit.training.trainer_options import overfitted
-from kit.training.workers import WorkerBatches
 
 
 class FoldData(pl.LightningDataModule):
@@ -35,7 +34,7 @@ class FoldData(pl.LightningDataModule):
     """
 
     def __init__(
-        self, fold: Fold, test: Any = None, *, module: type[FoldModule] | None = None, tell: Callable[[str], None] = say
+        self, fold: Fold, test: Any = None, *, module: type[FoldModel] | None = None, tell: Callable[[str], None] = say
     ):
         super().__init__()
         self.fold, self.test, self.module, self.tell = fold, test, module, tell
@@ -50,23 +49,9 @@ class FoldData(pl.LightningDataModule):
         fold = self.fold
         kind = self.module or (type(self._model) if self._model is not None else None)
         config = self._config
-        feed = self._plain_feed() if kind is None else kind.feed(
-            fold.x, config, len(fold.train), mirror=fold.mirror, parts=fold.parts
-        )  # fmt: skip
-        rows = fold.train[: overfitted(config, len(fold.train), feed.batch)]
-        options: dict[str, Any] = {"seed": config.seed, "fold": fold.number, "accumulate": config.accumulate}
-        options["weights"] = fold.weights
-        options["strata"] = self._strata(rows) if config.balance else None
-        if feed.pictures is None:
-            return Batches(feed, fold.y, rows, **options)
-        return WorkerBatches(feed, fold.y, rows, workers=config.workers, say=self.tell, **options)
-
-    def _strata(self, rows: np.ndarray) -> np.ndarray:
-        """The stratum of each of these training rows, for `--balance`: its class, its grade, or the rarest of its tags."""
-        labels = self.fold.labels
-        if labels.continuous:
-            raise Usage("--balance: the answers are numbers, of which none is rare or frequent. Leave it out.")
-        return labels.strata(self.fold.y[rows])
+        if kind is None:
+            return training_batches.batches(fold, self._plain_feed(), config, self.tell)
+        return training_batches.for_kind(fold, kind, config, self.tell)
 
     def val_dataloader(self) -> Rows:
         return self._rows("train", self.fold.x, self.fold.valid, torch.from_numpy(self.fold.y))

@@ -15,7 +15,7 @@ from kit.metrics import Metric, defined
 from kit.parts import NONE, Parts
 
 if TYPE_CHECKING:
-    from kit.models.base import FoldModule
+    from kit.models.base import FoldModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Fold:
     weights: np.ndarray | None = None
     parts: Parts = NONE
 
-    def teach(self, module: FoldModule) -> None:
+    def teach(self, module: FoldModel) -> None:
         """Have a module learn what it learns of these training rows before the first step."""
         module.groups = self.groups
         module.learn(self.x, self.train, self.y)

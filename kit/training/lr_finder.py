@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -13,12 +14,14 @@ import torch
 from kit.config import Config
 from kit.errors import KitError
 from kit.models import devices, registry
-from kit.models.base import FoldModule
 from kit.models.batch import Batch
-from kit.training.datamodule import FoldData
+from kit.training import training_batches
 from kit.training.fold import Fold
 from kit.training.loaders import Batches
 from kit.training.seeding import seed_of
+
+if TYPE_CHECKING:
+    from kit.models.lightning.module import FoldModule
 
 SPAN = 200.0  # learning rates tried: from the preset's divided by it to the preset's times it
 MOST, LEAST, SHARE = 100, 30, 0.08  # steps of the test, and their share of all steps of the run
@@ -38,7 +41,7 @@ def learning_rate(fold: Fold, fits: int, around: float) -> tuple[float, np.ndarr
     suggestion has been broken since 2.5.3. Nothing here touches the weights or random numbers of the run.
     """
     config = fold.config.changed(lr=1.0, schedule="constant", warmup=0.0)
-    feed = FoldData(replace(fold, config=config), module=_kind(fold)).train_dataloader()
+    feed = training_batches.for_kind(fold, _kind(fold), config)
     whole = feed.steps // feed.accumulate * config.epochs * fits
     steps = int(min(MOST, max(LEAST, SHARE * whole)))
     rates = np.geomspace(around / SPAN, around * SPAN, steps)
@@ -86,7 +89,7 @@ def batch(fold: Fold, reference: int) -> tuple[int, float]:
     speeds: dict[int, float] = {}
     for rows in tried:
         one = replace(fold, config=config.changed(batch=rows, lr=1e-4))
-        feed = FoldData(one, module=_kind(one)).train_dataloader()
+        feed = training_batches.for_kind(one, _kind(one), one.config)
         try:
             speeds[rows] = _speed(one, feed, rows)
         except torch.OutOfMemoryError:
@@ -143,7 +146,8 @@ def _stepper(fold: Fold, feed: Batches) -> Callable[[float], float]:
 
 
 def _kind(fold: Fold) -> type[FoldModule]:
-    return registry.module_class(fold.config, fold.labels, fold.x, fold.parts)
+    kind = registry.module_class(fold.config, fold.labels, fold.x, fold.parts)
+    return cast("type[FoldModule]", kind)  # a model that no Trainer fits has no learning rate to find
 
 
 def _endless(feed: Batches) -> Iterator[Batch]:

@@ -53,7 +53,7 @@ class FitState:
     `epoch`: of the last step; `done`: steps done over all epochs, a part of one where a fit of one step ran out of time;
     `seconds`: of the sessions before this one, and of all once the fit is over; `position`: of the schedule where this
     session began; `history`: a row an epoch; `best`: of the best validation, where it is kept, its score, its epoch, the
-    first with this score (`since`) and the weights.
+    first with this score (`since`) and the weights; `logged`: the last values that an adapter's callbacks and module logged.
     """
 
     fold: Fold
@@ -66,6 +66,7 @@ class FitState:
     began: float = field(default_factory=time.monotonic)
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] | None = None
+    logged: dict[str, float] = field(default_factory=dict)
     outputs: Epoch = field(default_factory=Epoch)
 
     @property

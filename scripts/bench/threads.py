@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 import kit
-from kit.models import devices, registry, threads
+from kit.models import devices, registry
+from kit.models.lightning import step_threads
 from kit.training.datamodule import FoldData
 from kit.training.fold import Fold
 
@@ -49,7 +50,7 @@ def stepper(fold: Fold) -> tuple[Callable[[], None], float]:
         optimizer.step()
         module.on_train_batch_end(None, batch, 0)
 
-    return step, threads.operations(module, fold.x, fold.config)
+    return step, step_threads.operations(module, fold.x, fold.config)
 
 
 def main() -> None:

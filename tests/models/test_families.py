@@ -9,7 +9,7 @@ from kit.config import KNOBS, Config
 from kit.errors import Usage
 from kit.knobs import GROUPS
 from kit.models import families
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.families import IMAGE, LIGHTGBM, MLP, NGRAMS, READER, TRANSFORMER, Family
 from kit.parts import Parts
 
@@ -19,7 +19,7 @@ every_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.
 
 @every_family
 def test_a_family_is_a_module_that_heeds_knobs_and_tunes_some_of_them(family: Family) -> None:
-    assert issubclass(family.load(), FoldModule)
+    assert issubclass(family.load(), FoldModel)
     assert family.load().one_step == family.one_step
     assert family.heeds <= set(KNOBS)
     assert set(family.tuned) <= family.heeds
@@ -44,7 +44,7 @@ def test_every_knob_is_heeded_by_some_family_and_no_family_heeds_all() -> None:
 )
 def test_the_model_and_the_inputs_say_which_family(model: str, kind: str, reading: bool, wanted: Family) -> None:
     assert families.of(model, kind, reading) is wanted
-    assert families.of(model, kind, reading, Parts(modules={model: FoldModule})).heeds == set(KNOBS)
+    assert families.of(model, kind, reading, Parts(modules={model: FoldModel})).heeds == set(KNOBS)
 
 
 def test_a_model_of_other_inputs_is_refused_with_those_that_there_are() -> None:

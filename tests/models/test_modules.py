@@ -18,7 +18,7 @@ from kit.data import tokenization
 from kit.labels import Columns, Labels, Numbers, OneOf, to_json
 from kit.labels.evaluation import tracked
 from kit.models import devices, networks, registry
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.batch import Batch
 from kit.models.images.image_module import MARGIN, ImageModule, ink_box
 from kit.models.images.reader_module import ReaderModule
@@ -117,7 +117,7 @@ def test_a_checkpoint_loads_as_any_lightning_checkpoint(small_run: kit.Run) -> N
 WORDS = tokenization.Tokenizer("", (1,), (2,), 0, 64).json()
 PICTURES = {"channels": 1, "side": 40, "mirror": False, "steps": 7}
 BERT = {"model_type": "bert", "vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1}
-EARLIER: list[tuple[str, Labels, dict[str, Any], type[FoldModule]]] = [
+EARLIER: list[tuple[str, Labels, dict[str, Any], type[FoldModel]]] = [
     ("convnet", OneOf("x", ("a", "b")), PICTURES, ImageModule),
     ("test_resnet", Numbers(("v",)), {**PICTURES, "mirror": True}, ImageModule),
     ("reader", READING, PICTURES, ReaderModule),
@@ -130,11 +130,11 @@ EARLIER: list[tuple[str, Labels, dict[str, Any], type[FoldModule]]] = [
 
 @pytest.mark.parametrize(("model", "labels", "facts", "kind"), EARLIER, ids=[model for model, *_ in EARLIER])
 def test_the_hyperparameters_of_earlier_checkpoints_give_the_same_modules(
-    model: str, labels: Labels, facts: dict[str, Any], kind: type[FoldModule]
+    model: str, labels: Labels, facts: dict[str, Any], kind: type[FoldModel]
 ) -> None:
     held = {"config": Config(model=model, width=4).json(), "labels": to_json(labels), **facts}
     module = registry.rebuilt(held)
-    assert type(module) is kind and module.steps == facts["steps"]
+    assert type(module) is kind and module.hparams["steps"] == facts["steps"]
     assert module.config.model == model and type(module.labels) is type(labels) and module.labels.columns == labels.columns
     assert registry.saved(module) == held
     again = registry.rebuilt(registry.saved(module))

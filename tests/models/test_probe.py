@@ -24,7 +24,6 @@ from kit.errors import Usage
 from kit.inputs.text import Texts
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
 from kit.models import networks, prediction, registry
-from kit.models.base import FoldModule
 from kit.models.families import IMAGE
 from kit.models.probe import features, head_fit
 from kit.models.probe.probe_module import Probe
@@ -116,7 +115,7 @@ def test_one_view_of_texts_and_all_agree_with_the_network(tiny: Path) -> None:
     assert not np.allclose(one[38:], found[38:], atol=1e-3)
 
 
-def head_of(module: FoldModule) -> list[torch.Tensor]:
+def head_of(module: kit.FoldModule) -> list[torch.Tensor]:
     net: Any = module.saved.net
     names = networks.head_names(net)
     return [tensor for name, tensor in net.state_dict().items() if name in names]
@@ -260,7 +259,7 @@ def test_what_has_no_backbone_is_refused(data: Path, digits: Path, tmp_path: Pat
     with pytest.raises(Usage, match="one linear layer"):
         probe_of(LABELS["classes"][0], x, which, np.arange(8), model="deit_tiny_distilled_patch16_224")
 
-    class Mine(FoldModule):
+    class Mine(kit.FoldModule):
         def logits(self, x: Any) -> torch.Tensor:
             return x
 

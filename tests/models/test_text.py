@@ -122,17 +122,7 @@ def sentences(n: int, seed: int = 0) -> tuple[Texts, np.ndarray]:
 def trained(texts: Texts, rows: np.ndarray, y: np.ndarray, labels: object, **knobs: float) -> object:
     module = registry.make(Config(model="ngrams", **knobs), labels, texts, steps=1)
     module.learn(texts, rows, y)
-    optimizer = module.configure_optimizers()["optimizer"]
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = module.training_step(Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows)), 0)["loss"]
-        loss.backward()
-        return loss
-
-    if module.splits:
-        module.choose_penalty()
-    optimizer.step(closure)
+    module.training_step(Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows)), 0)
     module.finish()
     return module.eval()
 

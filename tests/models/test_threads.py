@@ -11,6 +11,7 @@ from conftest import SMALL
 import kit
 from kit.config import Config
 from kit.models import registry, threads
+from kit.models.lightning import step_threads
 from kit.pipeline.study import StudyFold
 
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
@@ -24,11 +25,11 @@ def module_of(fold: StudyFold, **knobs: object) -> tuple[kit.FoldModule, Config]
 def test_operations_of_a_step_grow_with_the_batch_and_the_square_of_the_width(digits: Path, tmp_path: Path) -> None:
     fold = kit.study("digits", digits, out=tmp_path / "study", quiet=True, **SMALL).folds[0]
     module, config = module_of(fold, width=32, batch=64)
-    once = threads.operations(module, fold.fit.x, config)
-    assert once == threads.operations(module, fold.fit.x, config)
-    assert threads.operations(module, fold.fit.x, config.changed(batch=128)) == 2 * once
+    once = step_threads.operations(module, fold.fit.x, config)
+    assert once == step_threads.operations(module, fold.fit.x, config)
+    assert step_threads.operations(module, fold.fit.x, config.changed(batch=128)) == 2 * once
     wide, config = module_of(fold, width=64, batch=64)
-    assert 3 * once < threads.operations(wide, fold.fit.x, config) < 4 * once
+    assert 3 * once < step_threads.operations(wide, fold.fit.x, config) < 4 * once
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -37,7 +38,7 @@ def test_a_small_net_gets_one_thread_and_a_large_one_all(digits: Path, tmp_path:
     for width, batch, count in ((8, 64, 1), (64, 256, 2)):
         with threads.at_most(2):
             module, config = module_of(fold, width=width, batch=batch)
-            threads.suit(module, fold.fit.x, config)
+            step_threads.share(module, fold.fit.x, config)
             assert torch.get_num_threads() == count
             threads.use_all()
             assert torch.get_num_threads() == 2
@@ -51,7 +52,7 @@ def test_to_count_operations_changes_nothing_of_a_module(digits: Path, tmp_path:
     module.learn(fold.fit.x, fold.fit.train, fold.fit.y)
     frozen = next(part for part in module.modules() if isinstance(part, torch.nn.BatchNorm2d)).eval()
     before, drawn = {name: value.clone() for name, value in module.state_dict().items()}, torch.random.get_rng_state()
-    threads.operations(module, fold.fit.x, config)
+    step_threads.operations(module, fold.fit.x, config)
     assert module.training and not frozen.training
     assert torch.equal(torch.random.get_rng_state(), drawn)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

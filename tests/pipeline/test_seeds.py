@@ -18,7 +18,7 @@ from kit.data.folds import Folds
 from kit.errors import Usage
 from kit.inference import members
 from kit.inference.blend import blend
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.registry import kind_class
 from kit.pipeline.plan import planned
 from kit.pipeline.preparation import asked
@@ -142,7 +142,7 @@ def test_a_seed_that_changes_nothing_is_trained_once(model: str, tmp_path: Path,
     assert [one.name for one in sorted(run.path.glob("fold*/"))] == ["fold0", "fold1"] and "rounds" not in run.scores
     assert any("--seeds 3: the seed changes nothing" in note for note in run.record.notes)
     kind = kind_class(model, "text" if model == "ngrams" else "table", False)
-    monkeypatch.setattr(kind, "seeded", FoldModule.seeded)
+    monkeypatch.setattr(kind, "seeded", FoldModel.seeded)
     more = kit.run("csv", data, out=tmp_path / "more", quiet=True, seeds=2, **shape)
     for k in (0, 1):
         first, second = (predictions.load(more.fold(RunPart(k, seed=s)), "test") for s in (0, 1))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from kit.inference.blending.stack import LOGISTIC, MULTINOMIAL, RIDGE, unlinked
 
@@ -88,6 +87,8 @@ def _ridge(design: Design, penalty: float) -> Weights:
 def _logistic(design: Design, penalty: float, start: np.ndarray | None) -> tuple[np.ndarray, Weights]:
     """By L-BFGS: the weights, and where they were found (`start` of the next fit). Members are weighed alike in all columns
     where these sum to one."""
+    from scipy.optimize import minimize  # which takes a quarter of a second that who only predicts need not spend
+
     members, rows, columns = design.inputs.shape
     slopes, scale = design.cells.shape[1], design.scale
     known = ~np.isnan(design.answers)

@@ -15,12 +15,13 @@ from kit.data.device_copy import sent
 from kit.errors import BadData, Usage
 from kit.labels import Labels
 from kit.models import devices, graphed, networks, resident, transfer
-from kit.models.base import FoldModule, FoldTrainer, StepOutput
+from kit.models.base import FoldModel, StepOutput
 from kit.models.batch import Batch, Feed, taken
 from kit.models.graphed import Graphed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.images import Pictures
 from kit.models.images import depthwise
+from kit.models.lightning.module import FoldTrainer
 from kit.models.net_module import NetModule
 from kit.parts import NONE, Parts, reference, resolve
 
@@ -169,7 +170,7 @@ class ImageModule(NetModule):
         top, bottom, left, right = self._sides
         return images[..., top:bottom, left:right]
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Begin with another run's backbone, as it predicts, and its normalisation of pixels."""
         if not isinstance(source, ImageModule) or self.mean.shape != source.mean.shape:
             raise Usage("--from: that run is not one on pictures of as many channels.")

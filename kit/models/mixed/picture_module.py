@@ -12,7 +12,7 @@ import torch
 from kit.config import Config
 from kit.errors import Usage
 from kit.labels import Labels
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Average, Graph
@@ -57,7 +57,7 @@ class PictureTableModule(EncodedModule, ImageModule):
     def build_net(self, numbers: int, flags: int, sizes: list[int]) -> torch.nn.Module:
         return Joined(self.net, numbers, flags, sizes, self.config.dropout, self.config.model)
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Begin with the backbone of a run on such pictures and columns."""
         if not isinstance(source, PictureTableModule):
             raise Usage("--from: that run is not one on pictures together with columns.")

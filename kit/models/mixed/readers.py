@@ -23,18 +23,7 @@ def fitted(
     reader = NgramModule.of(config.changed(**TEXT_KNOBS), labels, texts, steps=1)
     reader.groups = groups
     reader.learn(texts, rows, y)
-    if reader.splits:
-        reader.choose_penalty()
-    solver = reader.configure_optimizers()["optimizer"]
-    batch = Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows))
-
-    def closure() -> torch.Tensor:
-        solver.zero_grad()
-        loss = reader.training_step(batch, 0)["loss"]
-        loss.backward()
-        return loss
-
-    solver.step(closure)
+    reader.training_step(Batch(None, torch.from_numpy(y[rows]), torch.from_numpy(rows)), 0)
     reader.finish()
     return reader.eval()
 

@@ -17,7 +17,7 @@ from torch import nn
 from kit.config import Config
 from kit.data.text_embeddings import Vectors
 from kit.errors import Usage
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Average, Graph
@@ -108,7 +108,7 @@ class TextTableModule(MLPModule):
     def doubts(self, x: Any, where: str) -> list[str]:
         return super().doubts(x.table, where)
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         raise Usage("--from: takes a backbone of pictures; texts and columns have none.")
 
     def finish(self) -> None:

@@ -17,8 +17,9 @@ from kit.config import Config
 from kit.data import folds
 from kit.errors import Usage
 from kit.labels import Labels
-from kit.models.base import FoldModule, StepOutput
+from kit.models.base import FoldModel, StepOutput
 from kit.models.batch import Batch, Feed
+from kit.models.lightning.module import FoldModule
 from kit.models.net_module import NetModule
 from kit.models.probe import features, head_fit
 from kit.models.probe.head_fit import Problem
@@ -36,7 +37,7 @@ class Probe(FoldModule):
     one_step = True
     one_pass = True
     takes_weights = True
-    kind: ClassVar[type[FoldModule]]
+    kind: ClassVar[type[FoldModel]]
 
     def __init__(self, inner: NetModule):
         super().__init__(inner.hparams["config"], inner.hparams["labels"])
@@ -47,7 +48,7 @@ class Probe(FoldModule):
 
     @classmethod
     def of(cls, config: Config, labels: Labels, x: Any, *, steps: int, mirror: bool = False, parts: Parts = NONE) -> Self:
-        if cls.kind.by_view is FoldModule.by_view:
+        if cls.kind.by_view is FoldModel.by_view:
             raise Usage(f"--strategy probe: {config.model} has no backbone whose features a linear head could be fitted to.")
         inner = cls.kind.of(config.changed(ema=0.0), labels, x, steps=steps, mirror=mirror, parts=parts)
         assert isinstance(inner, NetModule)
@@ -63,7 +64,7 @@ class Probe(FoldModule):
         self.scale_targets(y[rows])
         self.inner.learn(x, rows, y)
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         self.inner.adopt(source)
 
     def finish(self) -> None:
@@ -71,7 +72,7 @@ class Probe(FoldModule):
         self.inner.finish()
 
     @property
-    def saved(self) -> FoldModule:
+    def saved(self) -> FoldModel:
         return self.inner
 
     # --- the fit
@@ -185,7 +186,7 @@ class Probe(FoldModule):
         return self.backbone.head(x) * self.backbone.factor
 
 
-def around(kind: type[FoldModule]) -> type[Probe]:
+def around(kind: type[FoldModel]) -> type[Probe]:
     """The probe of a class of modules."""
     return type("Probe", (Probe,), {"kind": kind})
 

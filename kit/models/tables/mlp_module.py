@@ -17,7 +17,7 @@ from torch import nn
 from kit.config import Config
 from kit.errors import Usage
 from kit.inputs.cells import Cells
-from kit.models.base import FoldModule, StepOutput
+from kit.models.base import FoldModel, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Average, Graph
@@ -109,7 +109,7 @@ class MLPModule(EncodedModule):
         self.learn_columns(cells, rows)
         self.scale_targets(y[rows])
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Raises Usage: there is no backbone to begin with."""
         raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
 

@@ -1,4 +1,4 @@
-"""TreesModule: gradient boosted trees as a LightningModule, whichever library grows them.
+"""TreesModule: gradient boosted trees, whichever library grows them.
 
 They are grown in one step and kept as a Forest, so that a checkpoint holds tensors and plain values only, and so that who
 predicts needs no library but torch.
@@ -23,7 +23,7 @@ from kit.errors import Usage, install
 from kit.inputs.cells import Cells
 from kit.inputs.column_encoding import Encoding
 from kit.models import weighting
-from kit.models.base import FoldModule, StepOutput
+from kit.models.base import FoldModel, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs import tables
 from kit.models.graphs.base import Graph
@@ -39,7 +39,7 @@ MANY = 100  # of a column: trees that ask for so many learn them by heart (lab b
 AGAIN = 10_000  # up to so many training rows, all of them are learned from once it is known for how long
 
 
-class TreesModule(FoldModule):
+class TreesModule(FoldModel):
     """Trains on one batch, all rows; predicts probabilities or values. A subclass states `library` and `fitted`.
 
     Answers that exclude each other have trees that share a softmax; any others have trees of their own.
@@ -56,10 +56,9 @@ class TreesModule(FoldModule):
         super().__init__(config, labels, steps=steps)
         if self.labels.own_loss is not None:
             raise Usage(f"--model {self.library}: it grows its trees by a loss of its own, not by the adapter's. Try mlp.")
-        self.automatic_optimization = False
         self.forest = Forest(empty(len(self.labels.columns)))
         self.register_buffer("means", torch.zeros(0, 0, dtype=torch.float64))
-        self.nothing = torch.nn.Parameter(torch.zeros(1))  # the Trainer's optimizer wants a parameter
+        self.nothing = torch.nn.Parameter(torch.zeros(1))  # a Trainer's optimizer wants a parameter
         self.encoding: Encoding | None = None
         self._kept: tuple[Any, torch.Tensor] | None = None
         self.cells: Cells | None = None  # while it is fitted
@@ -109,7 +108,7 @@ class TreesModule(FoldModule):
     def feed(cls, x: Cells, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         return Feed(lambda rows: None, count, whole=True)
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Raises Usage: there is no backbone to begin with."""
         raise Usage("--from: takes a backbone of pictures; a table's columns are its own.")
 
@@ -242,9 +241,9 @@ class TreesModule(FoldModule):
         self.means = state_dict["means"].clone()
         return super().load_state_dict(state_dict, *args, **kwargs)
 
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.SGD([self.nothing], lr=self.config.shrinkage)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
+    @property
+    def learning_rate(self) -> float:
+        return self.config.shrinkage
 
     def finish(self) -> None:
         """The table need not be kept once the fit is over."""

@@ -1,4 +1,4 @@
-"""NgramModule: logistic regression on n-grams weighted by naive Bayes (Wang & Manning 2012), as a LightningModule.
+"""NgramModule: logistic regression on n-grams weighted by naive Bayes (Wang & Manning 2012).
 
 The features are binary; column j of answer c is weighted by its log-count ratio, and a row by one over the root of its
 length. All that is learned (columns worth keeping, ratios, the mean length, the penalty, the weights) comes from the training
@@ -16,11 +16,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from kit import resources
 from kit.config import Config
 from kit.data.text_embeddings import Vectors
 from kit.errors import Usage
 from kit.inputs.text import Texts
-from kit.models.base import FoldModule, StepOutput
+from kit.models.base import FoldModel, StepOutput
 from kit.models.batch import Batch, Feed
 from kit.models.graphs.base import Average, Graph
 from kit.models.graphs.texts import Grams
@@ -38,7 +39,7 @@ class TimeOver(Exception):
     """The time for a fit is over in the middle of its step."""
 
 
-class NgramModule(FoldModule):
+class NgramModule(FoldModel):
     """Trains on one batch, all rows; predicts probabilities or values.
 
     `columns`: how many n-grams the finished model has a place for (0: not trained yet); `size`: of the texts' vectors and
@@ -101,6 +102,8 @@ class NgramModule(FoldModule):
             self.splits = [
                 self._split(texts, held, y, *parts) for parts in ngram_penalty.splits(rows, self.config.seed, self.groups)
             ]
+        with resources.importing():  # the first optimizer of a process loads torch._dynamo: now, not in the step that is timed
+            self.solver = ngram_penalty.solver(self.parameters(), self.config.iterations)
 
     def _nothing(self, design: ngram_design.Design) -> list[torch.nn.Parameter]:
         """The parameters of a regression on this design, as they begin."""
@@ -122,22 +125,44 @@ class NgramModule(FoldModule):
     def feed(cls, x: Texts, config: Config, count: int, mirror: bool = False, parts: Parts = NONE) -> Feed:
         return Feed(lambda rows: None, count, whole=True)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Spread the weights of the one batch over all rows, for the fits that choose the penalty."""
-        if batch.weights is not None:
+    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        """Choose the penalty if it is to be chosen, then fit; where time is over, the weights are the best that were tried."""
+        if batch.weights is not None:  # over all rows, for the fits that choose the penalty
             self.row_weights = torch.ones(int(batch.rows.max()) + 1)
             self.row_weights[batch.rows] = batch.weights
+        if self.splits:
+            self.choose_penalty()
+        solver, outputs = self.solver, list[StepOutput]()
 
-    def training_step(self, batch: Batch, batch_idx: int) -> StepOutput:
+        def closure() -> torch.Tensor:
+            outputs[:] = [self.tried(batch)]
+            solver.zero_grad()
+            outputs[0]["loss"].backward()
+            return outputs[0]["loss"]
+
+        try:
+            solver.step(closure)  # type: ignore[arg-type]
+        except TimeOver:
+            self.part = iterations_of(solver) / self.config.iterations
+            with torch.no_grad():
+                for parameter, best in zip(self.parameters(), self.best or [], strict=True):
+                    parameter.copy_(best)
+        return outputs[0]
+
+    def tried(self, batch: Batch) -> StepOutput:
+        """Loss and predictions of all training rows by the weights as they are."""
         assert batch.y is not None
-        with torch.autocast(self.device.type, enabled=False):
-            logits = self.design.logits(self.weight, self.direction, self.bias)[self.rows]
-            loss = self.mean_loss(logits, self.scaled(batch.y), batch.weights)
-            loss = ngram_penalty.penalised(loss, self.weight, self.direction, self.inverse_penalty, len(self.rows))
-            predicted = self.answers(logits.detach())
+        logits = self.design.logits(self.weight, self.direction, self.bias)[self.rows]
+        loss = self.mean_loss(logits, self.scaled(batch.y), batch.weights)
+        loss = ngram_penalty.penalised(loss, self.weight, self.direction, self.inverse_penalty, len(self.rows))
+        predicted = self.answers(logits.detach())
         if self.until < math.inf:
             self.look_at_the_time(loss.item())
         return self.stepped(batch, loss, predicted)
+
+    @property
+    def learning_rate(self) -> float:
+        return 1.0
 
     def choose_penalty(self) -> None:
         """Find the penalty by splits of the training rows."""
@@ -158,23 +183,6 @@ class NgramModule(FoldModule):
             self.best = [parameter.detach().clone() for parameter in self.parameters()]
         if time.monotonic() >= self.until and min(self.losses) < self.losses[0]:
             raise TimeOver
-
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        """As Lightning's; where time is over, the weights are the best that the solver has tried."""
-        if self.splits:
-            self.choose_penalty()
-        before = iterations_of(optimizer)
-        try:
-            optimizer.step(closure=optimizer_closure)
-        except TimeOver:
-            self.part = (iterations_of(optimizer) - before) / self.config.iterations
-            with torch.no_grad():
-                for parameter, best in zip(self.parameters(), self.best or [], strict=True):
-                    parameter.copy_(best)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = ngram_penalty.solver(self.parameters(), self.config.iterations)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)}}
 
     def learn_likeness(self) -> None:
         """Fit the second regression to the vectors of the training rows, or do without it where time is short."""
@@ -208,10 +216,10 @@ class NgramModule(FoldModule):
         self.hparams["columns"], self.hparams["size"] = len(self.column), len(self.direction)
         if self.design.style.shape[1]:
             self.hparams["statistics"] = self.design.style.shape[1]
-        del self.design, self.rows, self.known, self.losses
+        del self.design, self.rows, self.known, self.losses, self.solver
         self.best = self.row_weights = None
 
-    def adopt(self, source: FoldModule) -> None:
+    def adopt(self, source: FoldModel) -> None:
         """Raises Usage."""
         raise Usage("--from: an n-gram model has no backbone to begin with.")
 
@@ -242,5 +250,5 @@ class NgramModule(FoldModule):
 
 
 def iterations_of(solver: Any) -> int:
-    """How many an L-BFGS has begun, over all its steps."""
+    """How many an L-BFGS has begun."""
     return sum(state.get("n_iter", 0) for state in solver.state.values())

@@ -20,9 +20,10 @@ from kit.config import Config
 from kit.console import Progress
 from kit.models.threads import at_most
 from kit.pipeline import crossval  # noqa: F401 (what each child needs)
-from kit.pipeline.preparation import Pace, Session, Work, prepare
+from kit.pipeline.preparation import Pace, Session, Work, module_of, prepare
 from kit.pipeline.processes.order import Order, grace
 from kit.storage.run_folder import Run
+from kit.training import engines
 from kit.training.deadline import Budget
 from kit.training.profile import Timings
 from kit.training.signals import Stop, stoppable
@@ -37,6 +38,7 @@ def prepared(folder: str, config: dict[str, Any], quiet: bool) -> Work:
     session = Session(stop=Stop(), budget=Budget(0.0, now), began=now, quiet=quiet, only=[], beside=True)
     here = here.declaring(adapter.preset(run.record.preset).declared)
     work = prepare(run, adapter, here, root, session)
+    engines.of(module_of(adapter, here), here, adapter.parts)  # what each child would import
     assert not torch.cuda.is_initialized(), "a GPU that was touched before a fork is lost to the child"
     return work
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 from kit import config as configs
 from kit.console import say
-from kit.errors import Usage, listed
+from kit.errors import Usage
 from kit.metrics import defined, shown
 from kit.models import devices, registry, threads
-from kit.models.base import FoldModule
+from kit.models.lightning.module import FoldModule, fitted_by_trainer
 from kit.pipeline import crossval, scoring
 from kit.pipeline.plan import Plan, planned
 from kit.pipeline.preparation import Session, Work, fold_of, prepare
@@ -90,7 +90,8 @@ class StudyFold:
             which = "strategy='probe'" if family.probing else f"model={config.model!r}"
             raise Usage(f"fold.module({which}): its fit is one step of the kit's own; use kit.run.")
         fit = replace(self.fit, config=devices.choose(config, family))
-        module = registry.make(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
+        kind = fitted_by_trainer(registry.module_class(fit.config, fit.labels, fit.x, fit.parts))
+        module = kind.of(fit.config, fit.labels, fit.x, steps=0, mirror=fit.mirror, parts=fit.parts)
         fit.teach(module)
         module.score_by(fit.metric)
         return module
@@ -226,15 +227,3 @@ def _refuse_finished(run: Run) -> None:
         raise Usage(
             f"{run.path}: this study is finished, and its run was moved to the name given to finish(). Begin a new study."
         )
-
-
-def stored_answers(run: Run, ids: pd.Index) -> pd.DataFrame:
-    """The predictions that a study's run holds, for these ids. Raises Usage for rows that it does not hold."""
-    known = run.test
-    missing = ids[~ids.isin(known.index)]
-    if len(missing):
-        raise Usage(
-            f"{run.path}: made by kit.study, so it holds predictions and no models; not of {len(missing):,} of these rows"
-            f" (ids {listed(missing, 3)})."
-        )
-    return known.loc[ids]

@@ -6,27 +6,24 @@ import math
 import time
 from typing import Any
 
-import pytorch_lightning as pl
-
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.batch import Batch
+from kit.training.callbacks.base import Callback, Loop
 from kit.training.ranks import exchange, group
 from kit.training.state import FitState
 
 
-class Deadline(pl.Callback):
+class Deadline(Callback):
     """Moves the schedule as the time passes, and stops the fit when it is over."""
 
     def __init__(self, state: FitState):
         self.state = state
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: Loop, pl_module: FoldModel, batch: Batch, batch_idx: int) -> None:
         if self.state.until < math.inf and batch.step % self.state.batches.accumulate < group.count():
             pl_module.move_to(exchange.agreed(self.position(batch))[0])
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Loop, pl_module: FoldModel, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if batch.last and self.state.until < math.inf:
             over = exchange.agreed(time.monotonic() >= self.state.until)[0]
             trainer.should_stop = trainer.should_stop or bool(over)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
 
 from kit.console import Progress
 from kit.labels import Labels
-from kit.models.base import FoldModule
+from kit.training.callbacks.base import Callback
 from kit.training.state import Epoch, FitState
+
+if TYPE_CHECKING:
+    from kit.models.lightning.module import FoldModule
 
 PARTS = 4  # of an epoch, whose mean losses are compared: a step's alone says little
 ROWS = 2048  # from which on so many tell what always answering the same would cost
@@ -18,7 +21,7 @@ RISEN = 0.4  # of the peak: below such a rate, while it warms up, a loss need no
 RISES = 1.02  # times the first part's loss: more is not noise but a rate that is too high
 
 
-class FirstEpoch(pl.Callback):
+class FirstEpoch(Callback):
     """Looks once, at the end of the first epoch whose learning rate has risen, and says what to turn.
 
     It comes before History, which begins the next epoch's collection. A module of an adapter's own may have any loss, so only
@@ -28,7 +31,7 @@ class FirstEpoch(pl.Callback):
     def __init__(self, state: FitState, progress: Progress):
         self.state, self.progress, self.looked = state, progress, bool(state.history)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: Any, pl_module: FoldModule) -> None:
         labels, state = pl_module.labels, self.state
         middle = (state.epoch + 0.5) * state.batches.steps / state.batches.accumulate
         foreign = not type(pl_module).__module__.startswith("kit.") or labels.reads

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytorch_lightning as pl
-
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
 from kit.models.batch import Batch
 from kit.training import checkpoints
+from kit.training.callbacks.base import Callback
 from kit.training.ranks import exchange, group
 from kit.training.signals import Stop
 from kit.training.state import Epoch, FitState
@@ -18,7 +17,7 @@ from kit.training.state import Epoch, FitState
 LAST = 1 / 3  # of the pause between snapshots: what a fit's end may have lost since the last one
 
 
-class Snapshots(pl.Callback):
+class Snapshots(Callback):
     """Restores the newest sound snapshot of this very fold, and writes one now and then, or when the run is to stop.
 
     A fit is saved and stopped before a batch: all before this batch is done, it is still to come. It is saved once more at its
@@ -30,7 +29,7 @@ class Snapshots(pl.Callback):
         self.saved, self.cost = time.monotonic(), 0.0
         self.waiting: dict[str, Any] | None = None  # the snapshot whose optimizer is still to be loaded
 
-    def restore(self, module: FoldModule) -> bool:
+    def restore(self, module: FoldModel) -> bool:
         """Load weights and position from a snapshot, if there is one (and the module's fit is worth resuming)."""
         if not module.resumable:
             return False
@@ -57,7 +56,7 @@ class Snapshots(pl.Callback):
             self.say(line)
         return found if found is not None and found["identity"] == self.state.fold.identity else None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Any, pl_module: FoldModel) -> None:
         found, self.waiting = self.waiting, None
         if found is not None:
             trainer.optimizers[0].load_state_dict(found["optimizer"])
@@ -69,19 +68,19 @@ class Snapshots(pl.Callback):
         self.stop.patient = pl_module.resumable  # else there is nothing to save, and a step may take minutes
         self.saved = time.monotonic()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: FoldModule, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+    def on_train_batch_start(self, trainer: Any, pl_module: FoldModel, batch: Batch, batch_idx: int) -> None:
         if batch.step % self.state.batches.accumulate >= group.count():  # gradients that were added up are not saved
             return
         late = group.number() == 0 and time.monotonic() - self.saved >= self.pause
         signum, due = exchange.agreed(self.stop.signum, late)
-        if signum or due:
+        if (signum or due) and pl_module.resumable:
             self.state.bring_home()
             self.write(trainer, pl_module, batch.epoch, batch.step)
         if signum:
             self.stop.signum = int(signum)
             raise self.stop.error()
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: Any, pl_module: FoldModel) -> None:
         if pl_module.resumable and time.monotonic() - self.saved >= self.pause * LAST:
             self.write(trainer, pl_module, self.state.epoch, self.state.batches.steps, done=self.state.done)
         self.stop.patient = False
@@ -91,7 +90,7 @@ class Snapshots(pl.Callback):
         """Seconds between snapshots: at most a twentieth of the time goes into them."""
         return max(self.state.fold.config.snapshot, 20 * self.cost)
 
-    def write(self, trainer: pl.Trainer, module: FoldModule, epoch: int, step: int, done: float = 0.0) -> None:
+    def write(self, trainer: Any, module: FoldModel, epoch: int, step: int, done: float = 0.0) -> None:
         """Write all that the rest of the fit depends on; it begins with this batch. `done`: the steps of a fit that is over.
 
         Of several ranks only the first writes.

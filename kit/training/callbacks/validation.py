@@ -5,18 +5,18 @@ from __future__ import annotations
 import copy
 import math
 
-import pytorch_lightning as pl
 import torch
 
 from kit.labels.evaluation import tracked
 from kit.models import prediction
-from kit.models.base import FoldModule
+from kit.models.base import FoldModel
+from kit.training.callbacks.base import Callback, Loop
 from kit.training.ranks import exchange, group
 from kit.training.signals import Stop
 from kit.training.state import FitState
 
 
-class Validation(pl.Callback):
+class Validation(Callback):
     """Validates where it is due (`--val-every`, `--checkpoint best`, `--early-stop`), and adds that to the epoch's history.
 
     Of several ranks the first does; the others wait.
@@ -25,7 +25,7 @@ class Validation(pl.Callback):
     def __init__(self, state: FitState, stop: Stop):
         self.state, self.stop = state, stop
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: FoldModule) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: Loop, pl_module: FoldModel) -> None:
         state, every = self.state, self.state.validates_every
         if every and (state.epoch + 1) % every == 0 and len(state.fold.valid) and group.number() == 0:
             state.history[-1] |= self.validate(pl_module)
@@ -35,7 +35,7 @@ class Validation(pl.Callback):
             over = exchange.agreed((state.epoch + 1 - since) // every >= patience)[0]
             trainer.should_stop = trainer.should_stop or bool(over)
 
-    def validate(self, module: FoldModule) -> dict[str, float]:
+    def validate(self, module: FoldModel) -> dict[str, float]:
         """Validation metrics now; keeps the weights where `--checkpoint best` asks for the best."""
         fold = self.state.fold
         self.stop.patient = False  # nothing is lost by stopping here: the last snapshot stands

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +11,8 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, Timer
 
 from kit.config import Config
 from kit.errors import Usage, did_you_mean
+from kit.training.training_batches import ROWS, assigned, value
 
-ROWS = "overfit_batches"  # fewer rows are trained on: the kit deals the batches
 INSTEAD = {
     "accelerator": "--devices", "devices": "--devices", "precision": "--precision", "max_epochs": "--epochs",
     "accumulate_grad_batches": "--accumulate", "gradient_clip_val": "--clip", "max_time": "--time-budget",
@@ -37,8 +36,7 @@ def options(config: Config) -> dict[str, Any]:
     parameters = inspect.signature(pl.Trainer.__init__).parameters
     known = [name for name in parameters if name != "self"]
     found = {}
-    for part in filter(None, (text.strip() for text in config.trainer.split(","))):
-        name, _, text = part.partition("=")
+    for name, text in assigned(config).items():
         if name not in known:
             raise Usage(f"--trainer {name}: Lightning's Trainer has no such option.{did_you_mean(name, known)}")
         if name in INSTEAD:
@@ -48,21 +46,11 @@ def options(config: Config) -> dict[str, Any]:
                 f"--trainer {name}: refused, as folds and resumption depend on it. See kit.study for a loop of your own."
             )
         if not text:
-            raise Usage(f"--trainer {part}: KEY=VALUE is wanted, as {ROWS}=2.")
-        found[name] = _value(text)
+            raise Usage(f"--trainer {name}: KEY=VALUE is wanted, as {ROWS}=2.")
+        found[name] = value(text)
         if parameters[name].annotation in (bool, bool | None) and not isinstance(found[name], bool):
-            raise Usage(f"--trainer {part}: the value must be True or False.")
+            raise Usage(f"--trainer {name}={text}: the value must be True or False.")
     return found
-
-
-def overfitted(config: Config, rows: int, batch: int) -> int:
-    """How many of so many training rows are trained on: all, or those of `overfit_batches` (a number, or a share)."""
-    wanted = options(config).get(ROWS, 0)
-    if not wanted:
-        return rows
-    if not isinstance(wanted, int | float) or wanted < 0 or (isinstance(wanted, float) and wanted > 1):
-        raise Usage(f"--trainer {ROWS}={wanted}: a number of batches is wanted, or a share from 0 to 1.")
-    return max(2, min(rows, wanted * batch if isinstance(wanted, int) else round(wanted * rows)))
 
 
 def checked(callbacks: Sequence[Any]) -> list[pl.Callback]:
@@ -77,10 +65,3 @@ def checked(callbacks: Sequence[Any]) -> list[pl.Callback]:
                     f"callbacks: {type(callback).__name__} is the kit's own work in `kit run`. Use {flag}, or kit.study."
                 )
     return list(callbacks)
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

@@ -1,0 +1,1 @@
+"""What Lightning is needed to define. Its import takes 3 CPU seconds: only who fits by a Trainer imports this package."""
