@@ -34,6 +34,7 @@ BATCH, BATCHES, SMALL = 2000, 50, 64  # texts of a batch; batches of an epoch at
 BLOCK = 1 << 12  # n-grams moved at a time: what a core's cache holds
 TRIED, WORTH = 2, 0.5  # steps that tell the pace; epochs that there must be time for at it: less would be noise
 FILE = "vectors.npz"
+ANEW = "The same `kit run` with --rewrite makes it anew."
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,10 @@ def load(path: Path) -> Vectors:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return Vectors(int(kept["order"]), kept["columns"], kept["values"], kept["drawn"])
+    except FileNotFoundError as fault:
+        raise BadData(f"{path}: no such file. {ANEW}") from fault
     except Exception as fault:  # numpy and zipfile raise whatever broken bytes happen to mean
-        raise BadData(f"{path}: cannot be read ({fault}).\nDelete submission.csv and run again: it is made anew.") from fault
+        raise BadData(f"{path}: cannot be read ({fault}).\n{ANEW}") from fault
 
 
 def learn(

@@ -67,7 +67,7 @@ def export(run: Run, form: str, data: str | Path | None = None, out: str | Path 
     models = members.answering_models(whole)
     config = Config.of(run.record.settings).changed(devices="cpu", precision="fp32")
     tried = export_parity.rows(whole, config)
-    members.equip(run, config, tried.x, *models)
+    members.equip(whole, tried.x, *models)
     graph = type(models[0]).graph(models, members.member_weights(run))
     folder = Path(out) if out else run.path / "export"
     path = folder / FORMATS[form]

@@ -14,9 +14,10 @@ from kit import competition as competitions, labels as all_labels
 from kit.competition import Competition
 from kit.config import Config
 from kit.data.number_spelling import Spellings
-from kit.errors import BadData
+from kit.errors import BadData, Usage
 from kit.labels import Labels
 from kit.models import families
+from kit.models.families import Family
 from kit.parts import NONE, Parts
 from kit.storage.run_folder import Run
 
@@ -36,9 +37,20 @@ class LoadedRun:
         """The run's choices, on this device."""
         from kit.models import devices  # torch
 
-        config = Config.of(self.run.record.settings)
-        family = families.of(config.model, self.facts.inputs.kind, self.labels.reads, self.parts)
-        return devices.choose(config, family)
+        return devices.choose(self._settings, self._family)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Do its models see texts by vectors of n-grams, which the run's folder holds?"""
+        return families.learns_vectors(self.facts.inputs, self._settings, self._family)
+
+    @property
+    def _settings(self) -> Config:
+        return Config.of(self.run.record.settings)
+
+    @property
+    def _family(self) -> Family:
+        return families.of(self._settings.model, self.facts.inputs.kind, self.labels.reads, self.parts)
 
     def bound(self, model: Any) -> Any:
         """The model, with what a checkpoint cannot hold of its labels (a function of the adapter's)."""
@@ -49,9 +61,11 @@ class LoadedRun:
 def load_run(run: Run, data: str | Path | None = None, needed: bool = True) -> LoadedRun:
     """A run with its competition's facts; its data is in `data` or where it was.
 
-    Raises BadData or Usage where the data is `needed` and gone.
+    Raises BadData or Usage where the data is `needed` and gone, Usage for a run that ended before it had read its data.
     """
     record = run.record
+    if not record.labels:
+        raise Usage(f"{run.path}: this run ended before it had read its data. Run it again, or remove the folder.")
     adapter = competitions.load(record.competition)
     root = Path(record.root)
     there = root.exists()  # the run may have been copied elsewhere

@@ -21,22 +21,28 @@ from kit.storage.runs.parts import RunPart
 from kit.training import checkpoints
 
 
-def ensemble(run: Run, models: list[Any], x: Any, ids: Any, config: Config) -> Any:
-    """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says."""
-    equip(run, models[0].config, x)
-    columns = list(models[0].labels.columns)
+def ensemble(whole: LoadedRun, models: list[Any], x: Any, ids: Any) -> Any:
+    """The frame (index `ids`) of a run's models' predictions for inputs `x`, combined as the run says.
+
+    Raises BadData as `equip` does.
+    """
+    equip(whole, x)
+    config, columns = whole.config, list(models[0].labels.columns)
     parts = shared_pass.each([partial(_predict, model, config) for model in models], models[0], x, None, config)
-    return combine(run, [pd.DataFrame(values, index=ids, columns=columns) for values in parts])
+    return combine(whole.run, [pd.DataFrame(values, index=ids, columns=columns) for values in parts])
 
 
 def _predict(model: Any, config: Config, x: Any, rows: np.ndarray | None) -> np.ndarray:
     return predict(model, x, rows, config)
 
 
-def equip(run: Run, config: Config, *those: Any) -> None:
-    """Give inputs what the models of a run need besides, and models what their graph does: the run's vectors of n-grams."""
-    if config.vectors and (run.path / text_embeddings.FILE).exists():
-        vectors = text_embeddings.load(run.path / text_embeddings.FILE)
+def equip(whole: LoadedRun, *those: Any) -> None:
+    """Give inputs what the models of a run need besides, and models what their graph does: the run's vectors of n-grams.
+
+    Raises BadData where their file is missing or broken.
+    """
+    if whole.has_vectors:
+        vectors = text_embeddings.load(whole.run.path / text_embeddings.FILE)
         for one in those:
             one.vectors = vectors
 

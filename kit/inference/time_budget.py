@@ -71,7 +71,7 @@ def predict(whole: LoadedRun, x: Any, ids: pd.Index, *, views: int, limit: float
     """
     config, members = whole.config, ranked(whole.run)
     first = run_members.model_of(whole, members[0], 1)
-    run_members.equip(whole.run, config, x)
+    run_members.equip(whole, x)
     cost = prediction.pace(first, x, config) * len(x)
     most = views if first.views else 1
 

@@ -71,7 +71,7 @@ def answered(
         say(f"answered by the training rows' prior: {fault}")
     say_doubts(models[0] if models else members.model_of(whole, members.members(source)[0]), loaded.rows)
     if time_budget is None:
-        answers = members.ensemble(source, models, loaded.rows, sample.index, config)
+        answers = members.ensemble(whole, models, loaded.rows, sample.index)
     else:
         until = began + time_budget * (1 - budgets.SPARE)
         answers = budgets.predict(whole, loaded.rows, sample.index, views=views or config.views, limit=time_budget, until=until)
@@ -136,7 +136,7 @@ def predict_rows(source: Run, rows: Any, views: int | None) -> pd.DataFrame:
         x, ids = Texts([str(one) for one in rows]), pd.Index([str(i) for i in range(len(rows))], name=facts.id)
     else:
         raise Usage(f"{source.path}: a run on {facts.inputs.kind}; it cannot predict a {type(rows).__name__}.")
-    answers = members.ensemble(source, models, x, ids, whole.config)
+    answers = members.ensemble(whole, models, x, ids)
     answers.loc[answers.index.isin(broken)] = np.array(source.record.prior, np.float32)
     return answers
 
@@ -198,4 +198,4 @@ def predict_texts(source: Run, texts: list[str]) -> pd.DataFrame:
     if whole.facts.inputs.kind != "text":
         raise Usage(f"{source.path}: a run on {whole.facts.inputs.kind}, which cannot be typed in.")
     ids = pd.Index([str(i + 1) for i in range(len(texts))], name="text")
-    return members.ensemble(source, members.answering_models(whole), Texts(texts), ids, whole.config)
+    return members.ensemble(whole, members.answering_models(whole), Texts(texts), ids)

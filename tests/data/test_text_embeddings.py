@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_text import sentences, trained
 
@@ -131,12 +132,32 @@ def test_the_preset_best_runs_predicts_and_comes_out_as_before_from_what_is_left
     assert one["sentiment"] != two["sentiment"]
     before = {name: (run.path / name).read_bytes() for name in ("oof.csv", "test.csv", "submission.csv", "vectors.npz")}
     (run.path / "vectors.npz").write_bytes(before["vectors.npz"][:-99])
-    with pytest.raises(kit.BadData, match=r"Delete submission\.csv and run again"):
+    with pytest.raises(kit.BadData, match=r"cannot be read[^$]*\nThe same `kit run` with --rewrite makes it anew"):
         kit.predict(run)
     run.submission.unlink()
     (run.fold(1) / "fold.json").unlink()
     kit.run("imdb", data, out=tmp_path / "run", **BEST)
     assert {name: (run.path / name).read_bytes() for name in before} == before
+
+
+def test_a_run_whose_vectors_were_deleted_says_so_and_makes_them_anew(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = kit.run("imdb", data, out=tmp_path / "run", **BEST)
+    path, before = run.path / "vectors.npz", (run.path / "vectors.npz").read_bytes()
+    path.unlink()
+    for command in (["export", "--format", "torchscript"], ["predict"], ["predict", "--time-budget", "1m"]):
+        assert main([command[0], str(run.path), *command[1:]]) == 65
+        assert f"{path}: no such file. The same `kit run` with --rewrite makes it anew." in capsys.readouterr().err
+    kit.run("imdb", data, out=tmp_path / "run", rewrite=True, **BEST)
+    assert path.read_bytes() == before and kit.predict(run)[0].equals(run.test)
+
+
+def test_a_model_without_texts_needs_no_vectors_though_they_were_asked_for(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"x": range(80), "y": [one % 2 for one in range(80)]})
+    rows.to_csv(tmp_path / "train.csv", index=False)
+    run = kit.run("csv", tmp_path, out=tmp_path / "run", quiet=True, folds=2, epochs=1, target="y", model="mlp", vectors=4)
+    assert kit.predict(run)[0].equals(run.test)
 
 
 def test_unlabelled_texts_that_are_missing_are_told_and_others_are_another_run(data: Path, tmp_path: Path) -> None:

@@ -262,6 +262,15 @@ def test_what_cannot_be_exported_is_said_in_words(
     assert "this run is not complete" in capsys.readouterr().err
 
 
+def test_a_run_that_never_read_its_data_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train.csv").write_text("id,y\n" + "".join(f"{one},{one % 2}\n" for one in range(40)))
+    out = str(tmp_path / "run")
+    assert main(["run", "csv", "--data", str(tmp_path), "--target", "y", "--model", "mlp", "--out", out, "--quiet"]) == 65
+    for command in (["export", out, "--format", "torchscript"], ["predict", out]):
+        assert main(command) == 2
+        assert "ended before it had read its data" in capsys.readouterr().err
+
+
 def test_export_prints_where_it_is_and_how_near(small_run: kit.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["export", str(small_run.path), "--format", "torchscript", "--out", str(tmp_path)]
     assert main(words) == 0

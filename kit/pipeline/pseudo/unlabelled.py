@@ -115,7 +115,7 @@ def _predicted(run: Run, labels: Labels, parts: Sequence[RunPart], root: Path) -
         raise Usage(f"--pseudo {run.path}: made by kit.study, so it has no models that could answer unlabelled rows.")
     whole = load_run(run, root)
     rows = read(whole.facts, root)  # as that run reads numbers
-    members.equip(run, whole.config, rows)
+    members.equip(whole, rows)
 
     @cache
     def by(part: RunPart) -> pd.DataFrame:
