@@ -463,6 +463,14 @@ def test_a_sample_that_asks_for_more_is_refused_before_training(tmp_path: Path) 
         assert not (tmp_path / target / "fold0").exists()
 
 
+def test_a_table_of_ids_and_answers_alone_has_nothing_to_learn_from(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"id": range(40), "y": [one % 2 for one in range(40)]})
+    for name, table in (("named", rows), ("numbered", rows[["y"]])):
+        frames.write_csv(tmp_path / name / "train.csv", table, index=False)
+        with pytest.raises(kit.BadData, match="share no column besides ids and answers"):
+            kit.run("csv", tmp_path / name, out=tmp_path / "run", quiet=True, target="y", fresh=True)
+
+
 def test_the_column_that_names_the_rows_holds_no_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder(tmp_path / "data", sold(), sold())
     assert main(["run", "csv", "--data", "data", "--target", "Id"]) == 2
