@@ -163,13 +163,28 @@ def test_a_gain_survives_on_other_folds_and_the_same_command_trains_nothing_agai
     assert found["gain"] == pytest.approx(found["other"] - found["score"])
 
 
-def test_the_gain_of_a_worse_run_is_a_loss_and_that_of_its_copy_none(priced: list[kit.Run], tmp_path: Path) -> None:
+def test_the_gain_of_a_worse_run_is_a_loss_and_that_of_one_like_it_none(priced: list[kit.Run], tmp_path: Path) -> None:
     found = recheck(priced[1], priced[0], out=tmp_path / "loss", quiet=True)
     assert not found.survives and "the gain is a loss: -" in found.text()
-    copy = kit.load(shutil.copytree(priced[1].path, tmp_path / "copy"))
-    found = recheck(priced[1], copy, seed=7, limit=120, out=tmp_path / "same", quiet=True)
+    knobs = {**QUICK, "folds": 3, "model": "lightgbm", "target": "price", "trees": 4}
+    like = kit.run("csv", priced[1].info["root"], out=tmp_path / "like", quiet=True, **{**knobs, "epochs": 3})  # not heeded
+    found = recheck(priced[1], like, seed=7, limit=120, out=tmp_path / "same", quiet=True)
     assert not found.survives and found.gain == 0 and "seed 7" in found.text()
-    assert kit.load(tmp_path / "same" / "copy").scores["rows"]["train"] == 120
+    assert kit.load(tmp_path / "same" / "like").scores["rows"]["train"] == 120
+
+
+def test_two_runs_of_one_configuration_are_not_trained_twice(priced: list[kit.Run], tmp_path: Path) -> None:
+    copy = kit.load(shutil.copytree(priced[1].path, tmp_path / "copy"))
+    with pytest.raises(
+        kit.Usage, match=r"copy has the same configuration, so the same would be trained twice\. Name another run"
+    ):
+        recheck(priced[1], copy, out=tmp_path / "out")
+    named = kit.run(
+        "csv", priced[0].info["root"], out=tmp_path / "named", quiet=True, model="mlp", target="price", limit=90, folds=2
+    )  # which the files ask for without being told
+    with pytest.raises(kit.Usage, match="its preset fast comes to the same configuration"):
+        recheck(named, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_both_are_trained_on_the_same_folds(priced: list[kit.Run], tmp_path: Path) -> None:

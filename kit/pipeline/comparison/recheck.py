@@ -87,6 +87,7 @@ def recheck(
     new |= {} if limit is None else {"limit": limit}
     root = data_of(run, data)
     sides = [_knobs(run, root), _preset(run, root) if against is None else _knobs(against, root, run)]
+    _refuse_equal(run, against, root, [knobs | new for knobs in sides])
     other = f"preset-{run.record.preset}" if against is None else against.path.name
     few = f"-limit{limit}" if limit else ""
     title = f"recheck-{run.path.name}-against-{other}-seed{new['seed']}{few}"
@@ -110,6 +111,19 @@ def recheck(
         noise=noise,
         before=math.nan if against is None else _gain(compare([run, against]), run)[0],
     )
+
+
+def _refuse_equal(run: Run, against: Run | None, root: Path, sides: list[dict[str, Any]]) -> None:
+    """Raise Usage where both sides come to one configuration, so that they would be trained twice the same."""
+    records = [run.record, (against or run).record]
+    first, second = (
+        planned(one.competition, root, one.preset, knobs).config.json() for one, knobs in zip(records, sides, strict=True)
+    )
+    if not configs.difference(first, second):
+        other = f"its preset {run.record.preset} comes to" if against is None else f"{against.path} has"
+        raise Usage(
+            f"{run.path}: {other} the same configuration, so the same would be trained twice. Name another run with --against."
+        )
 
 
 def _train(whose: Run, root: Path, knobs: dict[str, Any], out: Path, fresh: bool, quiet: bool) -> Run:
