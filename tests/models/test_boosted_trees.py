@@ -16,7 +16,7 @@ from kit import competition as competitions
 from kit.cli.app import main
 from kit.config import Config
 from kit.inputs import Table, table as table_inputs
-from kit.labels import Columns, Numbers
+from kit.labels import Columns, Labels, Numbers, OneOf
 from kit.models import registry
 from kit.models.batch import Batch
 from kit.models.tables import trees_module
@@ -44,7 +44,7 @@ def grown(model: str, table: Any, y: np.ndarray, rows: int, **knobs: Any) -> Any
     return made
 
 
-@pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("model", LIBRARIES)
 @pytest.mark.parametrize(("rows", "share"), [(1, 0.8), (3, 0.01), (90, 0.01)])
 def test_a_tree_has_a_row_at_least(model: str, rows: int, share: float) -> None:
     pytest.importorskip(model)
@@ -152,6 +152,29 @@ def test_catboost_runs_predicts_and_has_no_graph(tmp_path: Path, capsys: pytest.
     assert answers.equals(run.test)
     assert main(["export", str(run.path)]) == 2
     assert "a model of catboost has no graph" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("odd", ["rows alike", "answers alike", "no row drawn", "class kept back"])
+def test_catboost_learns_from_rows_that_it_would_refuse(odd: str, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("catboost")
+    n = trees_module.AGAIN + 2 if odd == "class kept back" else 40
+    rng = np.random.default_rng(0)
+    table = cells(z=["1"] * n if odd == "rows alike" else [f"{one:.3f}" for one in rng.normal(size=n)])
+    labels: Labels = Numbers(("y",))
+    y: np.ndarray = np.full((n, 1), 3.0, np.float32) if odd == "answers alike" else rng.normal(size=(n, 1)).astype(np.float32)
+    if odd in ("rows alike", "class kept back"):
+        labels, y = OneOf("y", ("a", "b", "c")), np.repeat([0, 2], [25, n - 25])
+        y[-1 if odd == "class kept back" else 0] = 1
+    config = Config(model="catboost", trees=3, rows_share=0.01 if odd == "no row drawn" else 1)
+    made = registry.make(config, labels, table, steps=1)
+    made.learn(table, np.arange(n), y)
+    made.grow(table, np.arange(n), made.wanted(y))
+    predicted = made.predict_step(made.gather(table, np.arange(n))).numpy()
+    assert np.isfinite(predicted).all() and capfd.readouterr() == ("", "")
+    if odd == "rows alike":
+        assert np.allclose(predicted, [[24 / 40, 1 / 40, 15 / 40]], atol=1e-6)
+    if odd == "answers alike":
+        assert np.allclose(predicted, 3.0)
 
 
 def test_a_first_adapter_has_trees_unless_there_are_few_rows_of_many_classes(

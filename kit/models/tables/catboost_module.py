@@ -6,6 +6,7 @@ alone, and who predicts needs the library too.
 
 from __future__ import annotations
 
+import io
 import math
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import pandas as pd
 import torch
 
 from kit.config import Config
-from kit.errors import Usage
+from kit.errors import BadData, Usage
 from kit.models.graphs.base import Graph
 from kit.models.tables.boosters import Boosters, Clock, Grown, Task, patience
 from kit.models.tables.forest import Forest, joined
@@ -26,6 +27,8 @@ from kit.models.tables.trees_module import TreesModule
 
 LOSS = {"numbers": "RMSE", "chances": "CrossEntropy", "classes": "MultiClass"}
 DEEPEST = 10
+LEAST = 1e-6  # of a class's share
+NO_ROW = 1e-9  # how likely a round may draw no row at all, which ends CatBoost in an error
 
 
 class CatBoostModule(TreesModule):
@@ -54,6 +57,7 @@ class CatBoostModule(TreesModule):
 
     def keep(self, boosters: Boosters, baseline: np.ndarray) -> None:
         self.forest = Forest(joined([], baseline))
+        boosters = Boosters(one for one in boosters if one[1].model)
         wide, parts = max((len(outputs) for outputs, _ in boosters), default=0), [one.model for _, one in boosters]
         answered = [outputs + [-1] * (wide - len(outputs)) for outputs, _ in boosters]
         self.register_buffer("stored", torch.from_numpy(np.frombuffer(b"".join(parts), np.uint8).copy()))
@@ -76,6 +80,8 @@ class CatBoostModule(TreesModule):
                 return not clock.stops(state.iteration)
 
         assert self.encoding is not None
+        if is_alike(task):
+            return Grown([], mean_logits(task), 1)
         known = list(range(len(self.encoding.sizes)))
         data = catboost.Pool(self._columns_of(task.x), task.y, weight=task.weights, cat_features=known)
         judged = None
@@ -83,7 +89,11 @@ class CatBoostModule(TreesModule):
             judged = catboost.Pool(self._columns_of(task.judged[0]), task.judged[1], cat_features=known)
         model = catboost.CatBoost(self.settings(task))
         more = {"early_stopping_rounds": patience(self.config.shrinkage), "use_best_model": True} if judged else {}
-        model.fit(data, eval_set=judged, callbacks=[Watch()] if clock.limited else None, **more)
+        silent = {"log_cout": io.StringIO(), "log_cerr": io.StringIO()}  # warns of a class that only judges have
+        try:
+            model.fit(data, eval_set=judged, callbacks=[Watch()] if clock.limited else None, **more, **silent)
+        except catboost.CatBoostError as fault:
+            raise BadData(f"--model catboost: it cannot learn from these rows ({fault}). Try --model lightgbm.") from fault
         about = model.get_metadata()
         for name in ("model_guid", "train_finish_time"):  # else no two fits give the same bytes
             about[name] = ""
@@ -95,7 +105,9 @@ class CatBoostModule(TreesModule):
     def settings(self, task: Task) -> dict[str, Any]:
         """CatBoost's own."""
         c = self.config
-        sampled = {"bootstrap_type": "Bernoulli", "subsample": c.rows_share} if c.rows_share < 1 else {}
+        share = max(c.rows_share, 1 - NO_ROW ** (1 / len(task.y)))
+        sampled = {"bootstrap_type": "Bernoulli", "subsample": share} if c.rows_share < 1 else {}
+        sampled |= {"classes_count": task.outputs} if task.kind == "classes" else {}
         return {
             "loss_function": LOSS[task.kind], "iterations": task.rounds, "learning_rate": c.shrinkage,
             "depth": max(1, min(DEEPEST, round(math.log2(c.leaves)))), "rsm": c.columns_share,
@@ -134,3 +146,22 @@ class CatBoostModule(TreesModule):
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
         """Raises Usage: CatBoost's numbers for categories are no graph."""
         raise Usage("kit export: a model of catboost has no graph. Export one of lightgbm, xgboost or mlp.")
+
+
+def is_alike(task: Task) -> bool:
+    """Are all rows, or all answers, the same? CatBoost ends in an error then, where other libraries learn the mean answer."""
+    x = task.x.astype(np.float32)
+    same = (x == x[:1]) | (np.isnan(x) & np.isnan(x[:1]))
+    return bool(same.all()) or bool((task.y == task.y[0]).all())
+
+
+def mean_logits(task: Task) -> np.ndarray:
+    """The logits [outputs] of the mean answer."""
+    weights = np.ones(len(task.y)) if task.weights is None else task.weights
+    if task.kind == "classes":
+        return np.log(np.maximum(np.bincount(task.y.astype(int), weights, task.outputs), LEAST) / weights.sum())
+    mean = np.average(task.y, weights=weights)
+    if task.kind == "chances":
+        mean = np.clip(mean, LEAST, 1 - LEAST)
+        return np.array([np.log(mean / (1 - mean))])
+    return np.array([mean])
