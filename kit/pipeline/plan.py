@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kit.data.dealing import gaps
 from kit.errors import BadData, Usage
 from kit.inference.decisions import learning
 from kit.pipeline import clusters
+from kit.pipeline.dealing import folds_file
 from kit.pipeline.initial_weights import fingerprint
 from kit.pipeline.presets import suited_model
 from kit.pipeline.presets.resolution import family_of, replaced, resolved, with_folds_of
@@ -69,8 +71,9 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     `begun`: the model of the preset where none is named by hand (""; the adapter's own); None: that which suits the files.
     """
     adapter = competitions.load(name)
+    count = cache(folds_file.count)  # a large file is read once, whatever model is chosen
     config, origins, preset = resolved(adapter, preset, knobs)
-    config, origins = with_folds_of(config, origins)
+    config, origins = with_folds_of(config, origins, count)
     gaps.parsed(config.gap)
     if config.kept_back:
         kept_back.read(config.kept_back)
@@ -82,7 +85,7 @@ def planned(name: str, data: str | Path | None, preset: str, knobs: Mapping[str,
     model, said = suited_model.chosen(shaped, preset, config, root) if suited and begun is None else (begun or "", ())
     if suited and model:
         config, origins, preset = resolved(adapter, preset, knobs, model)
-        config, origins = with_folds_of(config, origins)
+        config, origins = with_folds_of(config, origins, count)
     adapter, facts = shaped, shaped.competition
     if not facts.one_file and not facts.is_at(root):  # before --fresh removes what another folder gave
         first = competitions.first_of(facts.train)

@@ -1,6 +1,7 @@
 """The model of a table that nobody names: trees or a perceptron, as its rows and the installed libraries have it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from kit.cli.app import main
 from kit.inputs import table as table_inputs
 from kit.inputs.cells import Cells
 from kit.inputs.columns import straight_line
+from kit.pipeline.dealing import folds_file
 from kit.pipeline.plan import Plan, planned
+from kit.storage import files
 
 COLUMNS = [f"n{j}" for j in range(12)]
 
@@ -118,6 +121,21 @@ def test_answers_that_are_kept_back_do_not_decide(tmp_path: Path) -> None:
         ids = pd.Index(range(1, 901), name="id")
         (tmp_path / "parts.csv").write_text(pd.DataFrame({"part": part}, index=ids).to_csv())
         assert plan(tmp_path / "train.csv", kept_back=str(tmp_path / "parts.csv")).config.model == model
+
+
+def test_the_file_of_folds_is_read_once_whatever_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = laid_out(tmp_path / "data", chequered(160))
+    folds = tmp_path / "folds.csv"
+    pd.DataFrame({"id": range(160), "fold": np.arange(160) % 4, "repeat1": np.arange(160) // 40}).to_csv(folds, index=False)
+    reads: list[str] = []
+
+    def read(folder: Path, name: str) -> bytes:
+        reads.append(name)
+        return files.read(folder, name)
+
+    monkeypatch.setattr(folds_file, "files", SimpleNamespace(read=read))
+    asked = plan(data, folds_from=str(folds), repeats=2)
+    assert (asked.config.model, asked.config.folds, reads) == ("lightgbm", 4, ["folds.csv"])
 
 
 def test_without_lightgbm_a_perceptron_learns_and_a_note_names_the_extra(tmp_path: Path, no_lightgbm: None) -> None:

@@ -29,8 +29,17 @@ def read(source: str, repeat: int = 0) -> pd.Series:
     Folds that count from 1 are counted from 0. Raises BadData for ids that are blank or doubled, for a fold that is no whole
     number, and for one fold only.
     """
-    path, column = path_of(source), frames.fold_column(repeat)
-    table = table_file.read(files.read(path.parent, path.name), str(path)).frame
+    path = path_of(source)
+    return _fold(_table(path), path, repeat)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    return table_file.read(files.read(path.parent, path.name), str(path)).frame
+
+
+def _fold(table: pd.DataFrame, path: Path, repeat: int) -> pd.Series:
+    """The column of a repeat as `read` gives it."""
+    column = frames.fold_column(repeat)
     frames.need_columns(table, [column], str(path))
     dealt = {frames.fold_column(number) for number in range(len(table.columns))}
     others = [str(name) for name in table.columns if name not in dealt]
@@ -57,15 +66,15 @@ def count(source: str, repeats: int = 1) -> int:
     the same rows.
     """
     path = path_of(source)
-    header = list(table_file.read(files.read(path.parent, path.name), str(path)).frame.columns)
+    table = _table(path)
     wanted = [frames.fold_column(repeat) for repeat in range(repeats)]
-    lacking = [name for name in wanted if name not in header]
+    lacking = [name for name in wanted if name not in table]
     if lacking and repeats > 1:
         raise Usage(
             f"--repeats {repeats}: {path} has no column {listed(lacking)}, which would deal the rows again. Name a file that"
             " has it, or use --seeds."
         )
-    each = [read(source, repeat) for repeat in range(repeats)]
+    each = [_fold(table, path, repeat) for repeat in range(repeats)]
     counts = [int(fold.max()) + 1 for fold in each]
     if len({*counts}) > 1:
         raise BadData(f"{path}: the columns {listed(wanted)} have {listed(counts)} folds. The same number in each is expected.")

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kit import competition as competitions, config as configs, recipes
 from kit.errors import Usage
 from kit.models import families
 from kit.models.families import Family
-from kit.pipeline.dealing import folds_file
 from kit.recipes import Recipe
 
 DEFAULT = configs.Config()
 RECIPE = "recipe of a"  # the origin of a value, with the recipe's name
 
 
-def with_folds_of(config: configs.Config, origins: dict[str, str]) -> tuple[configs.Config, dict[str, str]]:
-    """The Config with as many folds as `--folds-from` has. Raises Usage where another number is asked for too."""
+def with_folds_of(
+    config: configs.Config, origins: dict[str, str], count: Callable[[str, int], int]
+) -> tuple[configs.Config, dict[str, str]]:
+    """The Config with as many folds as `--folds-from` has, by `folds_file.count` (or what remembers its answers).
+
+    Raises Usage where another number is asked for too.
+    """
     if not config.folds_from:
         return config, origins
-    count = folds_file.count(config.folds_from, config.repeats)
-    if "folds" in configs.by_hand(origins) and config.folds != count:
-        raise Usage(f"--folds {config.folds}: {config.folds_from} has {count}. Leave --folds out.")
-    return config.changed(folds=max(count, 2)), origins | {"folds": "--folds-from"}
+    folds = count(config.folds_from, config.repeats)
+    if "folds" in configs.by_hand(origins) and config.folds != folds:
+        raise Usage(f"--folds {config.folds}: {config.folds_from} has {folds}. Leave --folds out.")
+    return config.changed(folds=max(folds, 2)), origins | {"folds": "--folds-from"}
 
 
 def resolved(
