@@ -5,6 +5,7 @@ Loads pandas, so what `kit list` loads imports this file inside functions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -104,6 +105,8 @@ class Cells:
 
     def dates(self, name: str, order: str) -> np.ndarray:
         """A column as datetime64[s] [n]; NaT where a cell is no date. A year that comes first is followed by month and day."""
+        if not self._by_value(name, "dated", _dated).any():  # most columns: to read them would take most of a wide table's time
+            return np.full(len(self), np.datetime64("NaT"), "datetime64[s]")
         return self._by_value(name, order, lambda values: _dates(values, order))
 
     def shown(self) -> list[str]:
@@ -193,6 +196,12 @@ def _as_text(column: pd.Series) -> pd.Series:
 
 def _numbers(values: np.ndarray) -> np.ndarray:
     return pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(np.float64)
+
+
+def _dated(values: np.ndarray) -> np.ndarray:
+    """Which of these cells are written as a date may be."""
+    written = re.compile(DATE).match
+    return np.array([written(one) is not None for one in values], bool)
 
 
 def _dates(values: np.ndarray, order: str) -> np.ndarray:

@@ -126,9 +126,10 @@ def _frequent(cells: Cells, name: str, rows: np.ndarray, most: int) -> tuple[str
     """The categories of a column with RARE rows at least, the most frequent first; none where that leaves one code only."""
     codes, values = cells.codes(name)
     count = np.bincount(codes[rows], minlength=len(values))
-    order = np.lexsort((values.astype(str), -count))[:most]  # ties by name: the order of the rows is immaterial
-    known = [str(values[one]) for one in order if count[one] >= RARE]
-    whole = count[order[: len(known)]].sum() == len(rows)
+    often = np.flatnonzero(count >= RARE)
+    order = often[np.lexsort((values[often].astype(str), -count[often]))[:most]]  # ties by name, whatever the rows' order
+    known = [str(values[one]) for one in order]
+    whole = count[order].sum() == len(rows)
     return () if len(known) + (not whole) < 2 else tuple(known)
 
 

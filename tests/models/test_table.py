@@ -15,7 +15,7 @@ from kit import competition
 from kit.cli.app import main
 from kit.competition import synthetic
 from kit.config import Config
-from kit.inputs import Table
+from kit.inputs import Table, cells as cells_module
 from kit.inputs.cells import MOST, Cells
 from kit.inputs.column_encoding import CATEGORIES, Encoding
 from kit.labels import Columns, Grade, Labels, Numbers, OneOf
@@ -97,6 +97,20 @@ def test_a_date_that_is_none_is_missing() -> None:
     assert np.isnat(read.dates("x", "ymd")).tolist() == [True, False, True, True, True, True]
     parts = read.parts("x", "ymd")
     assert parts[1].tolist() == [18321, 2020, 2, 29, 5, 0] and np.isnan(parts[0]).all()
+
+
+def test_texts_are_not_read_as_dates_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table with hundreds of such columns that took most of the time in which its model is chosen."""
+
+    def refuse(values: np.ndarray, order: str) -> np.ndarray:
+        raise AssertionError(values)
+
+    monkeypatch.setattr(cells_module, "_dates", refuse)
+    table = cells(x=["red", "blue", "3 of 4", "1-2"] * 5, y=["long words", "short", "2.5", ""] * 5)
+    assert [name for name, _ in Encoding.learn(table, np.arange(20)).categories] == ["x", "y"]
+    assert np.isnat(table.dates("x", "ymd")).all() and len(table.dates("x", "ymd")) == 20
+    with pytest.raises(AssertionError, match="2020-01-01"):
+        cells(x=["red", "2020-01-01"]).kind("x", np.arange(2))
 
 
 # What is learned
