@@ -263,3 +263,7 @@ def test_no_two_test_files_have_one_name() -> None:
     """pytest imports them by their names alone, and which of two comes first depends on the order of the folders."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert len(names) == len(set(names)) > 100
+
+
+def test_the_last_file_of_a_fold_is_named_in_one_place() -> None:
+    assert [name for name, path in MODULES.items() if '"fold.json"' in path.read_text()] == ["storage.runs.parts"]

@@ -17,7 +17,7 @@ from kit.inference import shared_pass
 from kit.inference.loaded_run import LoadedRun
 from kit.models.prediction import predict
 from kit.storage.run_folder import Run, read_json
-from kit.storage.runs.parts import RunPart
+from kit.storage.runs.parts import SEAL, RunPart
 from kit.training import checkpoints
 
 
@@ -105,7 +105,7 @@ def load_members(run: Run) -> list[Any]:
 
 def load_member(folder: Path) -> Any:
     """A fold's (or the refit's) model, checked."""
-    return checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+    return checkpoints.load_model(folder / "model.ckpt", read_json(folder / SEAL)["checksums"]["model.ckpt"])
 
 
 def answering_models(whole: LoadedRun, views: int | None = None) -> list[Any]:

@@ -18,7 +18,7 @@ from kit.inference.loaded_run import LoadedRun
 from kit.models import prediction
 from kit.storage import frames
 from kit.storage.run_folder import Run, read_json
-from kit.storage.runs.parts import RunPart
+from kit.storage.runs.parts import SEAL, RunPart
 
 SPARE = 0.05  # of the limit, for decoding and writing
 MEASURING = 0.1  # of the limit at most, for scoring the views
@@ -56,7 +56,7 @@ def ranked(run: Run) -> list[Path]:
     better = -1 if run.scores["higher_is_better"] else 1
 
     def key(folder: Path) -> tuple[bool, bool, float]:
-        score = read_json(folder / "fold.json").get("score")
+        score = read_json(folder / SEAL).get("score")
         return not _of_refit(folder), score is None, better * (score or 0.0)
 
     return sorted(run_members.members(run), key=key)

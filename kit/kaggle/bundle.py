@@ -16,10 +16,11 @@ from kit.storage import files, plain_json, weights
 from kit.storage.run_folder import Run, read_json, write_json
 from kit.storage.run_record import BlendMember, RunRecord, Session
 from kit.storage.runs import blend_members
+from kit.storage.runs.parts import SEAL
 
 MANIFEST = "kit-attached.json"
 OF_A_RUN = ("run.json", "scores.json", "submission.csv", "folds.csv", "words.csv", "vectors.npz")
-OF_A_FOLD = ("model.ckpt", "fold.json", "history.csv")
+OF_A_FOLD = ("model.ckpt", SEAL, "history.csv")
 DEEPEST = 5  # folders between the mount and a dataset's files, in any layout so far
 
 
@@ -70,7 +71,7 @@ def _sources(parts: Parts) -> Iterator[tuple[str, Path]]:
 def _of_run(part: str, run: Run) -> Iterator[tuple[str, Path]]:
     """The files by which a run predicts, and those of the runs that it blends, which lie in its folder there."""
     record = run.record
-    folders = sorted(place for place in run.path.iterdir() if (place / "fold.json").exists())
+    folders = sorted(place for place in run.path.iterdir() if (place / SEAL).exists())
     names = (*OF_A_RUN, *(["test.csv"] if record.study else []))  # predictions, where there are no models
     wanted = [run.path / name for name in names] + [folder / name for folder in folders for name in OF_A_FOLD]
     yield from ((f"{part}/{file.relative_to(run.path).as_posix()}", file) for file in wanted if file.exists())

@@ -29,12 +29,11 @@ from kit.models.base import FoldModel
 from kit.pipeline.preparation import Work, fold_of
 from kit.storage import files, frames, predictions
 from kit.storage.run_folder import read_json, write_json
-from kit.storage.runs.parts import RunPart
+from kit.storage.runs.parts import SEAL, RunPart
 from kit.training import checkpoints
 from kit.training.fit import Fitted, fit
 from kit.training.fold import Fold
 
-SEAL = "fold.json"  # the file of a fold that is written last
 SPARE, FILES, END = 1.3, 0.5, 1.0  # of a time budget: times a prediction's time, seconds for a fit's files and the run's
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from kit.errors import Usage
 from kit.storage import frames, run_folder
 from kit.storage.run_folder import Run, read_json
-from kit.storage.runs.parts import RunPart
+from kit.storage.runs.parts import SEAL, RunPart
 
 
 def fingerprint(path: str) -> str:
@@ -20,7 +20,7 @@ def fingerprint(path: str) -> str:
     if not path:
         return ""
     run = _complete(path)
-    sums = [read_json(run.fold(name) / "fold.json")["checksums"]["model.ckpt"] for name in run.record.parts]
+    sums = [read_json(run.fold(name) / SEAL)["checksums"]["model.ckpt"] for name in run.record.parts]
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()[:16]
 
 
@@ -46,7 +46,7 @@ def source(path: str, mine: Run, part: RunPart) -> Callable[[], Any] | None:
     def load() -> Any:
         from kit.training import checkpoints  # torch: a complete run is recognised without it
 
-        return checkpoints.load_model(folder / "model.ckpt", read_json(folder / "fold.json")["checksums"]["model.ckpt"])
+        return checkpoints.load_model(folder / "model.ckpt", read_json(folder / SEAL)["checksums"]["model.ckpt"])
 
     return load
 

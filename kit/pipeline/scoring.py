@@ -23,7 +23,7 @@ from kit.pipeline.pseudo import gate
 from kit.reporting import canvas, figures, ngram_words, readings
 from kit.storage import predictions, run_lifecycle
 from kit.storage.run_folder import read_json, write_json
-from kit.storage.runs.parts import RunPart
+from kit.storage.runs.parts import SEAL, RunPart
 
 
 def finish(work: Work) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def score(work: Work, oof: pd.DataFrame, each: dict[Round, pd.DataFrame], learne
     metric, labels = work.adapter.competition.metric, work.tables.labels.undecided
     rows = work.tables.train.index.get_indexer(oof.index)
     y = work.y[rows]
-    every = {part: read_json(work.run.fold(part) / "fold.json") for part in work.run.record.parts}
+    every = {part: read_json(work.run.fold(part) / SEAL) for part in work.run.record.parts}
     stats = {part: one for part, one in every.items() if part.fold is not None}
     seconds = {what: sum(one["seconds"][what] for one in every.values()) for what in ("train", "predict")}
     first = [work.run.fold(part) for part in stats if (part.repeat, part.seed) == (0, 0)]

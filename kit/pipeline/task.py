@@ -10,7 +10,7 @@ from typing import Any
 
 from kit.pipeline import crossval
 from kit.pipeline.preparation import Work, trained_rows
-from kit.storage.runs.parts import RunPart
+from kit.storage.runs.parts import SEAL, RunPart
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def of_parts(work: Work, parts: Sequence[RunPart]) -> list[Task]:
             crossval.train_alone,
             (str(part),),
             work.run.fold(part),
-            result=crossval.SEAL,
+            result=SEAL,
             sound=partial(crossval.finished, work.run.fold(part)),
-            reads=(f"fold*/{crossval.SEAL}",) if part.fold is None else (),
+            reads=(f"fold*/{SEAL}",) if part.fold is None else (),
             rows=work.config.epochs * trained_rows(work, part),
         )
         for part in parts

@@ -6,6 +6,7 @@ from kit.console import clock, table
 from kit.labels.decision import TITLES
 from kit.metrics import defined, shown
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import SEAL
 
 GATED = {"views": "views", "averages": "averaged weights"}
 
@@ -49,7 +50,7 @@ def summary(run: Run, places: bool = True) -> str:
         stacked = record.blend["by"] == "stack"
         title = f"{record.name} · {'stack' if stacked else 'blend by ' + record.blend['by']}"
         return f"{title}\n{table(header, rows)}\n{said}\n\n{_result(run, places)}"
-    done = [(part.label, run.fold(part) / "fold.json") for part in record.parts if part.fold is not None]
+    done = [(part.label, run.fold(part) / SEAL) for part in record.parts if part.fold is not None]
     stats = {label: read_json(path) for label, path in done if path.exists()}
     metric = run.scores["metric"] if run.complete else "score"
     rows = [_row(name, one) for name, one in stats.items()]

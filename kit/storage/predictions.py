@@ -14,6 +14,7 @@ import pandas as pd
 
 from kit.errors import BadData, Usage, unreadable
 from kit.storage import files, frames
+from kit.storage.runs.parts import SEAL
 from kit.storage.tables import number_text, typed_table
 
 SUFFIX = ".npz"
@@ -65,7 +66,7 @@ def export_csv(run: Path, out: Path) -> list[Path]:
     stored = {(path.parent, path.stem) for suffix in (SUFFIX, ".csv") for path in run.glob(f"*/*{suffix}")}
     written = []
     for folder, name in sorted(stored):
-        if (folder / "fold.json").exists() and name.startswith(("oof", "test")):
+        if (folder / SEAL).exists() and name.startswith(("oof", "test")):
             written.append(out / f"{folder.name}-{name}.csv")
             write_csv(written[-1], load(folder, name))
     if not written:

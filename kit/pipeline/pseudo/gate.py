@@ -15,6 +15,7 @@ from kit.labels import Labels
 from kit.metrics import Metric, defined
 from kit.pipeline.pseudo.source import complete
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import SEAL
 
 KNOBS = ("pseudo", "pseudo_rows", "pseudo_weight", "pseudo_share")
 
@@ -72,7 +73,7 @@ def longer(run: Run, mine: Run) -> float | None:
 
 def _rows_seen(run: Run) -> float | None:
     """Rows times epochs, the mean over the folds; None for a fit in one step, and where the epochs are not known."""
-    each = [read_json(run.fold(part) / "fold.json") for part in run.record.parts if part.fold is not None]
+    each = [read_json(run.fold(part) / SEAL) for part in run.record.parts if part.fold is not None]
     if any(one["epochs"] in ("", 0, 1) for one in each):
         return None
     return float(np.mean([one["rows"] * one["epochs"] for one in each]))

@@ -21,6 +21,7 @@ from kit.reporting.report import worst_rows
 from kit.reporting.report.worst_rows import Mistake
 from kit.storage import frames, predictions
 from kit.storage.run_folder import Run, read_json
+from kit.storage.runs.parts import SEAL
 
 BINS = 15  # of a reliability diagram (Guo et al. 2017)
 RANKED = 200  # classes up to which each gets an area under the curve
@@ -70,7 +71,7 @@ def of_files(run: Run) -> Findings:
     """What a run's folder alone tells. Raises Usage where no fold is done."""
     info = run.info
     folders = {part.label: run.fold(part) for part in run.record.parts}
-    done = {name: folder for name, folder in folders.items() if (folder / "fold.json").exists()}
+    done = {name: folder for name, folder in folders.items() if (folder / SEAL).exists()}
     predicted = [folder for folder in done.values() if predictions.find(folder, "oof")]
     if not predicted and not (run.path / "oof.csv").exists():
         raise Usage(f"{run.path}: no fold of this run is done yet. Run it again; it goes on where it stopped.")
@@ -79,7 +80,7 @@ def of_files(run: Run) -> Findings:
     return Findings(
         run=run,
         labels=labels,
-        parts={name: read_json(folder / "fold.json") for name, folder in done.items()},
+        parts={name: read_json(folder / SEAL) for name, folder in done.items()},
         histories={name: history for name, folder in done.items() if (history := _history(folder)) is not None},
         oof=oof,
         y=truth(run, labels, oof),

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from kit.errors import BadData, listed, unreadable
 from kit.storage import files, plain_json
+from kit.storage.runs.parts import SEAL
 
 FILE = "manifest.json"
 SUBMISSION = "submission.csv"
 READ = ("run.json", "folds.csv", "truth.csv", "oof.csv", "test.csv", "scores.json")  # what other commands read of a run
-OF_FOLDS = ("fold.json", "history.csv")
+OF_FOLDS = (SEAL, "history.csv")
 
 
 def write(folder: Path, submission: bytes) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SEAL = "fold.json"  # the file of a part that is written last, with the checksums of the others
 NAME = re.compile(r"(?:fold(?P<fold>\d+)|refit)(?:-repeat(?P<repeat>\d+))?(?:-seed(?P<seed>\d+))?")
 
 
