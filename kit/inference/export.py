@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import warnings
@@ -16,12 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 
 from kit.config import Config
 from kit.errors import BadData, Usage, install
-from kit.inference import export_parity, members, model_card
+from kit.inference import export_parity, members, model_card, safetensors_file
 from kit.inference.loaded_run import load_run
 from kit.models import graphs
 from kit.models.graphs.tables import COLUMNS, Grove
@@ -158,21 +155,11 @@ def _torch_export(path: Path, graph: graphs.Graph, models: list[Any], example: t
 
 
 def _safetensors(path: Path, graph: graphs.Graph, models: list[Any], example: tuple[torch.Tensor, ...]) -> Answer:
-    """A file a fold, with the network's own names (so timm and `--weights` read it); what else counts in its metadata."""
     if isinstance(graph, Grove):
         raise Usage("--format safetensors: holds a network's weights; boosted trees take onnx, torchscript or torch-export.")
     for i, (member, model) in enumerate(zip(graph.members, models, strict=True)):
-        net: Any = getattr(member, "net", member)
-        state = {name: tensor.clone().contiguous() for name, tensor in net.state_dict().items()}
-        beside = {name: one for name, one in member.named_buffers() if not name.startswith("net.")}
-        extra = {name: one.tolist() for name, one in beside.items() if one.numel() <= 4096}
-        hparams = {"config": model.config.json(), "labels": model.hparams["labels"], **extra}
-        known = {name: json.dumps(value) for name, value in hparams.items()} | {"format": "pt"}
-        files.write(path.with_name(f"fold{i}.safetensors"), save(state, known))
-    for i, member in enumerate(graph.members):
-        net = getattr(member, "net", member)
-        with safe_open(path.with_name(f"fold{i}.safetensors"), "pt") as opened:
-            net.load_state_dict({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+        safetensors_file.write(path.with_name(f"fold{i}.safetensors"), member, model)
+        safetensors_file.read(path.with_name(f"fold{i}.safetensors"), member)
     return lambda inputs: _arrays(graph(*inputs))
 
 

@@ -18,7 +18,7 @@ import kit
 from kit import competition
 from kit.cli.app import main
 from kit.errors import BadData, Usage
-from kit.inference import export, export_parity, members
+from kit.inference import export, export_parity, members, safetensors_file
 from kit.inference.loaded_run import load_run
 from kit.inputs.cells import PARTS, Cells
 from kit.labels import OneOf, ctc, to_json
@@ -192,6 +192,30 @@ def test_boosted_trees_are_no_weights(homes: Path, table_run: kit.Run, tmp_path:
             exported(table_run, "safetensors", tmp_path)
     else:
         assert exported(table_run, "safetensors", tmp_path).difference < 1e-5
+
+
+def test_a_file_of_weights_holds_all_that_a_model_of_many_categories_is_made_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({f"c{j}": rng.permutation(np.arange(1200) // 4 % 250).astype(str) for j in range(20)}) + "k"
+    table = table.assign(n=rng.normal(size=1200), y=rng.integers(0, 2, 1200))
+    run = kit.run(
+        "csv", folder(tmp_path / "data", table[:1100], table[1100:].drop(columns="y")), out=tmp_path / "run", quiet=True,
+        target="y", model="mlp", epochs=1, folds=2, width=8, batch=512,
+    )  # fmt: skip
+    done = exported(run, "safetensors", tmp_path / "out")
+    assert done.difference < 1e-5
+    whole = load_run(run)
+    graph = graph_of(members.answering_models(whole))
+    x = export_parity.rows(whole, kit.Config(**run.info["config"])).x
+    asked = graph.first.inputs(x, np.arange(len(x)))
+    with torch.no_grad():
+        wanted = graph(*asked)
+        for one in [*graph.parameters(), *(buffer for member in graph.members for buffer in member.buffers())]:
+            one.zero_()
+        assert not torch.allclose(graph(*asked), wanted)
+        for i, member in enumerate(graph.members):
+            safetensors_file.read(tmp_path / "out" / f"fold{i}.safetensors", member)
+        assert torch.equal(graph(*asked), wanted)
 
 
 @given(st.lists(st.integers(-30_610_224_000, 9_214_646_399), min_size=1, max_size=20))
