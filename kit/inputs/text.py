@@ -80,11 +80,14 @@ class Text(Inputs):
         found = files.find(root, self.unlabelled) if self.unlabelled else None
         return [found] if found else []
 
-    def further(self, root: Path) -> Texts:
-        """The texts that have no answer and need none; none where there is no such table. Raises BadData for a broken one."""
+    def further(self, root: Path, stated: TableFormat) -> Texts:
+        """The texts that have no answer and need none; none where there is no such table. Raises BadData for a broken one.
+
+        `stated`: how the competition's tables are written, as far as it is said; this one is read alike.
+        """
         if not self.files(root):
             return Texts([])
-        table = table_file.read(files.read(root, self.unlabelled), self.unlabelled, self.form).frame
+        table = table_file.read(files.read(root, self.unlabelled), self.unlabelled, self.form.over(stated)).frame
         frames.need_columns(table, [self.column], self.unlabelled)
         return Texts([str(text) for text in table[self.column]])
 

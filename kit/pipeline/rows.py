@@ -56,7 +56,7 @@ def load(
         notes += copied(train.look[: len(tables.train)], test.look)
     if families.learns_vectors(facts.inputs, config, family_of(adapter, config)):
         until = time.monotonic() + LEARNING * budget.left
-        further = facts.inputs.further(root)
+        further = facts.inputs.further(root, facts.form)
         texts = [first_part(train.rows), first_part(test.rows), further]
         vectors = text_vectors(run, texts, config, progress=progress, until=until)
         train.rows.vectors = test.rows.vectors = vectors

@@ -160,6 +160,27 @@ def test_a_model_without_texts_needs_no_vectors_though_they_were_asked_for(tmp_p
     assert kit.predict(run)[0].equals(run.test)
 
 
+def test_unlabelled_texts_are_read_as_the_other_tables_are_said_to_be_written(tmp_path: Path) -> None:
+    adapter = """import kit
+from kit.metrics import accuracy
+competition = kit.Competition(
+    "talk", "id", kit.Text("text", unlabelled="more.csv"), kit.OneOf("kind"), accuracy, delimiter="~", encoding="cp1250"
+)
+presets = {"fast": kit.Config(model="ngrams", epochs=1, vectors=4, folds=2)}
+"""
+    (tmp_path / "talk.py").write_text(adapter)
+    rows = pd.DataFrame({"id": range(80), "text": ["dobry, zażółcił film", "zły, nudny film"] * 40, "kind": ["a", "b"] * 40})
+    (tmp_path / "data").mkdir()
+    parts = {"train": rows[:60], "test": rows[60:][["id", "text"]], "more": rows[["id", "text"]]}
+    rows[60:][["id", "kind"]].to_csv(tmp_path / "data" / "sample_submission.csv", index=False)
+    for name, table in parts.items():
+        table.to_csv(tmp_path / "data" / f"{name}.csv", sep="~", index=False, encoding="cp1250")
+    run = kit.run(str(tmp_path / "talk.py"), tmp_path / "data", out=tmp_path / "run", quiet=True, pseudo_rows="test")
+    assert any("80 unlabelled" in note for note in run.info["notes"])
+    facts = competition.load(str(tmp_path / "talk.py")).competition
+    assert facts.inputs.further(tmp_path / "data", facts.form).texts == list(rows.text)
+
+
 def test_unlabelled_texts_that_are_missing_are_told_and_others_are_another_run(data: Path, tmp_path: Path) -> None:
     facts = competition.load("imdb").competition
     path = data / facts.inputs.unlabelled

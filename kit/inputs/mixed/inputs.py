@@ -154,9 +154,9 @@ class TextAndTable(Mixed):
 
     kind: ClassVar[str] = "text" + AND_TABLE
 
-    def further(self, root: Path) -> Texts:
+    def further(self, root: Path, stated: TableFormat) -> Texts:
         """As `Text` has it."""
-        return self.first.further(root)  # type: ignore[attr-defined]
+        return self.first.further(root, stated)  # type: ignore[attr-defined]
 
     def presets(self) -> dict[str, Config]:
         return {"fast": TEXT_AND_TABLE}

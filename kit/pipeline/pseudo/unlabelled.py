@@ -63,7 +63,7 @@ def read(facts: Competition, root: Path) -> Rows:
     """
     inputs = facts.inputs
     if isinstance(inputs, Text):
-        return inputs.further(root)
+        return inputs.further(root, facts.form)
     if not isinstance(inputs, TextAndTable) or not inputs.files(root):
         return Texts([])
     table, _ = sources.read(facts, root, inputs.unlabelled, answered=False, prefix=NUMBERED)
