@@ -86,6 +86,7 @@ def suits(facts: Competition, config: Config, root: Path) -> Beginning | None:
         frames.need_columns(rows, list(facts.labels.train_columns), facts.train)
         rows = rows[~facts.labels.blank(rows)]
         labels = facts.labels.bind(rows)
+        rows = rows[: config.limit] if config.limit else rows
         return facts.inputs.beginning(root, rows, len(labels.columns), labels.encode)
     return None
 

@@ -180,7 +180,7 @@ def test_two_runs_of_one_configuration_are_not_trained_twice(priced: list[kit.Ru
     ):
         recheck(priced[1], copy, out=tmp_path / "out")
     named = kit.run(
-        "csv", priced[0].info["root"], out=tmp_path / "named", quiet=True, model="mlp", target="price", limit=90, folds=2
+        "csv", priced[0].info["root"], out=tmp_path / "named", quiet=True, model="lightgbm", target="price", limit=90, folds=2
     )  # which the files ask for without being told
     with pytest.raises(kit.Usage, match="its preset fast comes to the same configuration"):
         recheck(named, out=tmp_path / "out")

@@ -113,6 +113,16 @@ def test_columns_that_the_test_does_not_have_do_not_decide(tmp_path: Path) -> No
     assert plan(data).config.model == "lightgbm"
 
 
+def test_under_a_limit_the_rows_that_are_learned_decide(tmp_path: Path) -> None:
+    blank = drawn(50).assign(y="")  # no training rows, so they do not count
+    (tmp_path / "train.csv").write_text(pd.concat([blank, summed(600), chequered(4000)]).to_csv(index=False))
+    (tmp_path / "test.csv").write_text(drawn(20).to_csv(index=False))
+    for limit, model in ((600, "mlp"), (4600, "lightgbm"), (0, "lightgbm")):
+        asked = plan(tmp_path, limit=limit)
+        assert asked.config.model == model
+    assert plan(tmp_path, limit=90).config.model == "lightgbm"  # too few rows to tell
+
+
 def test_answers_that_are_kept_back_do_not_decide(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(pd.concat([chequered(600), summed(300)]).to_csv(index=False))
     assert plan(tmp_path / "train.csv").config.model == "lightgbm"
