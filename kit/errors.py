@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -81,7 +82,20 @@ def explained(fault: Exception) -> tuple[str, int]:
         where = fault.filename if fault.filename is not None else "a file"
         said = f"cannot be read or written ({fault.strerror or fault}). What was written before is intact."
         return f"{where}: {said}", DiskError.code
+    if where := _in_an_adapter(fault):
+        return f"{where}: {type(fault).__name__}: {fault}\n--debug shows the traceback.", Usage.code
     return f"this is an error in the kit: {type(fault).__name__}: {fault}\nPlease report it. --debug shows the traceback.", 1
+
+
+def _in_an_adapter(fault: Exception) -> str:
+    """The line and function of an adapter that raised an error, or called a library that did; "" where the kit did."""
+    for frame, line in reversed([*traceback.walk_tb(fault.__traceback__)]):
+        place, name = Path(frame.f_code.co_filename), frame.f_globals.get("__name__", "")
+        if name.startswith("kit."):
+            return ""
+        if name.startswith("competitions.") and place.parent != Path(__file__).parents[1] / "competitions":
+            return f"{place}, line {line}, in {frame.f_code.co_name}"
+    return ""
 
 
 def _lacks_memory(fault: Exception) -> bool:

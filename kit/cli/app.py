@@ -85,6 +85,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = [flag for flag in _flags(parser, arguments.command) if flag.startswith("--")]
+        if unknown[0] in flags:
+            raise Usage(f"{unknown[0]} stands before its command. Write it behind: kit {arguments.command} … {unknown[0]}.")
         raise Usage(f"unknown argument {unknown[0]!r}.{did_you_mean(unknown[0], flags)} See `kit {arguments.command} --help`.")
     return arguments
 

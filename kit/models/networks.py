@@ -53,6 +53,13 @@ def _built(model: str, channels: int, side: int, outputs: int, width: int, dropo
     return from_timm(model, channels, side, outputs, drop_rate=dropout)
 
 
+def is_known(model: str) -> bool:
+    """Does `--model` name one of the kit's networks, or of timm's?"""
+    import timm
+
+    return model in OWN or timm.is_model(model)
+
+
 def from_timm(model: str, channels: int, side: int, outputs: int, **options: Any) -> nn.Module:
     """A network of timm, told the images' size where it is built for one (a ViT, say). `options`: of `timm.create_model`.
 

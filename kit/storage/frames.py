@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.errors import BadData, listed
+from kit.errors import BadData, did_you_mean, listed
 from kit.storage import files
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def need_columns(frame: pd.DataFrame, columns: list[str], name: str) -> None:
     """Raise BadData where a column is missing, with the columns that are there."""
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise BadData(f"{name}: no column {listed(missing)}; it has {listed(frame.columns, 8)}.")
+        near = did_you_mean(missing[0], map(str, frame.columns))
+        raise BadData(f"{name}: no column {listed(missing)}; it has {listed(frame.columns, 8)}.{near}")
 
 
 def index_by(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,7 +147,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def default_name(preset: str, flags: dict[str, Any]) -> str:
     """`fast`, or `fast-epochs3-seed1`: the same command finds the same run."""
     parts = [f"{name}{value}" for name, value in sorted(flags.items())]
-    name = "-".join([preset, *parts]).replace("/", "_")
+    name = re.sub(r"[/\s]", "_", "-".join([preset, *parts]))  # a path to be copied into a command
     if len(name) > 80:
         name = f"{preset}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return name

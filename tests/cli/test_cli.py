@@ -16,6 +16,7 @@ from conftest import SMALL, command, flags, warm
 import kit
 from kit import competition
 from kit.cli.app import main
+from kit.competition import synthetic
 from kit.storage import frames
 
 
@@ -200,6 +201,34 @@ def test_data_that_is_nowhere_names_every_place(
         "kit download",
     ):
         assert str(place) in error
+
+
+def test_an_error_in_an_adapters_own_lines_is_told_as_that(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    source = "import kit\nfrom kit.metrics import accuracy\n\n\ndef bent(logits, y):\n    return logits.gather(1, y)\n\n\n"
+    source += 'labels = kit.OneOf("label", ("0", "1"), loss=bent)\n'
+    source += 'competition = kit.Competition("spots", "id", kit.Pixels(side=8), labels, accuracy)\n'
+    (tmp_path / "spots.py").write_text(source)
+    synthetic.fabricate(competition.load(str(tmp_path / "spots.py")).competition, tmp_path / "data", train=40, test=8)
+    code, error = failing(
+        capsys, "run", tmp_path / "spots.py", "--data", tmp_path / "data", "--out", tmp_path / "run", "--epochs", "1", "--quiet"
+    )
+    assert (code, f"{tmp_path / 'spots.py'}, line 6, in bent: RuntimeError: " in error, "in the kit" in error) == (
+        2,
+        True,
+        False,
+    )
+
+
+def test_a_flag_before_its_command_and_a_column_in_other_letters_are_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert failing(capsys, "--quiet", "list") == (
+        2, "kit: --quiet stands before its command. Write it behind: kit list … --quiet.\n"
+    )  # fmt: skip
+    (tmp_path / "train.csv").write_text("x,Has churned\n" + "".join(f"{one},{one % 2}\n" for one in range(40)))
+    code, error = failing(capsys, "run", "csv", "--data", tmp_path, "--target", "has churned", "--quiet")
+    assert (code, "Did you mean 'Has churned'?" in error) == (65, True)
+    assert [path.name for path in Path("runs/csv").iterdir()] == ["fast-targethas_churned"]
 
 
 def test_an_output_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str], digits: Path, tmp_path: Path) -> None:

@@ -109,6 +109,11 @@ def test_a_part_of_the_wrong_kind_says_how_it_is_written(text: str, said: str) -
     [
         ("modules = {'mine': nn.Linear}" + MINE, r"modules\['mine'\]: a subclass of kit.FoldModule"),
         ("class Mine(kit.NetModule): pass\nmodules = {'mine': Mine}" + MINE, r"Mine: it has no network. Call self.take"),
+        ("class Mine(kit.ImageModule): pass\nmodules = {'mine': Mine}" + MINE, 'State architecture = "convnet", say'),
+        (
+            "def mean(*facts): return nn.Flatten()\nnetworks = {'mean': mean}\npresets = {'fast': kit.Config(model='maen')}",
+            "no network of the adapter's.*Did you mean 'mean'",
+        ),
         ("callbacks = [EarlyStopping('x')]", "EarlyStopping is .*--early-stop"),
         ("networks = {'mine': lambda c, s, o, config: nn.Flatten()}" + MINE, "a checkpoint cannot name it"),
     ],

@@ -12,7 +12,7 @@ import torch
 from kit.config import Config
 from kit.data import augmentation, tta
 from kit.data.device_copy import sent
-from kit.errors import BadData, Usage
+from kit.errors import BadData, Usage, did_you_mean, listed
 from kit.labels import Labels
 from kit.models import devices, graphed, networks, resident, transfer
 from kit.models.base import FoldModel, StepOutput
@@ -97,6 +97,8 @@ class ImageModule(NetModule):
     def facts(cls, x: Any, config: Config, mirror: bool, parts: Parts) -> dict[str, Any]:
         """Channels, side and mirroring of the pictures (arrays [n, height, width, channels]), the network's name."""
         build = parts.networks.get(config.model)
+        if not build and not cls.architecture and cls.build is ImageModule.build:
+            refuse_unknown(config.model, parts)
         own = {"network": reference(build)} if build else {}
         return {**super().facts(x, config, mirror, parts), **own}
 
@@ -342,3 +344,14 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
     _, c, h, w = x.shape
     return x.as_strided(x.shape, (h * w, 1, w, 1)) if c == 1 else x
+
+
+def refuse_unknown(model: str, parts: Parts) -> None:
+    """Raise Usage for a `--model` that names a module of the adapter's but no network, or hardly misses one of its networks."""
+    if model in parts.modules:
+        raise Usage(f'--model {model}: the module does not say which network it trains. State architecture = "convnet", say.')
+    meant = did_you_mean(model, parts.networks)
+    if meant and not networks.is_known(model):
+        raise Usage(
+            f"--model {model!r}: no network of the adapter's ({listed(parts.networks)}), of the kit's or of timm's.{meant}"
+        )
