@@ -100,6 +100,7 @@ def test_pictures_that_differ_by_less_than_a_256th_are_no_twins(run: kit.Run, tm
     assert "0 test pictures are training pictures too" in lines
     assert any(line.startswith("16-bit pictures: values") for line in lines)
     assert not any("of one colour" in line for line in lines)
+    assert len(lines) == len({*lines})
 
 
 def load(folder: Path, files: dict[str, bytes], images: Images | None = None, **more: Any) -> Any:

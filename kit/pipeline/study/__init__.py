@@ -167,8 +167,8 @@ class Study:
     def finish(self, name: str = "") -> Run:
         """A complete run of the folds' predictions: scores, `oof.csv`, `test.csv`, the checked submission.
 
-        `name`: of the run, which is then moved to `runs/COMPETITION/NAME`; the study is over then. Raises Usage where a fold
-        was not saved, where another run has this name, and the second time.
+        `name`: of the run, which is then moved to `runs/COMPETITION/NAME`, or beside the study's `out`; the study is over then.
+        Raises Usage where a fold was not saved, where another run has this name, and the second time.
         """
         _refuse_finished(self.run)
         missing = ", ".join(str(fold.number) for fold in self.folds if not fold.saved)
