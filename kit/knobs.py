@@ -64,10 +64,12 @@ class ModelKnobs:
     model: str = knob(
         "convnet",
         "convnet, whitened, strip, reader or a timm model; texts: ngrams or a Hugging Face model; "
-        "tables: mlp, lightgbm, xgboost or catboost",
+        "tables: mlp, tabm, lightgbm, xgboost or catboost",
     )
     width: int = knob(
-        32, "channels of the first layer of convnet, whitened, strip and reader; units of each hidden layer of mlp", low=1
+        32,
+        "channels of the first layer of convnet, whitened, strip and reader; units of each hidden layer of mlp and tabm",
+        low=1,
     )
     dropout: float = knob(0.0, "dropout rate before the last layer", low=0, high=0.9)
     weights: str = knob(

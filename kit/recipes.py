@@ -102,6 +102,7 @@ CATBOOST = Recipe(  # it encodes categories itself, and its trees are alike in a
 )
 NGRAMS = Recipe("ngrams", {"epochs": 1})  # heeds nothing of what a recipe decides
 OWN = {one.name: one for one in (CONVNET, WHITENED, STRIP, READER, MLP, LIGHTGBM, XGBOOST, CATBOOST, NGRAMS)}
+OWN["tabm"] = MLP  # perceptrons too; what suits one suits them
 
 
 def of(config: Config, kind: str, own: Collection[str] = ()) -> Recipe | None:

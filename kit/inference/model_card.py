@@ -18,7 +18,7 @@ from kit.storage.run_folder import Run
 from kit.storage.weights import HUB
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRATCH = (*networks.OWN, "ngrams", "mlp", "lightgbm", "xgboost", "catboost")  # models without a backbone
+SCRATCH = (*networks.OWN, "ngrams", "mlp", "tabm", "lightgbm", "xgboost", "catboost")  # models without a backbone
 
 
 @dataclass(frozen=True)

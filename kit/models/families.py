@@ -99,6 +99,8 @@ MLP = Family(
     ),
     names=("mlp",), tuned=("lr", "weight_decay", "dropout", "width"), precise=True, plain=True,
 )  # fmt: skip
+TABM = replace(MLP, name="tabm", module="kit.models.tables.tabm_module:TabMModule", names=("tabm",))
+PERCEPTRONS = (MLP, TABM)
 BOOSTED: dict[str, Any] = {
     "heeds": frozenset(SHARED | knobs.names(knobs.BoostingKnobs)), "tuned": ("shrinkage", "leaves", "trees"), "one_step": True,
     "plain": True,
@@ -116,7 +118,7 @@ TEXT_AND_TABLE = Family(
     names=("ngrams",), tuned=("lr", "weight_decay", "dropout", "width"), precise=True, plain=True, mixed=True,
 )  # fmt: skip
 BY_KIND: dict[str, tuple[Family, ...]] = {
-    "text": (NGRAMS, TRANSFORMER), "table": (MLP, *TREES), "text and table": (TEXT_AND_TABLE,),
+    "text": (NGRAMS, TRANSFORMER), "table": (*PERCEPTRONS, *TREES), "text and table": (TEXT_AND_TABLE,),
     "images and table": (PICTURES_AND_TABLE,),
 }  # else pictures  # fmt: skip
 
@@ -147,7 +149,7 @@ def _refuse_unmixed(model: str, family: Family, reading: bool) -> None:
     """Raise Usage for a model of one part's kind, or of neither, that does not learn from both."""
     if reading:
         raise Usage(f"inputs: a text that is read is read from its picture alone; these inputs are {family.name}.")
-    alone = {name: "columns" for one in (MLP, *TREES) for name in one.names} | {READER.names[0]: "pictures of texts"}
+    alone = {name: "columns" for one in (*PERCEPTRONS, *TREES) for name in one.names} | {READER.names[0]: "pictures of texts"}
     alone |= {} if family.names else {NGRAMS.names[0]: "texts"}
     if model in alone:
         raise Usage(f"--model {model}: learns from {alone[model]} alone; these inputs are {family.name}.")

@@ -65,7 +65,7 @@ def _family(facts: dict[str, Any]) -> families.Family:
             if facts["config"]["model"] in families.TEXT_AND_TABLE.names
             else families.PICTURES_AND_TABLE
         )
-    named = (families.NGRAMS, families.MLP, *families.TREES, families.READER)
+    named = (families.NGRAMS, *families.PERCEPTRONS, *families.TREES, families.READER)
     for family in named:
         if facts["config"]["model"] in family.names:
             return family

@@ -138,7 +138,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder(tmp_path_factory.mktemp("homes"), sold().assign(rare=["x"] * 3 + ["y"] * 117), test.assign(rare="x"))
 
 
-@pytest.fixture(scope="module", params=["mlp", "lightgbm"])
+@pytest.fixture(scope="module", params=["mlp", "tabm", "lightgbm"])
 def table_run(request: pytest.FixtureRequest, homes: Path, tmp_path_factory: pytest.TempPathFactory) -> kit.Run:
     out = tmp_path_factory.mktemp("table") / "run"
     knobs = {"epochs": 2, "folds": 3, "width": 8, "batch": 32, "trees": 6}

@@ -10,10 +10,10 @@ from kit.errors import Usage
 from kit.knobs import GROUPS
 from kit.models import families
 from kit.models.base import FoldModel
-from kit.models.families import IMAGE, LIGHTGBM, MLP, NGRAMS, READER, TRANSFORMER, Family
+from kit.models.families import IMAGE, LIGHTGBM, MLP, NGRAMS, READER, TABM, TRANSFORMER, Family
 from kit.parts import Parts
 
-ALL = [IMAGE, READER, NGRAMS, TRANSFORMER, MLP, LIGHTGBM]
+ALL = [IMAGE, READER, NGRAMS, TRANSFORMER, MLP, TABM, LIGHTGBM]
 every_family = pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 
 
@@ -39,6 +39,7 @@ def test_every_knob_is_heeded_by_some_family_and_no_family_heeds_all() -> None:
         ("ngrams", "text", False, NGRAMS),
         ("distilbert-base-uncased", "text", False, TRANSFORMER),
         ("mlp", "table", False, MLP),
+        ("tabm", "table", False, TABM),
         ("lightgbm", "table", False, LIGHTGBM),
     ],
 )
@@ -49,7 +50,7 @@ def test_the_model_and_the_inputs_say_which_family(model: str, kind: str, readin
 
 def test_a_model_of_other_inputs_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(
-        Usage, match=r"--model mpl: for a table there are mlp, lightgbm, xgboost and catboost. Did you mean 'mlp'"
+        Usage, match=r"--model mpl: for a table there are mlp, tabm, lightgbm, xgboost and catboost. Did you mean 'mlp'"
     ):
         families.of("mpl", "table")
     with pytest.raises(Usage, match="--model convnet: does not read"):

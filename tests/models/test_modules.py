@@ -24,6 +24,7 @@ from kit.models.images.image_module import MARGIN, ImageModule, ink_box
 from kit.models.images.reader_module import ReaderModule
 from kit.models.tables.lightgbm_module import LightGBMModule
 from kit.models.tables.mlp_module import MLPModule
+from kit.models.tables.tabm_module import TabMModule
 from kit.models.texts.ngram_module import NgramModule
 from kit.models.texts.transformer_module import TransformerModule
 from kit.storage import frames
@@ -122,6 +123,7 @@ EARLIER: list[tuple[str, Labels, dict[str, Any], type[FoldModel]]] = [
     ("test_resnet", Numbers(("v",)), {**PICTURES, "mirror": True}, ImageModule),
     ("reader", READING, PICTURES, ReaderModule),
     ("mlp", Columns(("p",)), {"steps": 7}, MLPModule),
+    ("tabm", Columns(("p",)), {"steps": 7}, TabMModule),
     ("lightgbm", Columns(("p",)), {"steps": 1}, LightGBMModule),
     ("ngrams", Columns(("p",)), {"steps": 1, "columns": 5, "size": 2}, NgramModule),
     ("tiny", Columns(("p",)), {"architecture": json.dumps(BERT), "tokenizer": WORDS, "steps": 7}, TransformerModule),

@@ -28,7 +28,7 @@ from kit.storage import files, frames
 from kit.training import checkpoints
 from kit.training.callbacks import Seeds
 
-MODELS = ("mlp", "lightgbm")
+MODELS = ("mlp", "tabm", "lightgbm")
 QUICK = {"epochs": 2, "folds": 2, "width": 8, "batch": 32, "trees": 10}
 RESULTS = ("oof.csv", "test.csv", "submission.csv")
 
@@ -256,13 +256,14 @@ def test_a_run_is_predicted_again_from_its_checkpoints(model: str, tmp_path: Pat
     assert type(checkpoints.load_model(run.fold(0) / "model.ckpt")).__name__.lower() == f"{model}module"
 
 
-@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize(("model", "step"), [("mlp", 0), ("mlp", 1), ("tabm", 1)])
 def test_a_fold_of_a_table_goes_on_in_mid_epoch_to_the_same_bytes(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: str, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = sold()
     data = folder(tmp_path / "data", table[:90], table[90:].drop(columns=["price", "dear"]))
-    whole = kit.run("csv", data, out=tmp_path / "whole", quiet=True, target="price", dropout=0.1, **QUICK)
+    knobs = {"target": "price", "model": model, "dropout": 0.1, **QUICK}
+    whole = kit.run("csv", data, out=tmp_path / "whole", quiet=True, **knobs)
     healthy = Seeds.on_train_batch_start
 
     def faulty(self: Seeds, trainer: object, pl_module: object, batch: Batch, index: int) -> None:
@@ -272,10 +273,10 @@ def test_a_fold_of_a_table_goes_on_in_mid_epoch_to_the_same_bytes(
 
     monkeypatch.setattr(Seeds, "on_train_batch_start", faulty)
     with pytest.raises(RuntimeError):
-        kit.run("csv", data, out=tmp_path / "run", quiet=True, target="price", dropout=0.1, snapshot=0.0, **QUICK)
+        kit.run("csv", data, out=tmp_path / "run", quiet=True, snapshot=0.0, **knobs)
     monkeypatch.setattr(Seeds, "on_train_batch_start", healthy)
     assert checkpoints.snapshots(tmp_path / "run" / "fold1")
-    run = kit.run("csv", data, out=tmp_path / "run", quiet=True, target="price", dropout=0.1, **QUICK)
+    run = kit.run("csv", data, out=tmp_path / "run", quiet=True, **knobs)
     assert all((run.path / name).read_bytes() == (whole.path / name).read_bytes() for name in RESULTS)
 
 

@@ -144,6 +144,7 @@ def test_runs_with_and_without_extra_rows_blend() -> None:
     ("kind", "model", "knobs"),
     [
         ("table", "mlp", {}),
+        ("table", "tabm", {}),
         ("table", "lightgbm", {"trees": 10}),
         ("text", "ngrams", {"inverse_penalty": "auto"}),
         ("images", "convnet", {"augment": "mixup"}),

@@ -59,7 +59,7 @@ def parts(kind: str, root: Path) -> tuple[Path, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["numbers", "columns"])
-@pytest.mark.parametrize("model", ["mlp", "lightgbm"])
+@pytest.mark.parametrize("model", ["mlp", "tabm", "lightgbm"])
 def test_a_rare_answer_is_learned_beside_a_full_one(kind: str, model: str, tmp_path: Path) -> None:
     data, true = parts(kind, tmp_path / "data")
     run = kit.run(str(data / "mine.py"), data, out=tmp_path / "run", model=model, **QUICK)

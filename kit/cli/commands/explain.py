@@ -17,7 +17,7 @@ from kit.errors import Usage, did_you_mean
 from kit.models import families
 from kit.pipeline.presets import knob_origin
 
-FAMILIES = (families.IMAGE, families.READER, families.NGRAMS, families.TRANSFORMER, families.MLP, *families.TREES)
+FAMILIES = (families.IMAGE, families.READER, families.NGRAMS, families.TRANSFORMER, *families.PERCEPTRONS, *families.TREES)
 NAMED = {"image": "networks of pictures", "transformer": "transformers"}
 RECIPES = (*recipes.OWN.values(), recipes.SCRATCH, recipes.PRETRAINED, recipes.ATTENTIVE, recipes.PROBE, recipes.TRANSFORMER)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,13 @@ class Perceived(Scaled):
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         return self.answers(self.net(*super().forward(*inputs)))
+
+
+class PerceivedByMembers(Perceived):
+    """By several perceptrons in one."""
+
+    def answers(self, logits: torch.Tensor) -> torch.Tensor:
+        return members_mean(super().answers, logits)
 
 
 class Asked(Rows):
@@ -248,6 +255,11 @@ def calendar(seconds: torch.Tensor) -> torch.Tensor:
     year = year + 400 * era + (month <= 2).double()
     weekday = day + 3 - 7 * ((day + 3) / 7).floor()
     return torch.stack([seconds / DAY, year, month, date, weekday, hour], dim=-1)
+
+
+def members_mean(answers: Callable[[torch.Tensor], torch.Tensor], logits: torch.Tensor) -> torch.Tensor:
+    """The mean prediction [b, c] of members whose logits are [members, b, outputs]; `answers`: logits as predictions."""
+    return answers(logits.flatten(0, 1)).unflatten(0, (len(logits), -1)).mean(dim=0)
 
 
 def depth(forest: Forest) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -123,6 +123,7 @@ class MLPModule(EncodedModule):
         return Perceptron(numbers, flags, sizes, self.labels.outputs, c.width, c.dropout)
 
     takes_weights = True
+    member: ClassVar[type[tables.Perceived]] = tables.Perceived  # of a graph
 
     def trained_on(self, batch: Batch) -> dict[str, torch.Tensor]:
         """The encoded rows of a batch to train on."""
@@ -141,7 +142,7 @@ class MLPModule(EncodedModule):
     @classmethod
     def graph(cls, models: Sequence[Self], weights: list[float]) -> Graph:
         every = tables.union([model.encoding for model in models if model.encoding])
-        return Average([tables.Perceived(model, every) for model in models], weights).eval()
+        return Average([cls.member(model, every) for model in models], weights).eval()
 
     def rows_per_pass(self, device: str) -> int:
         return FORWARD
