@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ class Vectors:
             found[start : start + BATCH] = unit_vectors(some.mean(values[some.own]), noise).numpy()
         return found
 
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen digits that tell these vectors from any others."""
+        parts = (np.int64(self.order), self.columns, self.values, self.drawn)
+        return sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:16]
+
     def save(self, path: Path) -> None:
         """Write the file that `load` reads."""
         buffer = io.BytesIO()
@@ -69,15 +76,21 @@ class Vectors:
         files.write(path, buffer.getvalue())
 
 
-def load(path: Path) -> Vectors:
-    """Undoes `save`. Raises BadData where the file is missing or broken (a zip's members have checksums)."""
+def load(path: Path, fingerprint: str | None) -> Vectors:
+    """Undoes `save`. Raises BadData where the file is missing or broken (a zip's members have checksums), or holds others.
+
+    `fingerprint`: of the vectors that the run has learned from; None: not known.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return Vectors(int(kept["order"]), kept["columns"], kept["values"], kept["drawn"])
+            found = Vectors(int(kept["order"]), kept["columns"], kept["values"], kept["drawn"])
     except FileNotFoundError as fault:
         raise BadData(f"{path}: no such file. {ANEW}") from fault
     except Exception as fault:  # numpy and zipfile raise whatever broken bytes happen to mean
         raise BadData(f"{path}: cannot be read ({fault}).\n{ANEW}") from fault
+    if fingerprint not in (None, found.fingerprint):
+        raise BadData(f"{path}: these are not the vectors that the run has learned from. {ANEW}")
+    return found
 
 
 def learn(

@@ -42,7 +42,7 @@ def equip(whole: LoadedRun, *those: Any) -> None:
     Raises BadData where their file is missing or broken.
     """
     if whole.has_vectors:
-        vectors = text_embeddings.load(whole.run.path / text_embeddings.FILE)
+        vectors = text_embeddings.load(whole.run.path / text_embeddings.FILE, whole.run.record.vectors)
         for one in those:
             one.vectors = vectors
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,18 +79,24 @@ def size_of(run: Run, adapter: competitions.Adapter, config: Config, root: Path,
 def text_vectors(run: Run, parts: list[Any], config: Config, *, progress: Progress, until: float) -> text_embeddings.Vectors:
     """Vectors learned from all texts there are (of train, test, unlabelled), by `until`; or the run's own, read again.
 
-    No answer is seen, so the rows that a fold validates may take part.
+    No answer is seen, so the rows that a fold validates may take part. Raises BadData where the run's own were lost, and others
+    come out.
     """
-    path = run.path / text_embeddings.FILE
-    try:
-        return text_embeddings.load(path)
-    except BadData:  # not there, or broken: they come out as before
-        bags = ngrams.joined([texts.bags(config.ngrams) for texts in parts])
-        size, order, seed = config.vectors, config.ngrams, config.seed
-        count = len(parts[0]) + len(parts[1])
-        learned = text_embeddings.learn(bags, order, size, seed, progress.say, until=until, of=count)
-        learned.save(path)
-        return learned
+    path, known = run.path / text_embeddings.FILE, run.record.vectors
+    with suppress(BadData):  # not there, broken, or another run's
+        return text_embeddings.load(path, known)
+    bags = ngrams.joined([texts.bags(config.ngrams) for texts in parts])
+    size, order, seed = config.vectors, config.ngrams, config.seed
+    count = len(parts[0]) + len(parts[1])
+    learned = text_embeddings.learn(bags, order, size, seed, progress.say, until=until, of=count)
+    if known not in (None, learned.fingerprint):
+        raise BadData(
+            f"{path}: the file was lost, and other vectors come out than the run's models have learned from (another machine"
+            " made them, or a time budget had cut them short).\nPut the file back, or start again with --fresh."
+        )
+    learned.save(path)
+    run.note(vectors=learned.fingerprint)
+    return learned
 
 
 def about_vectors(vectors: text_embeddings.Vectors, train: Any, test: Any, further: Any, inputs: Text | TextAndTable) -> str:

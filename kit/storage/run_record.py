@@ -111,6 +111,7 @@ class RunRecord:
     prior: list[float] = field(default_factory=list)  # the prediction for test rows that cannot be read
     chosen: dict[str, Any] | None = None  # knobs that were found when the run began (`--lr auto`)
     in_time: TimeFit | None = None
+    vectors: str | None = None  # fingerprint of the vectors that the texts have
     members: list[BlendMember] | None = None  # of a blend
     blend: BlendGain | None = None
     decision: Decided | None = None  # how predictions become answers; one that was kept is in `labels` too

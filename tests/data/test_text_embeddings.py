@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,12 @@ def test_the_same_texts_give_the_same_vectors_and_saving_keeps_them(tmp_path: Pa
     assert len(one.columns) > 5 and equal(one, learned(texts))
     assert np.allclose(np.linalg.norm(one.values.astype(np.float32), axis=1), 1, atol=1e-2)
     one.save(tmp_path / "v.npz")
-    assert equal(one, text_embeddings.load(tmp_path / "v.npz"))
+    assert equal(one, text_embeddings.load(tmp_path / "v.npz", None))
     data = bytearray((tmp_path / "v.npz").read_bytes())
     for where in (len(data) // 3, len(data) // 2):
         (tmp_path / "v.npz").write_bytes(bytes(data[:where]) + bytes([data[where] ^ 1]) + bytes(data[where + 1 :]))
         with pytest.raises(kit.BadData, match=r"v\.npz: cannot be read"):
-            text_embeddings.load(tmp_path / "v.npz")
+            text_embeddings.load(tmp_path / "v.npz", None)
 
 
 def test_vectors_end_in_their_time_and_time_enough_changes_nothing() -> None:
@@ -151,6 +152,25 @@ def test_a_run_whose_vectors_were_deleted_says_so_and_makes_them_anew(
         assert f"{path}: no such file. The same `kit run` with --rewrite makes it anew." in capsys.readouterr().err
     kit.run("imdb", data, out=tmp_path / "run", rewrite=True, **BEST)
     assert path.read_bytes() == before and kit.predict(run)[0].equals(run.test)
+
+
+def test_vectors_that_a_run_did_not_learn_from_are_never_taken_for_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = kit.run("imdb", data, out=tmp_path / "run", **BEST)
+    path, before = run.path / "vectors.npz", (run.path / "vectors.npz").read_bytes()
+    replace(text_embeddings.load(path, None), order=1).save(path)  # another run's
+    with pytest.raises(kit.BadData, match="not the vectors that the run has learned from"):
+        kit.predict(run)
+    kit.run("imdb", data, out=tmp_path / "run", rewrite=True, **BEST)
+    assert path.read_bytes() == before
+    path.unlink()
+    monkeypatch.setattr(text_embeddings, "EPOCHS", 1)  # as where there was less time
+    with pytest.raises(kit.BadData, match=r"other vectors come out than the run's models have learned from"):
+        kit.run("imdb", data, out=tmp_path / "run", rewrite=True, **BEST)
+    assert not path.exists()
+    kit.run("imdb", data, out=tmp_path / "run", fresh=True, **BEST)
+    assert path.exists() and path.read_bytes() != before
 
 
 def test_a_model_without_texts_needs_no_vectors_though_they_were_asked_for(tmp_path: Path) -> None:

@@ -522,7 +522,7 @@ def test_odd_rows_are_predicted_and_named(model: str, tmp_path: Path, capsys: py
 def test_a_model_of_pictures_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames.write_csv(tmp_path / "homes.csv", sold(), index=False)
     assert main(["run", "csv", "--data", "homes.csv", "--target", "dear", "--model", "resnet18", "--quiet"]) == 2
-    assert "--model resnet18: for a table there are mlp, lightgbm, xgboost and catboost." in capsys.readouterr().err
+    assert "--model resnet18: for a table there are mlp, tabm, lightgbm, xgboost and catboost." in capsys.readouterr().err
 
 
 def test_a_table_is_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
