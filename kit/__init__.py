@@ -197,7 +197,7 @@ def study(
     """
     with resources.importing():
         from kit.pipeline.study import study as begin
-    return begin(name, data, preset, out=out, resume=resume, quiet=quiet, knobs=knobs)
+    return begin(name, data, preset, out=out, kind=Run, resume=resume, quiet=quiet, knobs=knobs)
 
 
 def predict(

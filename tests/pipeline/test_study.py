@@ -71,6 +71,7 @@ def test_a_study_scores_what_its_predictions_score(study: Study) -> None:
         frames.append(pd.DataFrame(torch.cat(validation).float().numpy(), fold.validation_ids, study.columns))
         assert scores[-1] == pytest.approx(own.validate(module, datamodule=fold.data, verbose=False)[0]["val_accuracy"])
     run = study.finish("mine")
+    assert isinstance(run, kit.Run) and f"submission  {run.submission}" in str(run)
     oof = pd.concat(frames).loc[run.oof.index]
     np.testing.assert_allclose(run.oof.to_numpy(), oof.to_numpy(), atol=1e-6)
     counts = [len(frame) for frame in frames]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,7 @@ class Study:
         return made
 
     def _renamed(self, name: str) -> Run:
-        target = Run(self.run.path.parent / name)
+        target = type(self.run)(self.run.path.parent / name)
         if target.path.exists() and (target.exists or any(target.path.iterdir())):
             same = target.exists and target.record.study and target.record.config == self.run.record.config
             if not same:
@@ -197,14 +197,21 @@ class Study:
 
 
 def study(
-    name: str, data: str | Path | None, preset: str, out: str | Path | None, resume: bool, quiet: bool, knobs: Mapping[str, Any]
+    name: str,
+    data: str | Path | None,
+    preset: str,
+    out: str | Path | None,
+    kind: Callable[[Path], Run],
+    resume: bool,
+    quiet: bool,
+    knobs: Mapping[str, Any],
 ) -> Study:
-    """See `kit.study`."""
+    """See `kit.study`. `kind`: makes the run of its folder that `finish` returns."""
     plan = planned(name, data, preset, knobs, begun="")  # it trains nothing itself
     more = [name for name in configs.GROWING if getattr(plan.config, name) > 1]
     if more:
         raise Usage(f"kit.study({more[0]}=…): your own loop trains each fold once, and may average several models itself.")
-    made = Study(plan, Run(plan.folder("study", out)), resume=resume, quiet=quiet)
+    made = Study(plan, kind(plan.folder("study", out)), resume=resume, quiet=quiet)
     if not quiet:
         say(f"{made.run.path}  from {plan.root}: {_size(made)}")
     return made
