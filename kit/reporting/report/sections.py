@@ -189,5 +189,5 @@ def times(found: Findings) -> Section | None:
     note = "Training (blue), then predicting its validation rows and the test (orange)."
     note += f" {np.median(speeds):,.0f} rows a second in training (median)." if speeds else ""
     read = found.scores.get("seconds", {}).get("read")
-    note += f" Reading the data took {clock(read)}." if read is not None else ""
+    note += f" Loading the libraries and reading the data took {clock(read)}." if read is not None else ""
     return Section("Time", note, [drawn("", figures.bars(names, parts, words, "time by fold"))])
