@@ -42,7 +42,7 @@ class LoadedRun:
     @property
     def has_vectors(self) -> bool:
         """Do its models see texts by vectors of n-grams, which the run's folder holds?"""
-        return families.learns_vectors(self.facts.inputs, self._settings, self._family)
+        return self._family.learns_vectors(self._settings)
 
     @property
     def _settings(self) -> Config:

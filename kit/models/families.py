@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from kit import knobs, resources
 from kit.config import KNOBS, Config
 from kit.errors import Usage, did_you_mean, install
-from kit.inputs.base import Inputs
-from kit.inputs.mixed.inputs import TextAndTable
-from kit.inputs.text import Text
 from kit.parts import NONE, Parts
 
 if TYPE_CHECKING:
@@ -54,6 +51,10 @@ class Family:
     backbone: bool = False
     probing: bool = False
     mixed: bool = False
+
+    def learns_vectors(self, config: Config) -> bool:
+        """Does a run with these choices learn vectors of n-grams from all its texts?"""
+        return config.vectors > 0 and "vectors" in self.heeds
 
     def load(self) -> type[FoldModel]:
         """The class of its modules. Imports torch. Raises Usage where a library of an extra is missing that they import."""
@@ -155,11 +156,6 @@ def _refuse_unmixed(model: str, family: Family, reading: bool) -> None:
         raise Usage(f"--model {model}: learns from {alone[model]} alone; these inputs are {family.name}.")
     if family.names and model not in family.names:
         raise Usage(f"--model {model}: does not learn from {family.name}; --model {family.names[0]} does.")
-
-
-def learns_vectors(inputs: Inputs, config: Config, family: Family) -> TypeGuard[Text | TextAndTable]:
-    """Does a run with these choices learn vectors of n-grams from all its texts?"""
-    return config.vectors > 0 and "vectors" in family.heeds and isinstance(inputs, Text | TextAndTable)
 
 
 def smallest(kind: str, reading: bool = False) -> str:

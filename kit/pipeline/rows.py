@@ -24,7 +24,6 @@ from kit.inputs.base import Keep, Loaded
 from kit.inputs.mixed.inputs import TextAndTable
 from kit.inputs.mixed.rows import first_part
 from kit.inputs.text import Text
-from kit.models import families
 from kit.models.images import picture_size
 from kit.pipeline.dealing import extra_rows, folds_file
 from kit.pipeline.presets.resolution import family_of
@@ -55,7 +54,7 @@ def load(
     notes += [*train.notes, *test.notes]
     if tables.solution is not None and isinstance(train.look, np.ndarray) and isinstance(test.look, np.ndarray):
         notes += copied(train.look[: len(tables.train)], test.look)
-    if families.learns_vectors(facts.inputs, config, family_of(adapter, config)):
+    if isinstance(facts.inputs, Text | TextAndTable) and family_of(adapter, config).learns_vectors(config):
         until = time.monotonic() + LEARNING * budget.left
         further = facts.inputs.further(root, facts.form)
         texts = [first_part(train.rows), first_part(test.rows), further]
