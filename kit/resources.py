@@ -146,7 +146,10 @@ class CoreTime:
         others = (now.everybody - self.everybody - (now.own - self.own)) / (now.clock - self.clock)
         if others < core_count() - threads + CROWDED:
             return ""
-        return f"the cores are shared: other processes keep {others:.1f} of {core_count()} busy, so training takes longer"
+        advice = ". Threads wait for each other then: OMP_NUM_THREADS=1 may be faster" if threads > 1 else ""
+        return (
+            f"the cores are shared: other processes keep {others:.1f} of {core_count()} busy, so training takes longer{advice}"
+        )
 
 
 def _own_cores() -> set[int]:

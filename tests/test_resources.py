@@ -57,6 +57,8 @@ def test_cores_are_shared_where_others_compute_and_not_by_oneself() -> None:
         assert began is not None
         turn(began)
         assert "the cores are shared: other processes keep" in began.shared(resources.core_count())
+        assert began.shared(max(2, resources.core_count())).endswith("OMP_NUM_THREADS=1 may be faster")
+        assert "OMP_NUM_THREADS" not in began.shared(1)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core only")
